@@ -1,0 +1,61 @@
+# make demo and make test are the two commands; each sets up all that it needs, and can be run again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo up test lint bench format requirements clean system
+
+demo: $(VENV)/.base
+	$(BIN)/pinflow demo
+
+up: $(VENV)/.base
+	$(BIN)/pinflow up
+
+test: $(VENV)/.dev system
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pinflow needs Python 3.11 or later; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
+	$(BIN)/pip install --quiet --require-hashes -r requirements/base.txt
+	PIP_CONSTRAINT=requirements/build.txt PIP_BUILD_CONSTRAINT=requirements/build.txt \
+	  $(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What the tests need beside Python packages.
+system:
+	@command -v strace >/dev/null || { \
+	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq strace; }
+
+COMPILE = $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
+  --strip-extras --allow-unsafe --upgrade
+
+requirements: $(VENV)/.dev
+	$(BIN)/pip install --quiet pip-tools
+	$(COMPILE) --generate-hashes -o requirements/base.txt pyproject.toml
+	$(COMPILE) --generate-hashes -o requirements/dev.txt -c requirements/base.txt requirements/dev.in
+	$(COMPILE) -o requirements/build.txt requirements/build.in
+
+clean:
+	rm -rf $(VENV) .pinflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,84 @@
+"""`pinflow demo`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+    from pinflow.stations.demo import DemoReport
+
+__all__ = ["demo"]
+
+ROWS_SHOWN = 5
+DIFFERENCE = 3
+
+
+@click.command
+@click.option(
+    "--posts", type=click.IntRange(min=1), default=11_154, show_default=True, help="Size of the source."
+)
+@json_option
+@command_options
+def demo(settings: Settings, *, posts: int, as_json: bool) -> None:
+    """Run the whole road once on synthetic posts, and check it.
+
+    Makes a source, starts the gateway, land and stream, posts every row through both doors and a tenth again, waits
+    until all has arrived, runs batch, answers ten questions from both sides and audits. Everything is left in the home
+    folder to look at; run again, it goes on from there. Exits with 3 when anything differs.
+    """
+    from pinflow.cli.show import Bar
+    from pinflow.stations.demo import demo as run
+
+    with Bar() as bar:
+        report = run(settings, posts=posts, say=lambda line: click.echo(line, err=True), progress=bar)
+    if as_json:
+        _print_json(report)
+    else:
+        _print(report)
+    if not report.ok:
+        sys.exit(DIFFERENCE)
+
+
+def _print_json(report: DemoReport) -> None:
+    answers = {
+        name: [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        for name, answer in report.answers.items()
+    }
+    echo_json(
+        {
+            "ok": report.ok,
+            "home": report.home,
+            "posts": report.posts,
+            "acknowledged": report.acknowledged,
+            "seconds": report.seconds,
+            "differing": report.differing,
+            "audit": {"ok": report.audit.ok, "lines": report.audit.lines, "problems": report.audit.problems},
+            "answers": answers,
+        }
+    )
+
+
+def _print(report: DemoReport) -> None:
+    from pinflow.cli.audit import print_audit
+    from pinflow.cli.show import print_rows
+    from pinflow.queries import questions
+
+    for name, answer in report.answers.items():
+        click.echo(f"\n{name}: {questions()[name].title}")
+        print_rows(answer.columns, answer.rows[:ROWS_SHOWN])
+        if len(answer.rows) > ROWS_SHOWN:
+            click.echo(f"… {len(answer.rows) - ROWS_SHOWN:,} rows more")
+    click.echo()
+    print_audit(report.audit)
+    both = "differ: " + ", ".join(report.differing) if report.differing else "agree"
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
+    rate = report.acknowledged / report.seconds["post"]
+    click.echo(f"both sides {both} on {len(report.answers)} questions", err=True)
+    click.echo(f"{report.acknowledged:,} records acknowledged, {rate:,.0f} a second; {stages}", err=True)
+    click.echo(f"everything is in {report.home}; next: pinflow query, pinflow status, pinflow up", err=True)

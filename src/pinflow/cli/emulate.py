@@ -1,0 +1,97 @@
+"""`pinflow emulate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+    from pinflow.emulator import Report
+
+__all__ = ["emulate", "rate_of"]
+
+
+def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:  # noqa: ARG001
+    """A rate from the command line: `50/s` or `50` is posts a second, `max` as many as go."""
+    if value is None or value == "max":
+        return value
+    try:
+        rate = float(value.removesuffix("/s"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise click.BadParameter(f"{value!r} is no rate; write 50/s for posts a second, or max")
+    return rate
+
+
+@click.command
+@click.option("--to", type=click.Choice(["batch", "stream", "both"]), default="both", show_default=True)
+@click.option(
+    "--rate", callback=rate_of, help="Posts a second such as 50/s, or max  [default: pauses of 0 or 1 s]"
+)
+@click.option("--posts", type=click.IntRange(min=1), help="How many posts  [default: until stopped]")
+@click.option("--each-once", is_flag=True, help="Every post of the source once, in order, instead of a draw.")
+@click.option("--seed", type=int, help="Of the draw; 100 gives the published one  [default: emulator.seed]")
+@click.option(
+    "--url", help="Where the gateway listens  [default: emulator.url, or the gateway of this configuration]"
+)
+@json_option
+@command_options
+def emulate(
+    settings: Settings,
+    *,
+    to: str,
+    rate: float | str | None,
+    posts: int | None,
+    each_once: bool,
+    seed: int | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Post the source's posts through the gateway: pin, geo and user of each.
+
+    Posts are drawn with replacement, so the same post comes again; the same seed draws the same posts. Ctrl-C ends it
+    after the posts in flight. Records are counted when the gateway has acknowledged them.
+    """
+    from pinflow.cli.show import Bar
+    from pinflow.emulator import emulate as run
+
+    config = settings.config
+    with Bar() as bar:
+        report = run(
+            config.source.url,
+            url or config.emulator.url or f"http://{config.gateway.host}:{config.gateway.port}",
+            config.id,
+            to=to,  # type: ignore[arg-type]
+            posts=posts,
+            each_once=each_once,
+            rate=rate,  # type: ignore[arg-type]
+            seed=config.emulator.seed if seed is None else seed,
+            batch_posts=config.emulator.batch_posts,
+            stop=stop_on_signals(),
+            progress=bar,
+        )
+    if as_json:
+        echo_json(report)
+    else:
+        _print(report)
+
+
+def _print(report: Report) -> None:
+    from pinflow.cli.show import print_rows
+
+    print_rows(
+        ["topic", "sent", "acknowledged", "refused"],
+        [(name, each.sent, each.acknowledged, each.refused) for name, each in report.topics.items()],
+    )
+    for message in report.messages:
+        click.echo(f"refused: {message}", err=True)
+    click.echo(
+        f"{report.posts:,} posts, {report.acknowledged:,} records acknowledged in {report.seconds:.1f} s"
+        f" ({report.records_per_second:,.0f} a second), {report.retries:,} requests sent again",
+        err=True,
+    )

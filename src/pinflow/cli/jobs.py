@@ -1,0 +1,83 @@
+"""`pinflow land`, `pinflow batch`, `pinflow stream`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+    from pinflow.jobs.sides import Side
+
+__all__ = ["batch", "land", "stream"]
+
+drain_option = click.option("--drain", is_flag=True, help="End when nothing is left to do.")
+
+
+@click.command
+@drain_option
+@json_option
+@command_options
+def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
+    """Move records from the log to the landing zone.
+
+    Every topic is landed. An object is written when there are enough records for it, or when the oldest has waited
+    long enough (land.flush_records, land.flush_bytes, land.flush_seconds).
+    """
+    from pinflow.jobs.land import land_jobs
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.worker import run
+
+    stop = stop_on_signals()
+    with Parts(settings) as parts:
+        records = run(
+            parts.store,
+            lambda: land_jobs(parts, drain=drain),
+            stop=stop,
+            poll_seconds=settings.config.land.poll_seconds,
+            drain=drain,
+        )
+    _report("land", records, as_json=as_json)
+
+
+@click.command
+@drain_option
+@json_option
+@command_options
+def batch(settings: Settings, *, drain: bool, as_json: bool) -> None:
+    """Clean landed records into the tables pin, geo and user.
+
+    Runs every batch.every_seconds until stopped, or once with --drain.
+    """
+    _clean(settings, "batch", settings.config.batch.every_seconds, drain=drain, as_json=as_json)
+
+
+@click.command
+@drain_option
+@json_option
+@command_options
+def stream(settings: Settings, *, drain: bool, as_json: bool) -> None:
+    """Clean records of the log into the tables <id>_pin_table, <id>_geo_table and <id>_user_table."""
+    _clean(settings, "stream", settings.config.stream.poll_seconds, drain=drain, as_json=as_json)
+
+
+def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, as_json: bool) -> None:
+    from pinflow.jobs.clean import clean_jobs
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.worker import run
+
+    stop = stop_on_signals()
+    with Parts(settings) as parts:
+        jobs = clean_jobs(parts, side)
+        records = run(parts.store, lambda: jobs, stop=stop, poll_seconds=poll_seconds, drain=drain)
+    _report(side, records, as_json=as_json)
+
+
+def _report(job: str, records: int, *, as_json: bool) -> None:
+    if as_json:
+        echo_json({"job": job, "records": records})
+    else:
+        click.echo(f"{job}: {records:,} records", err=True)

@@ -1,0 +1,97 @@
+"""`pinflow`: the command line's door. Commands are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from pinflow import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+class _Entry(NamedTuple):
+    place: str
+    help: str
+
+
+COMMANDS = {
+    "demo": _Entry("pinflow.cli.demo:demo", "Run the whole road once on synthetic posts, and check it."),
+    "up": _Entry("pinflow.cli.up:up", "Run every station until Ctrl-C."),
+    "init": _Entry("pinflow.cli.config:init", "Make a home folder with a configuration to edit."),
+    "source": _Entry("pinflow.cli.source:source", "Make, load or look at the source database."),
+    "emulate": _Entry("pinflow.cli.emulate:emulate", "Post the source's posts through the gateway."),
+    "gateway": _Entry("pinflow.cli.gateway:gateway", "Take posts over HTTP into the log."),
+    "land": _Entry("pinflow.cli.jobs:land", "Move records from the log to the landing zone."),
+    "batch": _Entry("pinflow.cli.jobs:batch", "Clean landed records into the batch tables."),
+    "stream": _Entry("pinflow.cli.jobs:stream", "Clean records of the log into the stream tables."),
+    "query": _Entry("pinflow.cli.query:query", "Answer a question from the tables."),
+    "audit": _Entry("pinflow.cli.audit:audit", "Check that what came in adds up with what came out."),
+    "status": _Entry("pinflow.cli.audit:status", "Show how far every topic is."),
+    "config": _Entry("pinflow.cli.config:config", "Show the configuration and where each value came from."),
+    "doctor": _Entry("pinflow.cli.doctor:doctor", "Touch every configured part and say what to mend."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order of the road."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name, or say which one they may mean."""
+        if args and args[0] not in COMMANDS and (close := get_close_matches(args[0], COMMANDS, n=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="pinflow")
+def cli() -> None:
+    """The whole road of a Pinterest-style post: HTTP, durable log, lake, one set of SQL rules, answers, audit.
+
+    Begin with: pinflow demo
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code: 0 done, 1 failed, 2 wrong usage, 3 audit found a difference."""
+    try:
+        cli.main(args=list(args) if args is not None else None, prog_name="pinflow", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,93 @@
+"""`pinflow source create`, `load` and `show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+
+__all__ = ["source"]
+
+replace_option = click.option(
+    "--replace", is_flag=True, help="Put these posts in the place of those that are there."
+)
+
+
+@click.group
+def source() -> None:
+    """Make, load or look at the source database."""
+
+
+@source.command
+@click.option(
+    "--posts", type=click.IntRange(min=1), default=11_154, show_default=True, help="How many posts."
+)
+@click.option("--seed", type=int, default=100, show_default=True, help="The same seed gives the same posts.")
+@replace_option
+@json_option
+@command_options
+def create(settings: Settings, *, posts: int, seed: int, replace: bool, as_json: bool) -> None:
+    """Make a synthetic source, drawn to the shape of the real site's tables."""
+    from pinflow import source as room
+    from pinflow.cli.show import Bar
+
+    with Bar() as bar:
+        made = room.create(settings.config.source.url, posts, seed, replace=replace, progress=bar)
+    _report(settings, made, as_json=as_json)
+
+
+@source.command
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@replace_option
+@json_option
+@command_options
+def load(settings: Settings, *, folder: Path, replace: bool, as_json: bool) -> None:
+    """Read a source from pin.jsonl, geo.jsonl and user.jsonl in FOLDER: one row a line, fields as in the tables."""
+    from pinflow import source as room
+    from pinflow.cli.show import Bar
+
+    with Bar() as bar:
+        loaded = room.load(settings.config.source.url, folder, replace=replace, progress=bar)
+    _report(settings, loaded, as_json=as_json)
+
+
+@source.command
+@json_option
+@command_options
+def show(settings: Settings, *, as_json: bool) -> None:
+    """Say what is in the source."""
+    import msgspec
+
+    from pinflow import source as room
+    from pinflow.cli.show import print_rows
+
+    found = room.summary(settings.config.source.url)
+    if as_json:
+        echo_json(found)
+        return
+    facts = msgspec.structs.asdict(found)
+    categories = facts.pop("categories")
+    print_rows(["fact", "value"], [(name, _plain(value)) for name, value in facts.items()])
+    click.echo()
+    print_rows(["category", "posts"], list(categories.items()))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {count:,}" for key, count in value.items())
+    return value
+
+
+def _report(settings: Settings, posts: int, *, as_json: bool) -> None:
+    from pinflow.config import masked
+
+    if as_json:
+        echo_json({"source": masked(settings.config.source.url), "posts": posts})
+    else:
+        click.echo(f"{posts:,} posts in {masked(settings.config.source.url)}", err=True)

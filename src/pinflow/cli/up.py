@@ -1,0 +1,100 @@
+"""`pinflow up`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, stop_on_signals
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from pinflow.config import Settings
+    from pinflow.stations.supervisor import Snapshot
+
+__all__ = ["up"]
+
+GENTLE = "2/s"
+
+PLAIN_EVERY = 10
+"""Where there is no terminal, every tenth snapshot is a line."""
+
+
+@click.command
+@click.option("--no-emulator", is_flag=True, help="Post nothing; wait for posts from elsewhere.")
+@click.option("--rate", default=GENTLE, show_default=True, help="Posts a second of the emulator, or max.")
+@command_options
+def up(settings: Settings, *, no_emulator: bool, rate: str) -> None:
+    """Run gateway, land, stream, batch and emulator until Ctrl-C.
+
+    Each is a process of its own; one that dies is started again. Their talk is in the logs folder of the home.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from pinflow.cli.show import Bar
+    from pinflow.stations.supervisor import up as run
+
+    stop = stop_on_signals()
+    console = Console(highlight=False)
+    told = 0
+
+    def plain(snapshot: Snapshot) -> None:
+        nonlocal told
+        if told % PLAIN_EVERY == 0:
+            click.echo(_line(snapshot), err=True)
+        told += 1
+
+    with Bar() as bar:
+        if not console.is_terminal:
+            run(settings, stop=stop, rate=None if no_emulator else rate, progress=bar, show=plain)
+            return
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            run(
+                settings,
+                stop=stop,
+                rate=None if no_emulator else rate,
+                progress=bar,
+                show=lambda snapshot: live.update(_picture(snapshot), refresh=True),
+            )
+    click.echo("all stations have ended", err=True)
+
+
+def _line(snapshot: Snapshot) -> str:
+    accepted = sum(each.accepted for each in snapshot.topics)
+    waiting = sum(each.to_land + each.to_clean for each in snapshot.topics)
+    down = [each.name for each in snapshot.stations if each.pid is None]
+    return f"{snapshot.gateway}: {accepted:,} records accepted, {waiting:,} waiting" + (
+        f", down: {', '.join(down)}" if down else ""
+    )
+
+
+def _picture(snapshot: Snapshot) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    from pinflow.cli.show import columns_of
+
+    stations = columns_of(
+        [[each.name, each.pid or "down", each.restarts, each.last_words] for each in snapshot.stations],
+        ["station", "process", "restarts", "last words"],
+    )
+    topics = columns_of(
+        [
+            [
+                each.topic,
+                each.accepted,
+                f"{snapshot.rates.get(each.topic, 0.0):.1f}",
+                each.to_land,
+                each.table or "landed only",
+                each.rows,
+                each.quarantined,
+                each.to_clean,
+            ]
+            for each in snapshot.topics
+        ],
+        ["topic", "accepted", "a second", "to land", "table", "rows", "quarantined", "to clean"],
+    )
+    return Group(Text(f"gateway at {snapshot.gateway}    Ctrl-C ends all\n"), stations, Text(), topics)

@@ -1,0 +1,289 @@
+"""The configuration: one frozen model, filled from a file, the environment and flags, in that order.
+
+`pinflow.toml` holds sections and keys; `PINFLOW__SECTION__KEY` overrides a key; a flag overrides both. Every value
+remembers where it came from. `{home}` in a value stands for the home folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pinflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "override", "template"]
+
+ENV_PREFIX = "PINFLOW__"
+FILE_NAME = "pinflow.toml"
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+
+MiB = 1 << 20
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Source(_Section, frozen=True):
+    """The relational database the posts come from."""
+
+    url: str = "sqlite:///{home}/source.db"
+
+
+class Log(_Section, frozen=True):
+    """The durable log."""
+
+    url: str = "sqlite:///{home}/log.db"
+    partitions: Annotated[int, Meta(ge=1, le=1024)] = 4
+
+
+class Lake(_Section, frozen=True):
+    """Landing objects and tables: a folder."""
+
+    url: str = "{home}/lake"
+
+
+class Engine(_Section, frozen=True):
+    """What runs the SQL. `memory_mb` caps its memory; more is spilled to the home folder."""
+
+    url: str = "duckdb"
+    memory_mb: Positive = 1024
+    threads: Positive = 2
+
+
+class Gateway(_Section, frozen=True):
+    """The HTTP door. Sizes in bytes; 0 as the port takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8082
+    create_topics: bool = True
+    max_body_bytes: Positive = 32 * MiB
+    max_inflated_bytes: Positive = 64 * MiB
+    max_record_bytes: Positive = 10 * MiB
+    max_pending_bytes: Positive = 256 * MiB
+
+
+class Land(_Section, frozen=True):
+    """Log to landing zone. An object is flushed at a number of records, a size or an age, whichever is first."""
+
+    flush_records: Positive = 50_000
+    flush_bytes: Positive = 32 * MiB
+    flush_seconds: Seconds = 5.0
+    poll_seconds: Seconds = 0.2
+
+
+class Stream(_Section, frozen=True):
+    """Log to stream tables, in micro-batches of at most so many records and bytes a topic."""
+
+    max_records: Positive = 200_000
+    max_bytes: Positive = 128 * MiB
+    poll_seconds: Seconds = 0.2
+
+
+class Batch(_Section, frozen=True):
+    """Landing zone to batch tables, in steps of at most so many records and bytes a topic, every so many seconds."""
+
+    max_records: Positive = 500_000
+    max_bytes: Positive = 256 * MiB
+    every_seconds: Seconds = 30.0
+
+
+class Query(_Section, frozen=True):
+    """Limits of one query and its answer."""
+
+    memory_mb: Positive = 1024
+    max_rows: Positive = 1_000_000
+    timeout_seconds: Annotated[float, Meta(gt=0)] = 60.0
+
+
+class Emulator(_Section, frozen=True):
+    """Who replays the posts, and where to. `url` empty means the gateway of this configuration."""
+
+    url: str = ""
+    seed: int = 100
+    batch_posts: Positive = 100
+
+
+class Config(_Section, frozen=True):
+    """Everything pinflow can be told. `id` is the user id in the names of topics, streams and stream tables."""
+
+    id: UserId = "0a6a638f5991"
+    source: Source = Source()
+    log: Log = Log()
+    lake: Lake = Lake()
+    engine: Engine = Engine()
+    gateway: Gateway = Gateway()
+    land: Land = Land()
+    stream: Stream = Stream()
+    batch: Batch = Batch()
+    query: Query = Query()
+    emulator: Emulator = Emulator()
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A configuration with its home folder, its file if one was named, and where each value came from."""
+
+    home: Path
+    config: Config
+    origins: dict[str, str]
+    file: Path | None = None
+
+
+def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration.
+
+    Args:
+        home: The folder that holds everything; `{home}` in values.
+        file: The TOML file; by default `pinflow.toml` in the home folder, which need not exist.
+        env: The environment; by default the process's own.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
+    """
+    origins: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    path = file if file is not None else home / FILE_NAME
+    if file is not None or path.exists():
+        _merge(values, origins, _flat(_read(path)), str(path))
+    environment = os.environ if env is None else env
+    from_env = {
+        name.removeprefix(ENV_PREFIX).lower().replace("__", "."): value
+        for name, value in sorted(environment.items())
+        if name.startswith(ENV_PREFIX)
+    }
+    for key, value in from_env.items():
+        _merge(values, origins, {key: value}, f"{ENV_PREFIX}{key.upper().replace('.', '__')}")
+    config = _converted(values, origins, home)
+    return Settings(home, config, {key: origins.get(key, "default") for key in KNOWN}, file)
+
+
+def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
+    """Settings with flags on top (`section.key` → value); a value of None is a flag not given.
+
+    Raises:
+        ConfigError: A value does not fit.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    origins = settings.origins | dict.fromkeys(given, "flag")
+    config = _converted(flattened(settings.config) | given, origins, settings.home)
+    return msgspec.structs.replace(settings, config=config, origins=origins)
+
+
+def flattened(config: Config) -> dict[str, Any]:
+    """Every setting as `section.key` → value, in the order of the model."""
+    flat: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def template() -> str:
+    """A configuration file that says every setting with its meaning and default, all commented out."""
+    lines = [
+        "# pinflow configuration. Every setting stands here with its default; take the # away to change one.",
+        "",
+    ]
+    lines += [f"# id = {_toml(Config().id)}"]
+    for field in msgspec.structs.fields(Config):
+        section = getattr(Config(), field.name)
+        if isinstance(section, _Section):
+            meaning = " ".join((type(section).__doc__ or "").split())
+            lines += ["", f"# {meaning}", f"[{field.name}]"]
+            lines += [f"# {key} = {_toml(value)}" for key, value in msgspec.to_builtins(section).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+    )
+
+
+def masked(value: object) -> str:
+    """A value as text, with the password of a URL and secret-looking parameters hidden."""
+    text = "true" if value is True else "false" if value is False else str(value)
+    text = re.sub(r"(://[^/:@\s]*):[^@/\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&;]+", r"\1***", text)
+
+
+KNOWN = flattened(Config())
+"""Every setting with its default."""
+
+_SECTIONS = {key.partition(".")[0] for key in KNOWN if "." in key}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the configuration cannot be read: {error}", where=str(path), hint="pinflow init"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the configuration is not TOML: {error}", where=str(path)) from error
+
+
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and name in _SECTIONS:
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, Any], origin: str) -> None:
+    for key, value in flat.items():
+        if key not in KNOWN:
+            raise _unknown(key, origin)
+        values[key] = value
+        origins[key] = origin
+
+
+def _unknown(key: str, where: str) -> ConfigError:
+    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
+    return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)
+
+
+def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path) -> Config:
+    tree: dict[str, Any] = {}
+    for key, value in (KNOWN | dict(values)).items():
+        filled = value.replace("{home}", str(home)) if isinstance(value, str) else value
+        section, dot, name = key.partition(".")
+        if dot:
+            tree.setdefault(section, {})[name] = filled
+        else:
+            tree[key] = filled
+    try:
+        return msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`")
+        raise ConfigError(
+            f"setting {key!r} does not fit: {message}",
+            where=origins.get(key, "default"),
+            hint="pinflow config show lists every setting with its value",
+        ) from error

@@ -1,0 +1,9 @@
+"""What pin, geo and user are: raw columns, clean columns and rules, each stated once.
+
+A dataset is a folder: `dataset.toml` names the columns, `reject.sql` says which records cannot be a row and why,
+`clean.sql` makes clean rows of the rest. Both are Spark SQL, and every engine runs the same text.
+"""
+
+from pinflow.datasets.dataset import LINEAGE, Dataset, dataset, datasets
+
+__all__ = ["LINEAGE", "Dataset", "dataset", "datasets"]

@@ -1,0 +1,66 @@
+"""A dataset read from its folder."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+__all__ = ["LINEAGE", "Dataset", "dataset", "datasets"]
+
+NAMES = ("pin", "geo", "user")
+"""In the order in which the three records of a post are sent."""
+
+LINEAGE = {"_topic": "string", "_partition": "int", "_offset": "bigint", "_accepted_at": "timestamp"}
+"""Where a row comes from, and when its record was accepted; every clean row carries these columns."""
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """One kind of record.
+
+    Attributes:
+        name: `pin`, `geo` or `user`.
+        number: The raw column that holds the post's number.
+        raw: The fields of a record, all taken as text.
+        clean: Clean column → Spark SQL type, in the documented order.
+        reject_sql: Adds `_reason` to the view `parsed` (raw columns and lineage): why a record cannot be a row.
+        clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected.
+        latest_sql: One row a post of a table of clean rows; `{table}` stands for its name.
+    """
+
+    name: str
+    number: str
+    raw: list[str]
+    clean: dict[str, str]
+    reject_sql: str
+    clean_sql: str
+    latest_sql: str
+
+    def where(self, part: str) -> str:
+        """The file that a part of the definition stands in, for errors."""
+        return f"pinflow/datasets/{self.name}/{part}.sql"
+
+
+@cache
+def dataset(name: str) -> Dataset:
+    """The dataset of a name."""
+    room = files("pinflow.datasets")
+    folder = room / name
+    facts = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
+    columns = ", ".join(f"`{column}`" for column in facts["clean"])
+    return Dataset(
+        name=name,
+        number=facts["number"],
+        raw=facts["raw"],
+        clean=facts["clean"],
+        reject_sql=(folder / "reject.sql").read_text(encoding="utf-8"),
+        clean_sql=(folder / "clean.sql").read_text(encoding="utf-8"),
+        latest_sql=(room / "latest.sql").read_text(encoding="utf-8").replace("{columns}", columns),
+    )
+
+
+def datasets() -> list[Dataset]:
+    """All datasets, in the order in which the records of a post are sent."""
+    return [dataset(name) for name in NAMES]

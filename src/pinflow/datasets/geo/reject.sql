@@ -1,0 +1,11 @@
+-- Which geo records cannot be a row, and why: the post's number is the key of everything.
+-- `_broken` says what is wrong with the JSON itself. NULL means that the record can be a row.
+SELECT
+  *,
+  CASE
+    WHEN _broken IS NOT NULL THEN _broken
+    WHEN `ind` IS NULL THEN 'the post number `ind` is missing'
+    WHEN NOT `ind` RLIKE '^[+-]?[0-9]+$' THEN 'the post number `ind` is no integer'
+    WHEN try_cast(`ind` AS INT) IS NULL THEN 'the post number `ind` does not fit 32 bits'
+  END AS _reason
+FROM parsed

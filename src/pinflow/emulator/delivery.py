@@ -1,0 +1,218 @@
+"""Sending through one door until every record is acknowledged or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.util import Retry
+
+from pinflow.emulator.doors import Item, refusal
+from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from threading import Event
+
+    from urllib3 import BaseHTTPResponse, PoolManager
+
+    from pinflow.emulator.doors import Door, Refused, Request
+    from pinflow.emulator.pace import Clock
+    from pinflow.source import Post
+
+__all__ = ["Delivery", "Tally"]
+
+ATTEMPTS = 8
+"""Attempts in a row that settle no record: about ten seconds, the time of a gateway's restart."""
+
+ATTEMPTS_AT_FIRST = 4
+"""Before the gateway ever answered: under a second, because then it most likely does not run at all."""
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 5.0
+"""The delay doubles from the first to the longest; half of it is drawn, so clients do not return together."""
+
+LONGEST_RETRY_AFTER_S = 30.0
+"""A server may ask for more patience than this and does not get it."""
+
+RETRIED_STATUSES = frozenset({408, 425, 429})
+"""Besides all from 500 on."""
+
+MESSAGES = 5
+"""Reasons of refusals that are kept: the others are mostly the same."""
+
+
+@dataclass
+class Tally:
+    """Records of one topic so far."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+
+
+class _Trouble(NamedTuple):
+    """Why a request has to be sent again, and how long the server wants to be left alone."""
+
+    reason: str
+    retry_after: float = 0.0
+
+
+class Delivery:
+    """Sends posts through one door. One thread at a time.
+
+    A record counts as acknowledged when the answer says so of that record. When no answer comes, or one that
+    says "later", the request is sent again, and of a request that succeeded in part only the rest. A request
+    whose answer was lost on the way is therefore sent twice although its records are kept already: delivery
+    is at-least-once, and a post that comes twice is one row downstream, since its latest record counts.
+
+    Attributes:
+        tallies: What became of the records, by topic.
+        retries: Requests sent again so far.
+        messages: The first few reasons of refusals.
+    """
+
+    def __init__(self, door: Door, http: PoolManager, url: str, *, clock: Clock, stop: Event) -> None:
+        self.tallies = {topic: Tally() for topic in door.topics}
+        self.retries = 0
+        self.messages: list[str] = []
+        self._door = door
+        self._http = http
+        self._url = url.rstrip("/")
+        self._clock = clock
+        self._stop = stop
+        self._jitter = Random()
+        self._answered = False
+        self._first_refusal: tuple[Refused, str] | None = None
+
+    def send(self, posts: Sequence[Post]) -> None:
+        """Send pin, geo and user of these posts, in this order, and block until all have their verdict.
+
+        After a stop an attempt that fails is not repeated, and its records stay without a verdict.
+
+        Raises:
+            UnavailableError: The attempts ended without an answer that settles it.
+            UnknownTopicError: Nothing was ever acknowledged, as the gateway does not know the topics.
+            TerminalError: Nothing was ever acknowledged and all refused, or the answer is no gateway's.
+        """
+        pin, geo, user = self._door.topics
+        self._send(pin, [Item(post.number, post.pin) for post in posts])
+        self._send(geo, [Item(post.number, post.geo) for post in posts])
+        self._send(user, [Item(post.number, post.user) for post in posts])
+        if not self._acknowledged() and not self._stop.is_set():
+            self._give_up_refused()
+
+    def _send(self, topic: str, items: list[Item]) -> None:
+        most = self._door.most_records
+        for start in range(0, len(items), most):
+            portion = items[start : start + most]
+            self.tallies[topic].sent += len(portion)
+            self._settle(topic, portion)
+
+    def _settle(self, topic: str, items: list[Item]) -> None:
+        attempts = 0
+        while True:
+            before = len(items)
+            items, trouble = self._attempt(topic, items)
+            if not items:
+                return
+            attempts = attempts + 1 if len(items) == before else 1
+            if self._stop.is_set():
+                return
+            if attempts >= (ATTEMPTS if self._answered else ATTEMPTS_AT_FIRST):
+                raise self._unavailable(topic, trouble, attempts)
+            self.retries += 1
+            self._clock.wait(self._delay(attempts, trouble), self._stop)
+
+    def _attempt(self, topic: str, items: list[Item]) -> tuple[list[Item], _Trouble]:
+        """Send once and count; return what has to be sent again and why."""
+        request = self._door.request(topic, items)
+        try:
+            answer = self._request(request)
+        except HTTPError as error:
+            return items, _Trouble(str(error))
+        self._answered = True
+        if answer.status >= 500 or answer.status in RETRIED_STATUSES:
+            return items, _Trouble(refusal(answer.status, answer.data).message, _retry_after(answer))
+        if not 200 <= answer.status < 300:
+            self._refused_whole(topic, items, refusal(answer.status, answer.data))
+            return [], _Trouble("")
+        return self._count(topic, items, answer.data), _Trouble("the gateway asks to send some records again")
+
+    def _request(self, request: Request) -> BaseHTTPResponse:
+        return self._http.request(
+            request.method,
+            self._url + request.path,
+            body=request.body,
+            headers={"Content-Type": request.content_type},
+        )
+
+    def _count(self, topic: str, items: list[Item], body: bytes) -> list[Item]:
+        try:
+            verdicts = self._door.verdicts(body, len(items))
+        except (ValueError, msgspec.DecodeError) as error:
+            raise TerminalError(
+                f"the answer is none of a gateway: {error}",
+                where=f"{self._url}, topic {topic}",
+                hint="check emulator.url with pinflow config show",
+            ) from error
+        tally = self.tallies[topic]
+        tally.acknowledged += verdicts.acknowledged
+        self._note(tally, verdicts.refused)
+        return [items[place] for place in verdicts.again]
+
+    def _refused_whole(self, topic: str, items: list[Item], refused: Refused) -> None:
+        self._note(self.tallies[topic], [refused.message] * len(items))
+        self._first_refusal = self._first_refusal or (refused, topic)
+
+    def _note(self, tally: Tally, reasons: list[str]) -> None:
+        tally.refused += len(reasons)
+        for reason in reasons:
+            if len(self.messages) >= MESSAGES:
+                return
+            if reason not in self.messages:
+                self.messages.append(reason)
+
+    def _delay(self, attempts: int, trouble: _Trouble) -> float:
+        delay = min(FIRST_DELAY_S * 2 ** (attempts - 1), LONGEST_DELAY_S)
+        return max(delay * (0.5 + self._jitter.random() / 2), trouble.retry_after)
+
+    def _acknowledged(self) -> int:
+        return sum(tally.acknowledged for tally in self.tallies.values())
+
+    def _unavailable(self, topic: str, trouble: _Trouble, attempts: int) -> UnavailableError:
+        return UnavailableError(
+            f"the gateway did not take the records in {attempts} attempts ({trouble.reason}); "
+            f"{self._acknowledged():,} records were acknowledged before",
+            where=f"{self._url}, topic {topic}",
+            hint="pinflow gateway",
+        )
+
+    def _give_up_refused(self) -> None:
+        if self._first_refusal is None:
+            message, topic, unknown = self.messages[0], self._door.topics[0], False
+        else:
+            refused, topic = self._first_refusal
+            message, unknown = refused.message, refused.unknown_topic
+        kind = UnknownTopicError if unknown else TerminalError
+        raise kind(
+            f"the gateway refused all records of the first posts: {message}",
+            where=f"{self._url}, topic {topic}",
+            hint="set gateway.create_topics, or check id and emulator.url with pinflow config show"
+            if unknown
+            else "check emulator.url and emulator.batch_posts with pinflow config show",
+        )
+
+
+def _retry_after(answer: BaseHTTPResponse) -> float:
+    value = answer.headers.get("Retry-After")
+    if value is None:
+        return 0.0
+    try:
+        asked = float(Retry().parse_retry_after(value))
+    except InvalidHeader:
+        return 0.0
+    return min(asked, LONGEST_RETRY_AFTER_S)

@@ -1,0 +1,111 @@
+"""When posts are sent, and how many at once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from pinflow.emulator.draw import Supply
+    from pinflow.source import Post
+
+__all__ = ["Clock", "Drawn", "Pace", "Steady", "SystemClock", "Unpaced"]
+
+
+class Clock(Protocol):
+    """Time, and waiting for it."""
+
+    def now(self) -> float:
+        """Seconds since some moment; never goes back."""
+
+    def wait(self, seconds: float, stop: Event) -> None:
+        """Block for so long, or until `stop` is set."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    def wait(self, seconds: float, stop: Event) -> None:
+        """Block for so long, or until `stop` is set."""
+        stop.wait(seconds)
+
+
+class Pace(Protocol):
+    """Says when which posts go.
+
+    Attributes:
+        eager: Whether the next posts may be taken while the last ones are still being sent.
+    """
+
+    @property
+    def eager(self) -> bool:
+        """See above."""
+
+    def next(self, supply: Supply, stop: Event) -> list[Post]:
+        """Wait until posts are due and take them; none at the end or when `stop` is set."""
+
+
+class Unpaced:
+    """As fast as the gateway takes them, so many posts at once."""
+
+    eager = True
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+
+    def next(self, supply: Supply, stop: Event) -> list[Post]:
+        """See `Pace`."""
+        return [] if stop.is_set() else [post for _, post in supply.take(self._at_once)]
+
+
+class Drawn:
+    """One post at a time, each after its traditional pause."""
+
+    eager = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def next(self, supply: Supply, stop: Event) -> list[Post]:
+        """See `Pace`."""
+        for pause, post in supply.take(1):
+            self._clock.wait(pause, stop)
+            if not stop.is_set():
+                return [post]
+        return []
+
+
+class Steady:
+    """So many posts a second, on a schedule from the first one on: delays are made up and do not add up."""
+
+    eager = False
+
+    def __init__(self, rate: float, at_once: int, clock: Clock) -> None:
+        self._rate = rate
+        self._at_once = at_once
+        self._clock = clock
+        self._start: float | None = None
+        self._sent = 0
+
+    def next(self, supply: Supply, stop: Event) -> list[Post]:
+        """See `Pace`: all posts that are due by now, up to so many at once."""
+        due = 0
+        while due < 1 and not stop.is_set():
+            now = self._clock.now()
+            if self._start is None:
+                self._start = now
+            # the first post is due at once, post n at n / rate
+            due = int((now - self._start) * self._rate) + 1 - self._sent
+            if due < 1:
+                self._clock.wait(self._start + self._sent / self._rate - now, stop)
+        if stop.is_set():
+            return []
+        posts = [post for _, post in supply.take(min(due, self._at_once))]
+        self._sent += len(posts)
+        return posts

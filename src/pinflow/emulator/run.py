@@ -1,0 +1,220 @@
+"""Sending posts, from the first to the report."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING, Literal
+
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from pinflow.config import masked
+from pinflow.emulator.delivery import MESSAGES, Delivery
+from pinflow.emulator.doors import BatchDoor, StreamDoor
+from pinflow.emulator.draw import Supply, drawn_picks, every_pick, require_drawable
+from pinflow.emulator.pace import Drawn, Steady, SystemClock, Unpaced
+from pinflow.emulator.report import Report, TopicReport
+from pinflow.errors import ConfigError, UsageError
+from pinflow.progress import Silent
+from pinflow.source import open_posts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pinflow.emulator.doors import Door
+    from pinflow.emulator.pace import Clock, Pace
+    from pinflow.progress import Progress
+
+__all__ = ["Doors", "Rate", "emulate"]
+
+Doors = Literal["batch", "stream", "both"]
+Rate = float | Literal["max"] | None
+
+DOORS: dict[str, tuple[type[BatchDoor | StreamDoor], ...]] = {
+    "batch": (BatchDoor,),
+    "stream": (StreamDoor,),
+    "both": (BatchDoor, StreamDoor),
+}
+
+TIMEOUT = Timeout(connect=5.0, read=60.0)
+"""Seconds. A gateway answers within a bounded time; a silence of a minute is a lost connection."""
+
+SILENT = Silent()
+CLOCK = SystemClock()
+
+
+def emulate(
+    source_url: str,
+    gateway_url: str,
+    user_id: str,
+    *,
+    to: Doors = "both",
+    posts: int | None = None,
+    each_once: bool = False,
+    rate: Rate = None,
+    seed: int = 100,
+    batch_posts: int = 100,
+    headers: Mapping[str, str] | None = None,
+    stop: Event | None = None,
+    progress: Progress = SILENT,
+    clock: Clock = CLOCK,
+) -> Report:
+    """Send posts of the source through the gateway, pin, geo and user of each in this order.
+
+    Posts are drawn with replacement, always in the same order for a seed; 100 gives the published one.
+    Records are delivered at least once: a request whose answer is lost is sent again. Blocks until all are
+    sent; when `stop` is set, the posts in flight are settled and the report returned.
+
+    Args:
+        source_url: The source database.
+        gateway_url: Where the gateway listens, `http://host:port`.
+        user_id: The user id in the names of topics and streams.
+        to: Through which door; with both, every post goes through each, at the same time.
+        posts: How many to send; None without end, or with `each_once` all.
+        each_once: Every post of the source once, in the order of the numbers, instead of a draw.
+        rate: Posts a second, `"max"` for as many as the gateway takes, None for the traditional pauses.
+        seed: Of the draw.
+        batch_posts: Posts in a request, at most, when they come faster than one by one.
+        headers: Further headers of every request, such as an API key's.
+        stop: Set it, from another thread or a signal handler, to end.
+        progress: Is told of every post sent.
+        clock: Paces and delays.
+
+    Raises:
+        UsageError: A number makes no sense.
+        ConfigError: The gateway's URL is none.
+        AbsentError: There is no source, or no post in it that could be drawn.
+        UnavailableError: The gateway, or the source, cannot be reached.
+        UnknownTopicError: The gateway does not know the topics.
+        TerminalError: The gateway refuses the first posts altogether, or is none.
+    """
+    _require_sense(to, posts, rate, batch_posts)
+    _require_url(gateway_url)
+    stop = Event() if stop is None else stop
+    with open_posts(source_url) as source, _connections(headers) as http:
+        total = posts
+        if each_once:
+            picks, total = every_pick(source, seed), min(posts or sys.maxsize, source.count())
+        else:
+            require_drawable(source, masked(source_url))
+            picks = drawn_picks(seed)
+        supply = Supply(source, picks, limit=posts, at_once=batch_posts)
+        doors: list[Door] = [door(user_id) for door in DOORS[to]]
+        deliveries = [Delivery(door, http, gateway_url, clock=clock, stop=stop) for door in doors]
+        run = _Run(supply, _pace(rate, batch_posts, clock), deliveries, stop)
+        started = clock.now()
+        progress.start(total, "posts")
+        try:
+            run.all(progress)
+        finally:
+            progress.stop()
+        return run.report(clock.now() - started)
+
+
+class _Run:
+    """Takes posts as they are due and sends them through every door at once."""
+
+    def __init__(self, supply: Supply, pace: Pace, deliveries: list[Delivery], stop: Event) -> None:
+        self._supply = supply
+        self._pace = pace
+        self._deliveries = deliveries
+        self._stop = stop
+        self._posts = 0
+        self._ended = False
+
+    def all(self, progress: Progress) -> None:
+        """Send until the posts end or a stop is asked for."""
+        with ThreadPoolExecutor(len(self._deliveries), "pinflow-emulator") as pool:
+            due = self._pace.next(self._supply, self._stop)
+            while due and not self._stop.is_set():
+                sending = [pool.submit(delivery.send, due) for delivery in self._deliveries]
+                following = self._pace.next(self._supply, self._stop) if self._pace.eager else None
+                wait(sending)
+                for sent in sending:
+                    sent.result()
+                self._posts += len(due)
+                progress.advance(len(due))
+                due = self._pace.next(self._supply, self._stop) if following is None else following
+            self._ended = not due and not self._stop.is_set()
+
+    def report(self, seconds: float) -> Report:
+        """What was done."""
+        topics = {
+            topic: TopicReport(tally.sent, tally.acknowledged, tally.refused)
+            for delivery in self._deliveries
+            for topic, tally in delivery.tallies.items()
+        }
+        sent = sum(topic.sent for topic in topics.values())
+        acknowledged = sum(topic.acknowledged for topic in topics.values())
+        refused = sum(topic.refused for topic in topics.values())
+        return Report(
+            posts=self._posts,
+            skipped=self._supply.skipped,
+            sent=sent,
+            acknowledged=acknowledged,
+            refused=refused,
+            unsettled=sent - acknowledged - refused,
+            topics=topics,
+            messages=[message for delivery in self._deliveries for message in delivery.messages][:MESSAGES],
+            retries=sum(delivery.retries for delivery in self._deliveries),
+            seconds=seconds,
+            records_per_second=acknowledged / seconds if seconds > 0 else 0.0,
+            stopped=not self._ended,
+        )
+
+
+@contextmanager
+def _connections(headers: Mapping[str, str] | None) -> Iterator[PoolManager]:
+    """Kept connections, one a door; urllib3's own retries are off, as they know nothing of records."""
+    http = PoolManager(
+        maxsize=len(DOORS["both"]),
+        retries=False,
+        timeout=TIMEOUT,
+        headers={"User-Agent": "pinflow-emulator", **(headers or {})},
+    )
+    try:
+        yield http
+    finally:
+        http.clear()
+
+
+def _pace(rate: Rate, batch_posts: int, clock: Clock) -> Pace:
+    if rate is None:
+        return Drawn(clock)
+    if rate == "max":
+        return Unpaced(batch_posts)
+    return Steady(rate, batch_posts, clock)
+
+
+def _require_sense(to: str, posts: int | None, rate: Rate, batch_posts: int) -> None:
+    if to not in DOORS:
+        raise UsageError(f"no door is called {to!r}", hint=f"use one of: {', '.join(DOORS)}")
+    if posts is not None and posts < 1:
+        raise UsageError(f"at least one post is sent, not {posts}", hint="pinflow emulate --posts 100")
+    if isinstance(rate, str) and rate != "max":
+        raise UsageError(f"no rate is called {rate!r}", hint="pinflow emulate --rate max")
+    if isinstance(rate, (int, float)) and not 0 < rate < float("inf"):
+        raise UsageError(
+            f"a rate is a positive number of posts a second, not {rate}", hint="pinflow emulate --rate 50/s"
+        )
+    if batch_posts < 1:
+        raise UsageError(
+            f"a request holds at least one post, not {batch_posts}", where="emulator.batch_posts"
+        )
+
+
+def _require_url(url: str) -> None:
+    try:
+        parsed = parse_url(url)
+    except LocationParseError:
+        parsed = None
+    if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigError(
+            "the gateway's URL is none",
+            where=f"emulator.url = {masked(url)}",
+            hint="use http://<host>:<port>, as pinflow gateway prints it",
+        )

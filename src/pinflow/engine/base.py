@@ -1,0 +1,103 @@
+"""What an engine does, whatever runs the SQL."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from pinflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from arro3.core.types import ArrowStreamExportable
+
+    from pinflow.config import Config
+    from pinflow.datasets import Dataset
+    from pinflow.lake.plans import Tally
+    from pinflow.log.base import Chunk
+
+__all__ = ["Cleaned", "Engine", "Result", "Session", "View", "open_engine"]
+
+BACKENDS = {"duckdb": "pinflow.engine.duckdb:DuckDBEngine"}
+"""Name → module:class. A new engine is one module and one line here."""
+
+
+class Cleaned(NamedTuple):
+    """What became of records: clean rows with lineage, rejects with reasons, and the sums a partition.
+
+    The rows and the rejects hold until the engine cleans again.
+    """
+
+    rows: ArrowStreamExportable
+    rejects: ArrowStreamExportable
+    tallies: dict[int, Tally]
+
+
+class View(msgspec.Struct, frozen=True):
+    """A table as questions see it: its name, the Parquet files it is made of, its columns, and SQL over `{table}`."""
+
+    name: str
+    files: list[str]
+    columns: dict[str, str]
+    sql: str = "SELECT * FROM {table}"
+
+
+class Result(NamedTuple):
+    """An answer: column names and rows."""
+
+    columns: list[str]
+    rows: list[tuple[object, ...]]
+
+
+class Session(Protocol):
+    """Views loaded for questions, bounded in memory and time."""
+
+    def ask(self, sql: str, *, where: str) -> Result:
+        """Answer a question written in Spark SQL; `where` names its file for errors.
+
+        Raises:
+            DialectError: The SQL uses what the engine cannot be given faithfully.
+        """
+
+    def run(self, sql: str) -> Result:
+        """Run one SELECT in the engine's own SQL. It can read the views, and nothing else.
+
+        Raises:
+            UsageError: It is not one SELECT, reaches for anything but the views, or takes too long or too much.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. Safe to repeat."""
+
+
+class Engine(Protocol):
+    """Runs the SQL of datasets and questions. Not safe to share between threads."""
+
+    def clean(self, dataset: Dataset, topic: str, chunks: Iterable[Chunk]) -> Cleaned:
+        """Clean records of one topic. Deterministic in the chunks, but for the order of rows."""
+
+    def session(self, views: Sequence[View]) -> Session:
+        """Load views for questions."""
+
+    def close(self) -> None:
+        """Let go of memory and temporary files. Safe to repeat."""
+
+
+def open_engine(config: Config, scratch: Path) -> Engine:
+    """Open the engine of a configuration; what does not fit its memory is spilled to the folder `scratch`.
+
+    Raises:
+        ConfigError: No engine has this name.
+    """
+    name = config.engine.url
+    if name not in BACKENDS:
+        raise ConfigError(
+            f"no engine is called {name!r}", where="engine.url", hint=f"use one of: {', '.join(BACKENDS)}"
+        )
+    module, _, kind = BACKENDS[name].partition(":")
+    engine: Engine = getattr(import_module(module), kind)(config, scratch)
+    return engine

@@ -1,0 +1,85 @@
+"""What the rules of the dialect layer build with.
+
+A rule answers with a *template*: DuckDB's own text with `<0>`, `<1>` for the expressions inside it. It is held in an
+`exp.Anonymous`, which no rule leaves in the tree otherwise, so nothing rewrites it on the way out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from sqlglot import exp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["NUMBERS", "Refused", "kind_of", "render", "template"]
+
+HOLE = re.compile(r"<(\d|\*)>")
+
+NUMBERS = ("int", "decimal", "double")
+"""The kinds that are numbers, the wider last. The others are `text`, `bool`, `time` and `null`."""
+
+
+class Refused(Exception):  # noqa: N818 - it says what became of the node
+    """A node cannot be carried."""
+
+    def __init__(self, node: exp.Expr, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.node = node
+        self.what = what
+        self.hint = hint
+
+
+def template(text: str, *operands: exp.Expr, kind: str | None = None) -> exp.Anonymous:
+    """DuckDB text with expressions in its holes; `<*>` takes all of them, `kind` says what it gives if that is known."""
+    made = exp.Anonymous(this=text, expressions=[operand.copy() for operand in operands])
+    made.meta["kind"] = kind
+    return made
+
+
+def render(text: str, operands: list[str]) -> str:
+    """Fill the holes of a template."""
+    return HOLE.sub(lambda hole: ", ".join(operands) if hole[1] == "*" else operands[int(hole[1])], text)
+
+
+def _common(kinds: Iterable[str | None]) -> str | None:
+    found = set(kinds) - {"null"}
+    if None in found or not found:
+        return None
+    if found <= set(NUMBERS):
+        return max(found, key=lambda kind: NUMBERS.index(cast("str", kind)))
+    return found.pop() if len(found) == 1 else None
+
+
+def kind_of(node: exp.Expr | None) -> str | None:
+    """What a node gives, as far as its text alone tells: the type of a column is not known here."""
+    if node is None:
+        return "null"
+    if "kind" in node.meta:
+        return cast("str | None", node.meta["kind"])
+    match node:
+        case exp.Literal():
+            return "text" if node.is_string else _number(node.name)
+        case exp.Null():
+            return "null"
+        case exp.Paren() | exp.Neg():
+            return kind_of(node.this)
+        case exp.Case():
+            branches = [kind_of(branch.args["true"]) for branch in node.args["ifs"]]
+            return _common([*branches, kind_of(node.args.get("default"))])
+        case exp.If():
+            return _common([kind_of(node.args["true"]), kind_of(node.args.get("false"))])
+        case exp.Add() | exp.Sub() | exp.Mul():
+            kind = _common([kind_of(node.this), kind_of(node.expression)])
+            return kind if kind in NUMBERS else None
+        case exp.Predicate() | exp.Boolean() | exp.Not() | exp.Connector():
+            return "bool"
+    return None
+
+
+def _number(text: str) -> str:
+    if text.isdecimal():
+        return "int"
+    return "double" if "e" in text.lower() else "decimal"

@@ -1,0 +1,196 @@
+"""DuckDB in the process: in memory over Parquet files, its memory capped, the rest spilled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from arro3.core import Array, DataType, RecordBatch, Table
+
+from pinflow.datasets import LINEAGE
+from pinflow.engine.base import Cleaned, View
+from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_session import DuckDBSession
+from pinflow.engine.raw import Raw, Rejected, split
+from pinflow.lake.plans import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from pinflow.config import Config
+    from pinflow.datasets import Dataset
+    from pinflow.log.base import Chunk
+
+__all__ = ["DuckDBEngine"]
+
+ROWS_A_BATCH = 32_768
+"""Rows of an Arrow batch handed over: DuckDB's threads take one batch each."""
+
+_LINEAGE = ", ".join(LINEAGE)
+
+
+class DuckDBEngine:
+    """`Engine` on DuckDB."""
+
+    def __init__(self, config: Config, scratch: Path) -> None:
+        self._config = config
+        self._scratch = scratch
+        self._db: duckdb.DuckDBPyConnection | None = None
+        self._translated: dict[str, tuple[str, str]] = {}
+
+    def clean(self, dataset: Dataset, topic: str, chunks: Iterable[Chunk]) -> Cleaned:
+        """See `Engine.clean`."""
+        raw, rejected = split(chunks)
+        db = self._connected()
+        db.register("texts", _texts(raw))
+        db.register("unreadable", _unreadable(rejected))
+        reject_sql, clean_sql = self._sql_of(dataset)
+        db.execute(
+            _PARSED.format(
+                topic=_quoted(topic), keys=dataset.raw, paths=_paths(dataset), columns=_columns(dataset)
+            )
+        )
+        db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
+        db.execute(
+            "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
+        )
+        db.execute(_REJECTED.format(topic=_quoted(topic)))
+        return Cleaned(
+            rows=db.sql(_stored(clean_sql, dataset.clean | LINEAGE)),
+            rejects=db.sql("SELECT * FROM rejected"),
+            tallies=_tallies(db),
+        )
+
+    def session(self, views: Sequence[View]) -> DuckDBSession:
+        """See `Engine.session`."""
+        return DuckDBSession(self._config, self._scratch, views)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._db is None:
+            self._db = connect(self._scratch, self._config.engine.memory_mb, self._config.engine.threads)
+        return self._db
+
+    def _sql_of(self, dataset: Dataset) -> tuple[str, str]:
+        if dataset.name not in self._translated:
+            self._translated[dataset.name] = (
+                to_duckdb(dataset.reject_sql, where=dataset.where("reject")),
+                to_duckdb(dataset.clean_sql, where=dataset.where("clean")),
+            )
+        return self._translated[dataset.name]
+
+
+_PARSED = """
+CREATE OR REPLACE TEMP VIEW parsed AS
+SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_ms * 1000) AS _accepted_at,
+  CASE
+    WHEN _fields IS NULL THEN 'not JSON that can be read'
+    WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
+  END AS _broken
+FROM (
+  SELECT _partition, _offset, _accepted_ms, try(json_extract_string(_text, {paths})) AS _fields,
+    try(json_keys(_text)) AS _keys
+  FROM texts
+)
+"""
+"""Every field as text, by its name; the texts are JSON objects already."""
+
+_REJECTED = """
+CREATE OR REPLACE TEMP TABLE rejected AS
+SELECT _text AS raw, CAST(NULL AS BLOB) AS raw_bytes, _reason AS reason, checked._topic AS _topic,
+  checked._partition AS _partition, checked._offset AS _offset, checked._accepted_at AS _accepted_at
+FROM checked JOIN texts ON texts._partition = checked._partition AND texts._offset = checked._offset
+WHERE _reason IS NOT NULL
+UNION ALL
+SELECT raw, raw_bytes, reason, {topic}, _partition, _offset, make_timestamptz(_accepted_ms * 1000) FROM unreadable
+"""
+
+
+def _columns(dataset: Dataset) -> str:
+    return ", ".join(f'_fields[{index}] AS "{name}"' for index, name in enumerate(dataset.raw, 1))
+
+
+def _paths(dataset: Dataset) -> list[str]:
+    return [f'$."{name}"' for name in dataset.raw]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _stored(sql: str, columns: dict[str, str]) -> str:
+    """The rows of a query in the very types that the table has."""
+    casts = ", ".join(f'CAST("{name}" AS {DUCKDB_TYPES[kind]}) AS "{name}"' for name, kind in columns.items())
+    return f"SELECT {casts} FROM ({sql})"  # noqa: S608
+
+
+DUCKDB_TYPES = {
+    "int": "INTEGER",
+    "bigint": "BIGINT",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "timestamp": "TIMESTAMPTZ",
+    "array<float>": "FLOAT[]",
+}
+"""Spark SQL type → DuckDB type, for the types that tables have."""
+
+
+def _tallies(db: duckdb.DuckDBPyConnection) -> dict[int, Tally]:
+    rows: dict[int, int] = dict(db.sql("SELECT _partition, count(*) FROM raw GROUP BY ALL").fetchall())
+    rejects: dict[int, int] = dict(
+        db.sql("SELECT _partition, count(*) FROM rejected GROUP BY ALL").fetchall()
+    )
+    return {
+        partition: Tally(
+            records=rows.get(partition, 0) + rejects.get(partition, 0),
+            rows=rows.get(partition, 0),
+            rejected=rejects.get(partition, 0),
+        )
+        for partition in sorted(rows.keys() | rejects.keys())
+    }
+
+
+def _texts(raw: Raw) -> Table:
+    return _table(
+        {
+            "_text": (raw.texts, DataType.string()),
+            "_partition": (raw.partitions, DataType.int32()),
+            "_offset": (raw.offsets, DataType.int64()),
+            "_accepted_ms": (raw.accepted_at, DataType.int64()),
+        }
+    )
+
+
+def _unreadable(rejected: Rejected) -> Table:
+    texts = [value.decode("utf-8", "replace") if value is not None else None for value in rejected.values]
+    return _table(
+        {
+            "raw": (texts, DataType.string()),
+            "raw_bytes": (rejected.values, DataType.binary()),
+            "reason": (rejected.reasons, DataType.string()),
+            "_partition": (rejected.partitions, DataType.int32()),
+            "_offset": (rejected.offsets, DataType.int64()),
+            "_accepted_ms": (rejected.accepted_at, DataType.int64()),
+        }
+    )
+
+
+def _table(columns: dict[str, tuple[list[Any], DataType]]) -> Table:
+    rows = len(next(iter(columns.values()))[0])
+    names = list(columns)
+    batches = [
+        RecordBatch.from_arrays(
+            [Array(values[at : at + ROWS_A_BATCH], type=kind) for values, kind in columns.values()],
+            names=names,
+        )
+        for at in range(0, max(rows, 1), ROWS_A_BATCH)
+    ]
+    return Table.from_batches(batches)

@@ -1,0 +1,31 @@
+"""How a DuckDB is opened here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["connect"]
+
+
+def connect(scratch: Path, memory_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that never loads an extension from outside, knows only UTC, and spills to a folder."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    db = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory_mb}MiB",
+            "threads": threads,
+            "temp_directory": str(scratch),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        },
+    )
+    db.execute("SET TimeZone = 'UTC'")
+    return db

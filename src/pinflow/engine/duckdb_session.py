@@ -1,0 +1,169 @@
+"""Questions over views, in DuckDB."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pinflow.engine.base import Result, View
+from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.duckdb_connection import connect
+from pinflow.errors import PinflowError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pinflow.config import Config
+
+__all__ = ["DuckDBSession"]
+
+EMPTY_TYPES = {"timestamp": "TIMESTAMPTZ", "string": "VARCHAR", "binary": "BLOB", "array<float>": "FLOAT[]"}
+"""Spark SQL type → DuckDB type, where the names differ."""
+
+
+class DuckDBSession:
+    """`Session` on DuckDB: each view is loaded into memory, or spilled, when a question first needs it."""
+
+    def __init__(self, config: Config, scratch: Path, views: Sequence[View]) -> None:
+        self._config = config
+        self._scratch = scratch
+        self._views = {view.name: view for view in views}
+        self._db = self._connected()
+        self._loaded: set[str] = set()
+
+    def ask(self, sql: str, *, where: str) -> Result:
+        """See `Session.ask`."""
+        translated = to_duckdb(sql, where=where)
+        with self._bounded(self._db):
+            self._db.execute("SET preserve_insertion_order = false")
+            self._load(self._db, _tables_of(self._db, translated), self._loaded)
+            self._db.execute("RESET preserve_insertion_order")
+            return self._answer(self._db, translated)
+
+    def run(self, sql: str) -> Result:
+        """See `Session.run`: on a connection of its own, which is locked before the SQL is run."""
+        db = self._connected()
+        try:
+            with self._bounded(db):
+                self._load(db, _tables_of(db, sql), set())
+                db.execute("RESET preserve_insertion_order")
+                db.execute("SET enable_external_access = false")
+                db.execute("SET lock_configuration = true")
+                return self._answer(db, sql)
+        finally:
+            db.close()
+
+    def close(self) -> None:
+        """See `Session.close`."""
+        self._db.close()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        return connect(self._scratch, self._config.query.memory_mb, self._config.engine.threads)
+
+    def _load(self, db: duckdb.DuckDBPyConnection, tables: set[str], loaded: set[str]) -> None:
+        for name, view in self._views.items():
+            if name.lower() in tables and name not in loaded:
+                _load_view(db, view)
+                loaded.add(name)
+
+    def _answer(self, db: duckdb.DuckDBPyConnection, sql: str) -> Result:
+        limit = self._config.query.max_rows
+        found = _without_zones(db.sql(sql))
+        rows = found.fetchmany(limit + 1)
+        if len(rows) > limit:
+            raise UsageError(
+                f"the answer has more than {limit:,} rows",
+                where="query.max_rows",
+                hint="add a LIMIT, or raise it",
+            )
+        return Result(found.columns, rows)
+
+    @contextmanager
+    def _bounded(self, db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt what runs too long, and tell DuckDB's errors as ours."""
+        seconds = self._config.query.timeout_seconds
+        timer = threading.Timer(seconds, db.interrupt)
+        timer.start()
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise PinflowError(
+                f"the query was stopped after {seconds:g} s",
+                where="query.timeout_seconds",
+                hint="ask for less, or raise it",
+            ) from error
+        except duckdb.OutOfMemoryException as error:
+            raise PinflowError(
+                f"the query needs more than its {self._config.query.memory_mb} MiB",
+                where="query.memory_mb",
+                hint="ask for less, or raise it",
+            ) from error
+        except duckdb.CatalogException as error:
+            raise UsageError(
+                _first_line(error), where="the query", hint=f"tables: {', '.join(self._views)}"
+            ) from error
+        except duckdb.Error as error:
+            raise UsageError(_first_line(error), where="the query") from error
+        finally:
+            timer.cancel()
+
+
+def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
+    if view.files:
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
+        source = f"read_parquet([{listed}])"
+    else:
+        columns = ", ".join(
+            f'CAST(NULL AS {EMPTY_TYPES.get(kind, kind)}) AS "{name}"' for name, kind in view.columns.items()
+        )
+        source = f"(SELECT {columns} LIMIT 0)"
+    db.execute(f"CREATE OR REPLACE TEMP VIEW _stored AS SELECT * FROM {source}")  # noqa: S608
+    latest = to_duckdb(view.sql.replace("{table}", "_stored"), where=view.name)
+    db.execute(f'CREATE TABLE "{view.name}" AS {latest}')
+
+
+def _without_zones(found: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The same rows with timestamps as plain UTC ones: Python would need a further package for the others."""
+    if ZONED not in map(str, found.types):
+        return found
+    quoted = ['"' + name.replace('"', '""') + '"' for name in found.columns]
+    return found.project(
+        ", ".join(
+            f"CAST({name} AS TIMESTAMP) AS {name}" if str(kind) == ZONED else name
+            for name, kind in zip(quoted, found.types, strict=True)
+        )
+    )
+
+
+ZONED = "TIMESTAMP WITH TIME ZONE"
+
+
+def _tables_of(db: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """The names that a query reads from, in lower case, by DuckDB's own parser.
+
+    Raises:
+        UsageError: It is not exactly one SELECT.
+    """
+    row = db.execute(_PARSE, [sql]).fetchone()
+    tables, count, error = row if row is not None else ([], 0, "nothing was parsed")
+    if error is not None or count != 1:
+        raise UsageError(
+            f"only one SELECT can be run: {error or f'there are {count} statements'}",
+            where="the query",
+            hint="pinflow query --sql 'SELECT count(*) FROM pin'",
+        )
+    return {str(name).strip('"').lower() for name in tables}
+
+
+_PARSE = """
+SELECT json_extract_string(tree, '$..table_name'), json_array_length(tree, '$.statements'), tree ->> 'error_message'
+FROM (SELECT json_serialize_sql(?) AS tree)
+"""
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,140 @@
+"""Every expected failure of pinflow.
+
+The tree:
+
+    PinflowError
+    ├── UsageError            the caller asked for something that makes no sense (exit code 2)
+    │   ├── ConfigError       a setting is unknown or does not fit
+    │   └── DialectError      SQL uses what the dialect layer does not carry
+    ├── MissingExtraError     an optional part is not installed
+    ├── TransientError        trying again later may help; jobs retry these
+    │   ├── UnavailableError  a part cannot be reached or is locked just now
+    │   └── OverloadedError   a bounded queue is full
+    ├── TerminalError         trying again changes nothing
+    │   ├── AbsentError       a part has not been made yet
+    │   ├── FencedError       another worker holds the job
+    │   ├── CorruptError      stored bytes are not what was written
+    │   └── GapError          records that should be there are not
+    ├── UnknownTopicError     no such topic
+    ├── UnknownPartitionError no such partition of a topic
+    └── TopicExistsError      a topic of this name is there already
+
+An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it.
+Anything that is not a `PinflowError` is a bug and is left to be seen.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AbsentError",
+    "ConfigError",
+    "CorruptError",
+    "DialectError",
+    "FencedError",
+    "GapError",
+    "MissingExtraError",
+    "OverloadedError",
+    "PinflowError",
+    "TerminalError",
+    "TopicExistsError",
+    "TransientError",
+    "UnavailableError",
+    "UnknownPartitionError",
+    "UnknownTopicError",
+    "UsageError",
+]
+
+
+class PinflowError(Exception):
+    """An expected failure.
+
+    Args:
+        what: One sentence on what happened.
+        where: The file, URL, topic or setting it happened at.
+        hint: The next step, best a command.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.hint:
+            lines.append(f"  next:  {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(PinflowError):
+    """The caller asked for something that makes no sense."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown or its value does not fit."""
+
+
+class DialectError(UsageError):
+    """SQL uses a construct that the dialect layer does not carry to the engine."""
+
+
+class MissingExtraError(PinflowError):
+    """An optional part is not installed."""
+
+    def __init__(self, part: str, extra: str) -> None:
+        super().__init__(
+            f"{part} needs packages that are not installed",
+            where=f"extra [{extra}]",
+            hint=f"pip install 'pinflow[{extra}]'",
+        )
+
+
+class TransientError(PinflowError):
+    """Trying again later may help."""
+
+
+class UnavailableError(TransientError):
+    """A part cannot be reached, or is locked, just now."""
+
+
+class OverloadedError(TransientError):
+    """A bounded queue is full."""
+
+
+class TerminalError(PinflowError):
+    """Trying again changes nothing."""
+
+
+class AbsentError(TerminalError):
+    """A part has not been made yet."""
+
+
+class FencedError(TerminalError):
+    """Another worker holds the job."""
+
+
+class CorruptError(TerminalError):
+    """Stored bytes are not what was written."""
+
+
+class GapError(TerminalError):
+    """Records that should be there are not."""
+
+
+class UnknownTopicError(PinflowError):
+    """No topic of this name."""
+
+
+class UnknownPartitionError(PinflowError):
+    """The topic has no partition of this number."""
+
+
+class TopicExistsError(PinflowError):
+    """A topic of this name is there already."""

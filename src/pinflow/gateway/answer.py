@@ -1,0 +1,71 @@
+"""An answer, and what a dialect has to give and to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from pinflow.gateway.refusal import Refusal
+
+__all__ = ["Answer", "Dialect", "Placed", "Posted"]
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer. It is an ASGI application too, so that Starlette routes can return it."""
+
+    status: int
+    body: bytes
+    media_type: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        """Send it."""
+        length = b"%d" % len(self.body)
+        headers = [(b"content-type", self.media_type), (b"content-length", length), *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Posted(NamedTuple):
+    """The records of one request as columns of equal length, in request order.
+
+    `keys` and `partitions` are None where no record has any.
+    """
+
+    values: list[bytes | None]
+    keys: list[bytes | None] | None = None
+    partitions: list[int | None] | None = None
+
+
+class Placed(NamedTuple):
+    """Where each record of a request went, in request order.
+
+    A record that was refused has a partition and an offset of -1 and stands in `refused` by its index.
+    """
+
+    partitions: list[int]
+    offsets: list[int]
+    refused: dict[int, Refusal]
+
+
+class Dialect(Protocol):
+    """One way to post records: how to read a body and how to say what became of it."""
+
+    @property
+    def name(self) -> str:
+        """A short name for metrics."""
+
+    def parse(self, content_type: bytes, body: bytes) -> Posted:
+        """Read a body.
+
+        Raises:
+            Refusal: It is not of the content type, or not of the shape.
+        """
+
+    def accepted(self, placed: Placed) -> Answer:
+        """Say where the records are; all that were not refused are durable."""
+
+    def refused(self, refusal: Refusal) -> Answer:
+        """Say why nothing was done."""

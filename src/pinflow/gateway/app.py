@@ -1,0 +1,105 @@
+"""The ASGI application: a plain router for the routes that post, and Starlette for everything else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from pinflow.gateway.committer import STALL_S, Committer
+from pinflow.gateway.kafka_rest import KafkaRest, partition_number
+from pinflow.gateway.kinesis_rest import KinesisRecord, KinesisRecords
+from pinflow.gateway.metrics import Metrics
+from pinflow.gateway.pages import Pages
+from pinflow.gateway.pending import Pending
+from pinflow.gateway.produce import Producer, Target
+from pinflow.gateway.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from pinflow.config import Config
+    from pinflow.gateway.answer import Dialect
+    from pinflow.log import EventLog
+
+__all__ = ["GatewayApp", "create_app", "target_of"]
+
+KAFKA = KafkaRest()
+KINESIS: dict[str, Dialect] = {"record": KinesisRecord(), "records": KinesisRecords()}
+
+
+class GatewayApp:
+    """The gateway as an ASGI application. It needs the lifespan: without it no request can append.
+
+    Attributes:
+        metrics: What it counts.
+        committer: Its one thread that appends.
+    """
+
+    def __init__(self, log: EventLog, config: Config, *, stall_s: float = STALL_S) -> None:
+        gateway = config.gateway
+        pending = Pending(gateway.max_pending_bytes)
+        self.metrics = Metrics(pending)
+        self.committer = Committer(log, self.metrics, stall_s=stall_s)
+        partitions = config.log.partitions if gateway.create_topics else None
+        self._topics = Topics(log, self.metrics, partitions=partitions)
+        self._producer = Producer(self.committer, self._topics, pending, self.metrics, gateway)
+        pages = Pages(self._topics, self.committer, pending, self.metrics, self._producer)
+        # An `Answer` is not Starlette's Response, but all that is asked of one is to be an ASGI application.
+        handlers: dict[Any, Any] = {HTTPException: pages.not_routed}
+        self._starlette = Starlette(
+            routes=pages.routes(), exception_handlers=handlers, lifespan=self._lifespan
+        )
+        self._starlette.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "http":
+            target = target_of(scope["method"], scope["path"])
+            if target is not None:
+                answer = await self._producer(target, scope, receive)
+                if answer is not None:
+                    self.metrics.answered(target.dialect.name, answer.status)
+                    await answer(scope, receive, send)
+                return
+        await self._starlette(scope, receive, send)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._topics.start()
+        self._producer.start()
+        self.committer.start()
+        try:
+            yield
+        finally:
+            await self.committer.stop()
+            self._producer.stop()
+            self._topics.stop()
+
+
+def create_app(log: EventLog, config: Config) -> GatewayApp:
+    """Make the gateway's ASGI application.
+
+    Args:
+        log: The open log that records go to. The caller closes it, after the application's lifespan ended.
+        config: Its `gateway` section, and `log.partitions` for topics created on first use.
+    """
+    return GatewayApp(log, config)
+
+
+def target_of(method: str, path: str) -> Target | None:
+    """Where a request wants its records, None if its route is not one that posts."""
+    parts = path.split("/")
+    if method == "POST" and parts[1] == "topics":
+        if len(parts) == 3 and parts[2]:
+            return Target(KAFKA, parts[2])
+        if len(parts) == 5 and parts[2] and parts[3] == "partitions" and parts[4]:
+            return Target(KAFKA, parts[2], partition_number(parts[4]))
+    elif method == "PUT" and parts[1] == "streams" and len(parts) == 4 and parts[2]:
+        dialect = KINESIS.get(parts[3])
+        return Target(dialect, parts[2]) if dialect is not None else None
+    return None

@@ -1,0 +1,169 @@
+"""Which partition a record goes to: as asked, else by key, else by the post's number, else in turn."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from pinflow.gateway.answer import Placed
+from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.log import Produce, Records, partition_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pinflow.gateway.answer import Posted
+
+__all__ = ["Routed", "Turn", "post_number", "route"]
+
+REFUSED = -1
+"""Stands for the partition, and the offset, of a record that is not appended."""
+
+INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
+"""Text of an integer that fits 64 bits; a post's number is far smaller."""
+
+
+class _Post(msgspec.Struct, gc=False):
+    index: Any = None
+    ind: Any = None
+
+
+_post = msgspec.json.Decoder(_Post).decode
+
+
+class Turn:
+    """Whose turn it is among the partitions, for records that nothing ties to one."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, partitions: int) -> int:
+        """The next partition."""
+        turn = self._next % partitions
+        self._next = turn + 1
+        return turn
+
+
+class Routed(NamedTuple):
+    """The records of one request, sorted by partition.
+
+    Attributes:
+        batches: What to append, one batch a partition.
+        members: For each batch, which records of the request it holds, in order; empty if one batch holds all.
+        partitions: The partition of each record of the request, `REFUSED` for those in `refused`.
+        refused: Why a record is not appended, by its index.
+    """
+
+    batches: list[Produce]
+    members: list[list[int]]
+    partitions: list[int]
+    refused: dict[int, Refusal]
+
+    def placed(self, firsts: Sequence[int]) -> Placed:
+        """Where the records are, given the first offset of each batch."""
+        if not self.members and firsts:
+            count = len(self.partitions)
+            return Placed(self.partitions, list(range(firsts[0], firsts[0] + count)), self.refused)
+        offsets = [REFUSED] * len(self.partitions)
+        for first, members in zip(firsts, self.members, strict=True):
+            for offset, index in enumerate(members, first):
+                offsets[index] = offset
+        return Placed(self.partitions, offsets, self.refused)
+
+
+def route(topic: str, posted: Posted, partitions: int, turn: Turn, *, max_record_bytes: int | None) -> Routed:
+    """Sort the records of one request by partition, keeping their order within each.
+
+    Args:
+        topic: The topic they go to.
+        posted: The records.
+        partitions: How many partitions the topic has.
+        turn: Round robin, for records that nothing else places.
+        max_record_bytes: The cap of key and value together; None where the whole body is smaller than that.
+    """
+    values, keys, _ = posted
+    chosen = _chosen(posted, partitions, turn)
+    refused = _out_of_range(chosen, partitions) if posted.partitions is not None else {}
+    if max_record_bytes is not None:
+        refused |= _oversized(posted, max_record_bytes)
+    for index in refused:
+        chosen[index] = REFUSED
+    if not refused and chosen.count(chosen[0]) == len(chosen):
+        return Routed([Produce(topic, chosen[0], Records(values, keys))], [], chosen, refused)
+    groups: dict[int, list[int]] = {}
+    for index, partition in enumerate(chosen):
+        if partition in groups:
+            groups[partition].append(index)
+        else:
+            groups[partition] = [index]
+    groups.pop(REFUSED, None)
+    batches = [
+        Produce(
+            topic,
+            partition,
+            Records([values[i] for i in members], [keys[i] for i in members] if keys is not None else None),
+        )
+        for partition, members in groups.items()
+    ]
+    return Routed(batches, list(groups.values()), chosen, refused)
+
+
+def post_number(value: bytes | None) -> int | None:
+    """The post's number in a record: its `index` or `ind`, an integer or the text of one; else None."""
+    if value is None:
+        return None
+    try:
+        post = _post(value)
+    except (ValueError, RecursionError):
+        return None
+    if type(post.index) is int:
+        return post.index
+    for number in (post.index, post.ind):
+        if type(number) is int:
+            return number
+        if type(number) is str and INTEGER.fullmatch(number):
+            return int(number)
+    return None
+
+
+def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
+    values, keys, asked = posted
+    if keys is None and asked is None:
+        return [_by_value(value, partitions, turn) for value in values]
+    chosen = []
+    for index, value in enumerate(values):
+        wanted = asked[index] if asked is not None else None
+        key = keys[index] if keys is not None else None
+        if wanted is not None:
+            chosen.append(wanted)
+        elif key is not None:
+            chosen.append(partition_for(key, partitions))
+        else:
+            chosen.append(_by_value(value, partitions, turn))
+    return chosen
+
+
+def _by_value(value: bytes | None, partitions: int, turn: Turn) -> int:
+    number = post_number(value)
+    return turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
+
+
+def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
+    return {
+        index: Refusal(Reason.PARTITION, f"the topic has partitions 0 to {partitions - 1}")
+        for index, partition in enumerate(chosen)
+        if not 0 <= partition < partitions
+    }
+
+
+def _oversized(posted: Posted, limit: int) -> dict[int, Refusal]:
+    keys = posted.keys or [None] * len(posted.values)
+    return {
+        index: Refusal(Reason.TOO_LARGE, f"the record is larger than {limit} bytes")
+        for index, (value, key) in enumerate(zip(posted.values, keys, strict=True))
+        if len(value or b"") + len(key or b"") > limit
+    }

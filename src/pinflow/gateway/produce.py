@@ -1,0 +1,114 @@
+"""Posting records: from the body to the answer, the same for every dialect."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.errors import UnavailableError, UnknownPartitionError, UnknownTopicError
+from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
+from pinflow.gateway.partitioning import Turn, route
+from pinflow.gateway.refusal import refusal_of
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope
+
+    from pinflow.config import Gateway
+    from pinflow.gateway.answer import Answer, Dialect, Placed, Posted
+    from pinflow.gateway.committer import Committer
+    from pinflow.gateway.metrics import Metrics
+    from pinflow.gateway.pending import Hold, Pending
+    from pinflow.gateway.topics import Topics
+
+__all__ = ["Producer", "Target"]
+
+
+class Target(NamedTuple):
+    """Where a request wants its records: a topic, perhaps one partition of it, in the words of a dialect."""
+
+    dialect: Dialect
+    topic: str
+    partition: int | None = None
+
+
+class Producer:
+    """Handles the produce routes.
+
+    Args:
+        committer: Makes records durable.
+        topics: Knows partitions, creates topics.
+        pending: Bounds what requests hold.
+        metrics: Is told of accepted records.
+        gateway: The caps of bodies and records.
+    """
+
+    def __init__(
+        self, committer: Committer, topics: Topics, pending: Pending, metrics: Metrics, gateway: Gateway
+    ) -> None:
+        self._committer = committer
+        self._topics = topics
+        self._pending = pending
+        self._metrics = metrics
+        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes)
+        self._max_record_bytes = gateway.max_record_bytes
+        self._turns: dict[str, Turn] = {}
+
+    def start(self) -> None:
+        """Start the thread that inflates."""
+        self._pool = ThreadPoolExecutor(1, "pinflow-inflate")
+
+    def stop(self) -> None:
+        """End that thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, target: Target, scope: Scope, receive: Receive) -> Answer | None:
+        """Append the records of a request and say where they are; None if the client is gone."""
+        headers = BodyHeaders.of(scope["headers"])
+        with self._pending.hold() as hold:
+            try:
+                body = await self.read(headers, receive, hold)
+                posted = target.dialect.parse(headers.content_type, body)
+                placed = await self._append(target, posted, len(body))
+            except ClientGoneError:
+                return None
+            except asyncio.CancelledError:
+                # The server stops and waits no longer; the client still reads and can act on an answer.
+                return target.dialect.refused(refusal_of(UnavailableError("the gateway is stopping")))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+                return target.dialect.refused(refusal_of(error))
+            refused = len(placed.refused)
+            accepted = len(placed.offsets) - refused
+            self._metrics.records_accepted(target.dialect.name, accepted, refused, len(body))
+            return target.dialect.accepted(placed)
+
+    async def read(self, headers: BodyHeaders, receive: Receive, hold: Hold) -> bytes:
+        """Read a body within the configured caps; raises as `read_body`."""
+        return await read_body(headers, receive, self._limits, hold, self._pool)
+
+    async def _append(self, target: Target, posted: Posted, size: int) -> Placed:
+        try:
+            return await self._appended(target, posted, size)
+        except (UnknownTopicError, UnknownPartitionError):
+            # Known here but gone in the log: deleted elsewhere. Nothing was appended, so try once more.
+            if self._topics.known(target.topic) is None:
+                raise
+            self._topics.forget(target.topic)
+            return await self._appended(target, posted, size)
+
+    async def _appended(self, target: Target, posted: Posted, size: int) -> Placed:
+        topic = target.topic
+        partitions = self._topics.known(topic)
+        if partitions is None:
+            partitions = await self._topics.find(topic)
+        if target.partition is not None:
+            if not 0 <= target.partition < partitions:
+                raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")
+            posted = posted._replace(partitions=[target.partition] * len(posted.values))
+        turn = self._turns.get(topic)
+        if turn is None:
+            turn = self._turns[topic] = Turn()
+        cap = self._max_record_bytes if size > self._max_record_bytes else None
+        routed = route(topic, posted, partitions, turn, max_record_bytes=cap)
+        firsts = await self._committer.append(routed.batches, size) if routed.batches else []
+        return routed.placed(firsts)

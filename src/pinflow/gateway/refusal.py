@@ -1,0 +1,90 @@
+"""Why a request is not done, in words of no dialect; each dialect has its own table of statuses and codes."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import traceback
+
+from pinflow.errors import (
+    OverloadedError,
+    TopicExistsError,
+    UnavailableError,
+    UnknownPartitionError,
+    UnknownTopicError,
+)
+
+__all__ = ["RETRY_AFTER_S", "Reason", "Refusal", "refusal_of"]
+
+RETRY_AFTER_S = 1
+"""What a client is told to wait. A lock or a full queue is gone within a second or stays for long."""
+
+log = logging.getLogger("pinflow.gateway")
+
+
+class Reason(enum.Enum):
+    """What kind of refusal it is."""
+
+    BROKEN_ENCODING = enum.auto()
+    """The compressed body cannot be inflated."""
+    EXISTS = enum.auto()
+    INTERNAL = enum.auto()
+    INVALID = enum.auto()
+    """JSON, but not of the shape or within the limits that the route asks for."""
+    MALFORMED = enum.auto()
+    """Not JSON, not UTF-8, or not base64 where it should be."""
+    MEDIA_TYPE = enum.auto()
+    METHOD = enum.auto()
+    OVERLOADED = enum.auto()
+    PARTITION = enum.auto()
+    ROUTE = enum.auto()
+    SLOW = enum.auto()
+    """The body did not arrive in time."""
+    TOO_LARGE = enum.auto()
+    TOPIC = enum.auto()
+    UNAVAILABLE = enum.auto()
+
+
+RETRYABLE = frozenset({Reason.OVERLOADED, Reason.UNAVAILABLE})
+
+REASONS: dict[type[Exception], Reason] = {
+    OverloadedError: Reason.OVERLOADED,
+    TopicExistsError: Reason.EXISTS,
+    UnavailableError: Reason.UNAVAILABLE,
+    UnknownPartitionError: Reason.PARTITION,
+    UnknownTopicError: Reason.TOPIC,
+}
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+    """A request, or one of its records, that is not done.
+
+    Args:
+        reason: Its kind, from which the dialect takes status and code.
+        message: One sentence for the client. Never holds a key or a value.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self, reason: Reason, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        retry = ((b"retry-after", b"%d" % RETRY_AFTER_S),) if reason in RETRYABLE else ()
+        self.headers = headers + retry
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What to tell the client about an error; one that nobody expected is logged, without its message.
+
+    The message of a stranger's exception may quote the body, and no key or value may reach a log.
+    """
+    if isinstance(error, Refusal):
+        return error
+    reason = REASONS.get(type(error))
+    if reason is not None:
+        return Refusal(reason, getattr(error, "what", ""))
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    log.error("unexpected %s in a request\n%s", type(error).__name__, trace)
+    return Refusal(Reason.INTERNAL, "the gateway failed at this request; its own log says where")

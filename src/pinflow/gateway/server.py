@@ -1,0 +1,129 @@
+"""Running the gateway: uvicorn on a socket of ours, stopped by a signal."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import socket
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from pinflow.errors import UnavailableError
+from pinflow.gateway.app import create_app
+from pinflow.log import open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from pinflow.config import Gateway, Settings
+
+__all__ = ["serve"]
+
+GRACE_S = 2
+"""How long a stop lets requests end: as long as the log may wait for a lock. The rest takes a second."""
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted: a burst of clients, all of which find a place."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""A thread waits for the interpreter at most this long. With the usual 5 ms a commit of 1 ms would take 6."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+logger = logging.getLogger("pinflow.gateway")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server that says where it listens and returns after a signal instead of dying of it."""
+
+    def __init__(self, config: uvicorn.Config, url: str, ready_file: Path | None) -> None:
+        super().__init__(config)
+        self._url = url
+        self._ready_file = ready_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready_file is not None:
+            _write_whole(self._ready_file, self._url)
+        logger.info("the gateway listens on %s", self._url)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # uvicorn's own raises the signal again at the end, which would kill us before the log is closed.
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; then end the requests under way within 3 s and return.
+
+    Call in the main thread, which receives the signals.
+
+    Args:
+        settings: The sections `gateway` and `log`.
+        ready_file: Gets the URL, with the port really bound, once connections are taken.
+
+    Raises:
+        UnavailableError: The address is taken or not of this machine.
+        ConfigError: The log's URL names no backend.
+    """
+    config = settings.config
+    log = open_log(config.log.url)
+    try:
+        bound = _bound(config.gateway)
+        uvicorn_config = uvicorn.Config(
+            create_app(log, config),
+            http="httptools",
+            loop="auto",  # uvloop where it is installed
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            backlog=BACKLOG,
+        )
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.freeze()  # what is loaded by now stays; no collection needs to look at it
+        _Server(uvicorn_config, _url_of(bound), ready_file).run([bound])
+    finally:
+        log.close()
+
+
+def _bound(gateway: Gateway) -> socket.socket:
+    family = socket.AF_INET6 if ":" in gateway.host else socket.AF_INET
+    try:
+        return socket.create_server((gateway.host, gateway.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"the gateway cannot listen: {error.strerror or error}",
+            where=f"{gateway.host}:{gateway.port}",
+            hint="set gateway.port to a free port, or to 0 for any",
+        ) from error
+
+
+def _url_of(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

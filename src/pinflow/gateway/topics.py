@@ -1,0 +1,168 @@
+"""The topics of the log as the gateway sees them: counted once, created on first use."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
+from pinflow.gateway.refusal import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.gateway.metrics import Metrics
+    from pinflow.log import EventLog, Extent
+
+__all__ = ["Topics"]
+
+LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
+"""Kafka's rule for topic names; `.` and `..` are not allowed either."""
+
+BLOCKING_TIMEOUT_S = 5.0
+"""How long a call of the log may take: twice its own wait for a lock, and some."""
+
+PROBE_TIMEOUT_S = 0.5
+"""How long `/healthz` waits for the log."""
+
+_T = TypeVar("_T")
+
+
+class Topics:
+    """Topic names and their numbers of partitions.
+
+    The counts are kept in memory. A topic deleted elsewhere is noticed when an append to it fails (`forget`),
+    one created elsewhere when its name is first used.
+
+    Args:
+        log: Asked from one thread of its own, for it may block.
+        metrics: Is told of every topic created.
+        partitions: How many partitions a topic gets that is created on first use; None to create none.
+    """
+
+    def __init__(self, log: EventLog, metrics: Metrics, *, partitions: int | None) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._partitions = partitions
+        self._counts: dict[str, int] = {}
+        self._finding: dict[str, asyncio.Task[int]] = {}
+        self._probe: asyncio.Future[dict[str, int]] | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._pool = ThreadPoolExecutor(1, "pinflow-topics")
+
+    def stop(self) -> None:
+        """Leave the thread to end by itself: what it waits for is bounded by the log."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def known(self, topic: str) -> int | None:
+        """The number of partitions, if the topic was used before."""
+        return self._counts.get(topic)
+
+    def forget(self, topic: str) -> None:
+        """Ask the log again at the next use."""
+        self._counts.pop(topic, None)
+
+    async def find(self, topic: str) -> int:
+        """The number of partitions of a topic, which is created if it is not there and may be.
+
+        Raises:
+            Refusal: The name is not legal.
+            UnknownTopicError: The topic is not there, and not to be created.
+            UnavailableError: The log cannot be asked now.
+        """
+        check_name(topic)
+        task = self._finding.get(topic)
+        if task is None:
+            task = self._finding[topic] = asyncio.create_task(self._find(topic))
+            task.add_done_callback(lambda _: self._finding.pop(topic))
+        return await asyncio.shield(task)
+
+    async def all(self) -> dict[str, int]:
+        """Topic name → number of partitions, from the log itself.
+
+        Raises:
+            UnavailableError: The log cannot be asked now.
+        """
+        self._counts = await self._blocking(self._log.topics.list)
+        return dict(self._counts)
+
+    async def get(self, topic: str) -> int:
+        """The number of partitions of a topic that is there, from the log itself.
+
+        Raises:
+            UnknownTopicError: There is no such topic.
+            UnavailableError: The log cannot be asked now.
+        """
+        count = (await self.all()).get(topic)
+        if count is None:
+            raise UnknownTopicError("there is no such topic")
+        return count
+
+    async def extents(self, topic: str) -> list[Extent]:
+        """What each partition holds; raises as `get`."""
+        return await self._blocking(lambda: self._log.extents(topic))
+
+    async def create(self, topic: str, partitions: int) -> None:
+        """Create a topic.
+
+        Raises:
+            Refusal: The name is not legal.
+            TopicExistsError: It is there already.
+            UnavailableError: The log cannot be written now.
+        """
+        check_name(topic)
+        await self._blocking(lambda: self._log.topics.create(topic, partitions))
+        self._counts[topic] = partitions
+        self._metrics.topic_created()
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic and its records; raises as `get`."""
+        self.forget(topic)
+        await self._blocking(lambda: self._log.topics.delete(topic))
+        self.forget(topic)
+
+    async def reachable(self) -> bool:
+        """Whether the log answers a question at once. Never more than one question is under way."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.get_running_loop().run_in_executor(self._pool, self._log.topics.list)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), PROBE_TIMEOUT_S)
+        except Exception:  # noqa: BLE001 - whatever stands behind the log may raise what it likes
+            return False
+        return True
+
+    async def _find(self, topic: str) -> int:
+        counts = await self.all()
+        while topic not in counts:
+            if self._partitions is None:
+                raise UnknownTopicError("there is no such topic")
+            try:
+                await self.create(topic, self._partitions)
+            except TopicExistsError:  # another process was faster, perhaps with another number of partitions
+                counts = await self.all()
+            else:
+                return self._partitions
+        return counts[topic]
+
+    async def _blocking(self, call: Callable[[], _T]) -> _T:
+        future = asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            return await asyncio.wait_for(future, BLOCKING_TIMEOUT_S)
+        except TimeoutError:
+            raise UnavailableError("the log does not answer") from None
+
+
+def check_name(topic: str) -> None:
+    """Refuse a name that no topic can have.
+
+    Raises:
+        Refusal: The name is not legal.
+    """
+    if not LEGAL_NAME.fullmatch(topic) or topic in {".", ".."}:
+        raise Refusal(
+            Reason.INVALID, "a name has 1 to 249 letters, digits, '.', '_' or '-', and is not '.' or '..'"
+        )

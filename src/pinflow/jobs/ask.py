@@ -1,0 +1,84 @@
+"""query: the questions of `pinflow.queries`, and free SQL, over the latest rows of the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.datasets import LINEAGE
+from pinflow.engine import Result, Session, View
+from pinflow.errors import AbsentError
+from pinflow.jobs.sides import QUARANTINE, Road, Side, roads, side_roads
+from pinflow.queries import Question, questions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinflow.jobs.parts import Parts
+
+__all__ = ["ask", "open_side", "run_sql"]
+
+
+def ask(parts: Parts, side: Side, asked: Iterable[Question] | None = None) -> dict[str, Result]:
+    """Answer questions (all of them by default) from the latest rows of one side, by name."""
+    session = open_side(parts, side)
+    try:
+        return {each.name: session.ask(each.sql, where=each.path) for each in asked or questions().values()}
+    finally:
+        session.close()
+
+
+def open_side(parts: Parts, side: Side) -> Session:
+    """A session in which `pin`, `geo` and `user` are the latest rows of one side."""
+    _made(parts, side_roads(side, parts.config.id))
+    return parts.engine.session(
+        [msgspec.structs.replace(view, name=name) for name, view in _latest(parts, side).items()]
+    )
+
+
+def run_sql(parts: Parts, sql: str) -> Result:
+    """Run one SELECT in the engine's own SQL over the latest rows of the six tables, and over their quarantines.
+
+    Raises:
+        UsageError: It is not one SELECT, or reaches for anything else.
+    """
+    _made(parts, roads(parts.config.id))
+    views = [*_latest(parts, "batch").values(), *_latest(parts, "stream").values(), *_quarantines(parts)]
+    session = parts.engine.session(views)
+    try:
+        return session.run(sql)
+    finally:
+        session.close()
+
+
+def _made(parts: Parts, needed: Iterable[Road]) -> None:
+    """Check that at least one table is there.
+
+    Raises:
+        AbsentError: There is none.
+    """
+    if not any(road.open_table(parts.store).exists() for road in needed):
+        raise AbsentError(
+            "there are no tables yet", where=parts.store.url, hint="pinflow demo, or pinflow up"
+        )
+
+
+def _latest(parts: Parts, side: Side) -> dict[str, View]:
+    """Dataset → its latest rows, named as the table."""
+    return {
+        road.dataset.name: View(
+            road.table,
+            road.open_table(parts.store).files(),
+            road.dataset.clean | LINEAGE,
+            road.dataset.latest_sql,
+        )
+        for road in side_roads(side, parts.config.id)
+    }
+
+
+def _quarantines(parts: Parts) -> list[View]:
+    return [
+        View(road.quarantine, road.open_quarantine(parts.store).files(), QUARANTINE)
+        for road in roads(parts.config.id)
+    ]

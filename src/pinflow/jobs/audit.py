@@ -1,0 +1,229 @@
+"""audit: does what came in add up with what came out?
+
+For every partition of a road, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come from
+the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
+for records that are there twice and reads every landed object against its checksum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.datasets import LINEAGE
+from pinflow.engine import View
+from pinflow.errors import PinflowError
+from pinflow.jobs.sides import QUARANTINE, Road, roads
+from pinflow.lake.plans import Tally, last_receipt
+
+if TYPE_CHECKING:
+    from pinflow.jobs.parts import Parts
+    from pinflow.lake.tables import Table
+
+__all__ = ["Audit", "Line", "audit"]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One partition of a topic. Counts are records.
+
+    `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
+    `superseded` is told, which takes the rows. `difference` is what does not add up; 0 is right.
+    """
+
+    topic: str
+    partition: int
+    table: str | None
+    accepted: int
+    landed: int
+    cleaned: int
+    superseded: int | None
+    quarantined: int
+    waiting: int
+    difference: int
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """The lines of an audit, and in words what is wrong."""
+
+    deep: bool
+    lines: list[Line]
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything adds up."""
+        return not self.problems
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects."""
+
+    rows: int = 0
+    standing: int = 0
+    offsets: int = 0
+    rejects: int = 0
+    reject_offsets: int = 0
+
+
+def audit(parts: Parts, *, deep: bool = False) -> Audit:
+    """Add up every partition of every topic.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be read.
+    """
+    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    lines: list[Line] = []
+    problems: list[str] = []
+    for topic in parts.log.topics.list():
+        accepted = {extent.partition: extent.accepted for extent in parts.log.extents(topic)}
+        landed = _totals(parts, f"land/{topic}", parts.landing.manifest)
+        if topic in by_topic:
+            lines += _road_lines(parts, by_topic[topic], accepted, landed, problems, deep=deep)
+        else:
+            lines += [
+                Line(topic, number, None, count, landed.get(number, Tally()).records, 0, None, 0, 0, 0)
+                for number, count in accepted.items()
+            ]
+        problems += _landing_problems(parts, topic, accepted, landed, deep=deep)
+    return Audit(deep, lines, problems)
+
+
+def _road_lines(
+    parts: Parts,
+    road: Road,
+    accepted: dict[int, int],
+    landed: dict[int, Tally],
+    problems: list[str],
+    *,
+    deep: bool,
+) -> list[Line]:
+    table, quarantine = road.open_table(parts.store), road.open_quarantine(parts.store)
+    totals = _totals(parts, road.job, table)
+    for each, counted in ((table, "rows"), (quarantine, "rejected")):
+        told = sum(getattr(tally, counted) for tally in totals.values())
+        if (held := each.num_rows()) != told:
+            problems.append(f"{each.name}: the table holds {held} rows, its job's receipts say {told}")
+    rows = _rows_by_partition(parts, road, table, quarantine) if deep else None
+    lines = []
+    for partition, count in accepted.items():
+        line = _line(road, partition, count, landed, totals.get(partition, Tally()), rows)
+        lines.append(line)
+        if line.difference:
+            problems.append(f"{road.topic} partition {partition}: {line.difference} records do not add up")
+        if rows is not None:
+            problems += _row_problems(road, partition, rows.get(partition, _Rows()))
+    return lines
+
+
+def _line(
+    road: Road,
+    partition: int,
+    accepted: int,
+    landed: dict[int, Tally],
+    total: Tally,
+    rows: dict[int, _Rows] | None,
+) -> Line:
+    waiting = accepted - total.records
+    if rows is None:
+        cleaned, superseded, quarantined = total.rows, None, total.rejected
+    else:
+        seen = rows.get(partition, _Rows())
+        cleaned, superseded, quarantined = seen.standing, seen.rows - seen.standing, seen.rejects
+    return Line(
+        topic=road.topic,
+        partition=partition,
+        table=road.table,
+        accepted=accepted,
+        landed=landed.get(partition, Tally()).records,
+        cleaned=cleaned,
+        superseded=superseded,
+        quarantined=quarantined,
+        waiting=max(waiting, 0),
+        difference=accepted - cleaned - (superseded or 0) - quarantined - max(waiting, 0),
+    )
+
+
+def _totals(parts: Parts, job: str, table: Table) -> dict[int, Tally]:
+    receipt = last_receipt(parts.store, job, table)
+    return receipt.totals if receipt is not None else {}
+
+
+def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table) -> dict[int, _Rows]:
+    session = parts.engine.session(
+        [
+            View("kept", table.files(), road.dataset.clean | LINEAGE),
+            View("rejects", quarantine.files(), QUARANTINE),
+        ]
+    )
+    try:
+        kept = session.ask(_KEPT, where="audit").rows
+        rejects = session.ask(_REJECTS, where="audit").rows
+    finally:
+        session.close()
+    found: dict[int, _Rows] = {}
+    for partition, rows, offsets, standing in kept:
+        found[_int(partition)] = _Rows(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
+    for partition, count, offsets in rejects:
+        before = found.get(_int(partition), _Rows())
+        found[_int(partition)] = msgspec.structs.replace(
+            before, rejects=_int(count), reject_offsets=_int(offsets)
+        )
+    return found
+
+
+_KEPT = """
+SELECT _partition, count(*) AS rows, count(DISTINCT _offset) AS offsets,
+  count(CASE WHEN newest = 1 THEN 1 END) AS standing
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _offset DESC, _partition DESC) AS newest FROM kept
+) AS ranked
+GROUP BY _partition
+"""
+
+_REJECTS = """
+SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects GROUP BY _partition
+"""
+
+
+def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
+    problems = []
+    if seen.rows != seen.offsets:
+        problems.append(
+            f"{road.table} partition {partition}: {seen.rows - seen.offsets} records are there twice"
+        )
+    if seen.rejects != seen.reject_offsets:
+        twice = seen.rejects - seen.reject_offsets
+        problems.append(f"{road.quarantine} partition {partition}: {twice} records are there twice")
+    return problems
+
+
+def _landing_problems(
+    parts: Parts, topic: str, accepted: dict[int, int], landed: dict[int, Tally], *, deep: bool
+) -> list[str]:
+    problems = []
+    manifest = parts.landing.landed(topic)
+    for partition, count in accepted.items():
+        told = landed.get(partition, Tally()).records
+        held = sum(each.records for each in manifest if each.partition == partition)
+        if held != told:
+            problems.append(
+                f"{topic} partition {partition}: the manifest has {held} records, receipts say {told}"
+            )
+        if told > count:
+            problems.append(f"{topic} partition {partition}: {told} records landed of {count} accepted")
+    for each in manifest if deep else ():
+        try:
+            found = len(parts.landing.read(each))
+        except PinflowError as error:
+            problems.append(f"{error.where}: {error.what}")
+            continue
+        if found != each.records:
+            problems.append(f"{each.path}: {found} records, the manifest says {each.records}")
+    return problems
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a count is no integer: {value!r}")
+    return value

@@ -1,0 +1,72 @@
+"""stream and batch: one job, two places to read from.
+
+`stream` reads the log and fills the stream tables; `batch` reads the landing zone and fills the batch tables. What
+happens between is the same: the dataset's SQL makes clean rows, what it rejects goes to quarantine in the same step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinflow.errors import GapError
+from pinflow.jobs.reading import LandingReader, LogReader, Reader
+from pinflow.jobs.sides import Road, Side, side_roads
+from pinflow.lake.plans import Plan, Prepared, Slice
+
+if TYPE_CHECKING:
+    from pinflow.engine import Cleaned, Engine
+    from pinflow.jobs.parts import Parts
+    from pinflow.lake.store import Store
+
+__all__ = ["CleanJob", "clean_jobs"]
+
+
+class CleanJob:
+    """`lake.plans.Job` that cleans one road."""
+
+    def __init__(self, road: Road, reader: Reader, store: Store, engine: Engine) -> None:
+        self.name = road.job
+        self.table = road.open_table(store)
+        self._quarantine = road.open_quarantine(store)
+        self._road = road
+        self._reader = reader
+        self._engine = engine
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `lake.plans.Job`."""
+        return self._reader.survey(positions)
+
+    def prepare(self, plan: Plan) -> Prepared:
+        """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step."""
+        cleaned = self._engine.clean(self._road.dataset, self._road.topic, self._reader.read(plan.slices))
+        _nothing_missing(plan, cleaned)
+        writes = [(self.table, cleaned.rows)]
+        if any(tally.rejected for tally in cleaned.tallies.values()):
+            writes.insert(0, (self._quarantine, cleaned.rejects))
+        return Prepared(cleaned.tallies, writes)
+
+
+def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
+    """The three jobs of a side."""
+    return [
+        CleanJob(road, _reader(parts, road), parts.store, parts.engine)
+        for road in side_roads(side, parts.config.id)
+    ]
+
+
+def _reader(parts: Parts, road: Road) -> Reader:
+    if road.side == "stream":
+        return LogReader(parts.log, road.topic, parts.config.stream)
+    return LandingReader(parts.landing, road.topic, parts.config.batch)
+
+
+def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:
+    for piece in plan.slices:
+        tally = cleaned.tallies.get(piece.partition)
+        found = tally.records if tally is not None else 0
+        if found != piece.records:
+            raise GapError(
+                f"step {plan.step} covers {piece.records} records of partition {piece.partition}, {found} were found",
+                where=plan.job,
+                hint="pinflow audit --deep",
+            )

@@ -1,0 +1,158 @@
+"""land: log to landing zone.
+
+Every topic of the log is landed, each by a job of its own. A partition's records are gathered until there are enough
+of them, or the oldest has waited long enough on the wall clock, whether or not more come.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from arro3.core import Array, DataType, Table
+
+from pinflow.errors import UnknownTopicError
+from pinflow.jobs.reading import read_slice
+from pinflow.lake.plans import Plan, Prepared, Slice, Tally
+from pinflow.log.base import Chunk, EventLog, Records
+
+if TYPE_CHECKING:
+    from pinflow.config import Land
+    from pinflow.jobs.parts import Parts
+    from pinflow.lake.landing import Landed, Landing
+
+__all__ = ["LandJob", "land_jobs"]
+
+
+class LandJob:
+    """`lake.plans.Job` that lands one topic."""
+
+    def __init__(
+        self, topic: str, log: EventLog, landing: Landing, config: Land, *, drain: bool = False
+    ) -> None:
+        self.name = f"land/{topic}"
+        self.table = landing.manifest
+        self._topic = topic
+        self._log = log
+        self._landing = landing
+        self._config = config
+        self._drain = drain
+        self._gathered: dict[int, _Gathered] = {}
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `lake.plans.Job`: the partitions that are due."""
+        try:
+            partitions = [extent.partition for extent in self._log.extents(self._topic)]
+        except UnknownTopicError:
+            return []  # deleted since it was listed
+        slices = []
+        for partition in partitions:
+            gathered = self._gather(partition, positions.get(partition))
+            if gathered.records and (self._drain or gathered.due(self._config)):
+                slices.append(Slice(partition, gathered.start, gathered.end, gathered.records))
+        return slices
+
+    def prepare(self, plan: Plan) -> Prepared:
+        """See `lake.plans.Job`: writes the objects; the manifest rows are what is committed."""
+        landed = [self._landing.write(self._chunk(piece)) for piece in plan.slices]
+        tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
+        return Prepared(tallies, [(self.table, _manifest_rows(landed, plan.made_at))])
+
+    def _gather(self, partition: int, position: str | None) -> _Gathered:
+        gathered = self._gathered.get(partition)
+        if gathered is None or position not in (None, gathered.start):
+            gathered = self._gathered[partition] = _Gathered(position)
+        while not gathered.full(self._config):
+            chunk = self._log.read(
+                self._topic,
+                partition,
+                gathered.end_or_none,
+                max_records=self._config.flush_records - gathered.records,
+                max_bytes=self._config.flush_bytes - gathered.nbytes,
+            )
+            gathered.add(chunk)
+            if not len(chunk):
+                break
+        return gathered
+
+    def _chunk(self, piece: Slice) -> Chunk:
+        gathered = self._gathered.pop(piece.partition, None)
+        if gathered is not None and (gathered.start, gathered.end) == (piece.start, piece.end):
+            return gathered.chunk()
+        return read_slice(self._log, self._topic, piece)
+
+
+class _Gathered:
+    """Records of one partition that wait to be flushed."""
+
+    def __init__(self, position: str | None) -> None:
+        self.end_or_none = position
+        self.chunks: list[Chunk] = []
+        self.records = 0
+        self.nbytes = 0
+        self._seen_at = time.monotonic()
+
+    @property
+    def start(self) -> str:
+        return self.chunks[0].start if self.chunks else (self.end_or_none or "")
+
+    @property
+    def end(self) -> str:
+        return self.chunks[-1].end
+
+    def add(self, chunk: Chunk) -> None:
+        if not len(chunk):
+            return
+        if not self.chunks:
+            self._seen_at = time.monotonic()
+        self.chunks.append(chunk)
+        self.end_or_none = chunk.end
+        self.records += len(chunk)
+        self.nbytes += chunk.nbytes
+
+    def full(self, config: Land) -> bool:
+        return self.records >= config.flush_records or self.nbytes >= config.flush_bytes
+
+    def due(self, config: Land) -> bool:
+        """Full, or old: by the time of the oldest record, or by how long we have held it should the clock step back."""
+        age = time.time() - self.chunks[0].timestamps[0] / 1000
+        held = time.monotonic() - self._seen_at
+        return self.full(config) or max(age, held) >= config.flush_seconds
+
+    def chunk(self) -> Chunk:
+        first = self.chunks[0]
+        return Chunk(
+            topic=first.topic,
+            partition=first.partition,
+            start=first.start,
+            end=self.end,
+            offsets=[offset for chunk in self.chunks for offset in chunk.offsets],
+            timestamps=[stamp for chunk in self.chunks for stamp in chunk.timestamps],
+            records=Records.concat([chunk.records for chunk in self.chunks]),
+        )
+
+
+def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
+    """A job for every topic of the log as it is now."""
+    config = parts.config.land
+    return [
+        LandJob(topic, parts.log, parts.landing, config, drain=drain) for topic in parts.log.topics.list()
+    ]
+
+
+def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:
+    stamps = Array([landed_at * 1000] * len(landed), type=DataType.int64()).cast(
+        DataType.timestamp("us", tz="UTC")
+    )
+    columns = {
+        "path": Array([each.path for each in landed], type=DataType.string()),
+        "topic": Array([each.topic for each in landed], type=DataType.string()),
+        "partition": Array([each.partition for each in landed], type=DataType.int32()),
+        "first": Array([each.first for each in landed], type=DataType.string()),
+        "next": Array([each.next for each in landed], type=DataType.string()),
+        "records": Array([each.records for each in landed], type=DataType.int64()),
+        "bytes": Array([each.bytes for each in landed], type=DataType.int64()),
+        "crc": Array([each.crc for each in landed], type=DataType.int64()),
+        "landed_at": stamps,
+    }
+    return Table.from_arrays(list(columns.values()), names=list(columns))

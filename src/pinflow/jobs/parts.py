@@ -1,0 +1,59 @@
+"""The parts that a configuration names, opened when first used and closed together."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from pinflow.engine import Engine, open_engine
+from pinflow.lake import Landing, Store, open_store
+from pinflow.log import EventLog, open_log
+
+if TYPE_CHECKING:
+    from pinflow.config import Config, Settings
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """Log, lake and engine of a configuration. A context manager; not safe to share between threads.
+
+    With `read_only` a log that is not there is an `AbsentError`, and is not made.
+    """
+
+    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+        self.settings = settings
+        self._read_only = read_only
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.settings.config
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The durable log."""
+        return open_log(self.config.log.url, read_only=self._read_only)
+
+    @cached_property
+    def store(self) -> Store:
+        """The lake's objects."""
+        return open_store(self.config.lake.url)
+
+    @cached_property
+    def landing(self) -> Landing:
+        """The landing zone."""
+        return Landing(self.store)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine."""
+        return open_engine(self.config, self.settings.home / "scratch")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("engine", "log"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()

@@ -1,0 +1,166 @@
+"""Where the cleaning jobs read from: the log, or the landing zone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Protocol
+
+from pinflow.errors import GapError, UnknownTopicError
+from pinflow.lake.plans import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinflow.config import Batch, Stream
+    from pinflow.lake.landing import Landed, Landing
+    from pinflow.log.base import Chunk, EventLog
+
+__all__ = ["LandingReader", "LogReader", "Reader", "read_slice"]
+
+NO_LIMIT = 1 << 62
+
+
+class Reader(Protocol):
+    """Finds what is new in a topic, and reads what a plan names."""
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """What can be read from these positions on, within the limits of one step."""
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """Exactly the records of slices.
+
+        Raises:
+            GapError: Some are not there.
+        """
+
+
+class LogReader:
+    """Reads a topic of the log. What the survey read is kept, so that a step reads it once."""
+
+    def __init__(self, log: EventLog, topic: str, config: Stream) -> None:
+        self._log = log
+        self._topic = topic
+        self._config = config
+        self._surveyed: dict[int, Chunk] = {}
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`."""
+        try:
+            partitions = [extent.partition for extent in self._log.extents(self._topic)]
+        except UnknownTopicError:
+            return []  # nobody has posted yet
+        self._surveyed.clear()
+        for partition in partitions:
+            chunk = self._log.read(
+                self._topic,
+                partition,
+                positions.get(partition),
+                max_records=max(1, self._config.max_records // len(partitions)),
+                max_bytes=max(1, self._config.max_bytes // len(partitions)),
+            )
+            if len(chunk):
+                self._surveyed[partition] = chunk
+        return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """See `Reader.read`."""
+        for piece in slices:
+            chunk = self._surveyed.pop(piece.partition, None)
+            if chunk is not None and (chunk.start, chunk.end) == (piece.start, piece.end):
+                yield chunk
+            else:
+                yield read_slice(self._log, self._topic, piece)
+
+
+class LandingReader:
+    """Reads a topic from the landing zone, by its manifest."""
+
+    def __init__(self, landing: Landing, topic: str, config: Batch) -> None:
+        self._landing = landing
+        self._topic = topic
+        self._config = config
+        self._known: dict[str, Landed] = {}
+        self._commits = -1
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`."""
+        self._refresh()
+        slices: list[Slice] = []
+        records = nbytes = 0
+        for partition in sorted({each.partition for each in self._known.values()}):
+            objects = self._after(partition, positions.get(partition))
+            taken: list[Landed] = []
+            for each in objects:
+                if (slices or taken) and (
+                    records + each.records > self._config.max_records
+                    or nbytes + each.bytes > self._config.max_bytes
+                ):
+                    break
+                taken.append(each)
+                records += each.records
+                nbytes += each.bytes
+            if taken:
+                slices.append(_slice_of(taken))
+        return slices
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """See `Reader.read`."""
+        self._refresh()
+        for piece in slices:
+            for path in piece.objects:
+                if path not in self._known:
+                    raise GapError(
+                        "an object of the plan is not in the manifest",
+                        where=path,
+                        hint="pinflow audit --deep",
+                    )
+                yield self._landing.read(self._known[path])
+
+    def _refresh(self) -> None:
+        commits = self._landing.manifest.num_commits()
+        if commits != self._commits:
+            self._known = {each.path: each for each in self._landing.landed(self._topic)}
+            self._commits = commits
+
+    def _after(self, partition: int, position: str | None) -> list[Landed]:
+        """The objects of a partition from a position on, each beginning where the one before ends."""
+        objects = [each for each in self._known.values() if each.partition == partition]
+        if position is not None:
+            firsts = [each.first for each in objects]
+            if position not in firsts:
+                return []
+            objects = objects[firsts.index(position) :]
+        for before, after in itertools.pairwise(objects):
+            if before.next != after.first:
+                raise GapError(
+                    f"the landing zone has nothing from {before.next} to {after.first}",
+                    where=f"{self._topic} partition {partition}",
+                    hint="pinflow audit --deep",
+                )
+        return objects
+
+
+def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:
+    """Read exactly the records of a slice from the log.
+
+    Raises:
+        GapError: They are not all there.
+    """
+    chunk = log.read(topic, piece.partition, piece.start, max_records=piece.records, max_bytes=NO_LIMIT)
+    if (len(chunk), chunk.end) != (piece.records, piece.end):
+        raise GapError(
+            f"the log has {len(chunk)} of the {piece.records} records from {piece.start} to {piece.end}",
+            where=f"{topic} partition {piece.partition}",
+            hint="pinflow audit",
+        )
+    return chunk
+
+
+def _slice_of(objects: list[Landed]) -> Slice:
+    return Slice(
+        partition=objects[0].partition,
+        start=objects[0].first,
+        end=objects[-1].next,
+        records=sum(each.records for each in objects),
+        objects=[each.path for each in objects],
+    )

@@ -1,0 +1,68 @@
+"""The two sides of the road: which topics feed which tables.
+
+Posts through the batch door arrive in the topics `<id>.pin`, `.geo`, `.user`, are landed, and end in the tables `pin`,
+`geo`, `user`. Posts through the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. Every
+topic is landed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pinflow.datasets import LINEAGE, Dataset, datasets
+from pinflow.lake.tables import Column, Table
+
+if TYPE_CHECKING:
+    from pinflow.lake.store import Store
+
+__all__ = ["QUARANTINE", "SIDES", "Road", "Side", "roads", "side_roads"]
+
+Side = Literal["batch", "stream"]
+
+SIDES: tuple[Side, ...] = ("batch", "stream")
+
+QUARANTINE = {"raw": "string", "raw_bytes": "binary", "reason": "string"} | LINEAGE
+"""Columns of a quarantine table: the record's text; its bytes too where they are no JSON object; why; from where."""
+
+
+class Road(NamedTuple):
+    """One dataset on one side: the topic it comes by and the table it ends in."""
+
+    side: Side
+    dataset: Dataset
+    topic: str
+    table: str
+
+    @property
+    def job(self) -> str:
+        """The name of the job that cleans it."""
+        return f"{self.side}/{self.topic}"
+
+    @property
+    def quarantine(self) -> str:
+        """The table of its rejected records."""
+        return f"{self.table}_quarantine"
+
+    def open_table(self, store: Store) -> Table:
+        """The table of clean rows."""
+        columns = self.dataset.clean | LINEAGE
+        return Table(store, self.table, [Column(*pair) for pair in columns.items()])
+
+    def open_quarantine(self, store: Store) -> Table:
+        """The table of rejected records."""
+        return Table(store, self.quarantine, [Column(*pair) for pair in QUARANTINE.items()])
+
+
+def side_roads(side: Side, user_id: str) -> list[Road]:
+    """The three roads of a side."""
+    if side == "batch":
+        return [Road(side, each, f"{user_id}.{each.name}", each.name) for each in datasets()]
+    return [
+        Road(side, each, f"streaming-{user_id}-{each.name}", f"{user_id}_{each.name}_table")
+        for each in datasets()
+    ]
+
+
+def roads(user_id: str) -> list[Road]:
+    """The six roads of both sides."""
+    return [road for side in SIDES for road in side_roads(side, user_id)]

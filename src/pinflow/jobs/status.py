@@ -1,0 +1,67 @@
+"""status: how far every topic is, from the log's extents and the jobs' receipts alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.jobs.sides import roads
+from pinflow.lake.plans import Tally, last_receipt
+
+if TYPE_CHECKING:
+    from pinflow.jobs.parts import Parts
+    from pinflow.lake.tables import Table
+
+__all__ = ["TopicStatus", "status"]
+
+
+class TopicStatus(msgspec.Struct, frozen=True):
+    """One topic; counts are records.
+
+    `table` is None for a topic that no side reads. `to_land` and `to_clean` are the lags of its two jobs.
+    """
+
+    topic: str
+    table: str | None
+    partitions: int
+    accepted: int
+    landed: int
+    rows: int
+    quarantined: int
+    to_land: int
+    to_clean: int
+
+
+def status(parts: Parts) -> list[TopicStatus]:
+    """Every topic of the log.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be read.
+    """
+    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    found = []
+    for topic, partitions in parts.log.topics.list().items():
+        accepted = sum(extent.accepted for extent in parts.log.extents(topic))
+        landed = _sum(parts, f"land/{topic}", parts.landing.manifest)
+        road = by_topic.get(topic)
+        cleaned = _sum(parts, road.job, road.open_table(parts.store)) if road else Tally()
+        found.append(
+            TopicStatus(
+                topic=topic,
+                table=road.table if road else None,
+                partitions=partitions,
+                accepted=accepted,
+                landed=landed.records,
+                rows=cleaned.rows,
+                quarantined=cleaned.rejected,
+                to_land=max(0, accepted - landed.records),
+                to_clean=max(0, accepted - cleaned.records) if road else 0,
+            )
+        )
+    return found
+
+
+def _sum(parts: Parts, job: str, table: Table) -> Tally:
+    receipt = last_receipt(parts.store, job, table)
+    return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()

@@ -1,0 +1,96 @@
+"""The loop that every job runs in."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING, Protocol
+
+from pinflow.errors import TransientError
+from pinflow.lake.plans import Job, Plan, Steps
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable
+
+    from pinflow.lake.store import Store
+
+__all__ = ["run"]
+
+ATTEMPTS = 8
+"""Tries at one step while a part is away: with the waits below about half a minute in all."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
+
+_log = logging.getLogger(__name__)
+
+
+class OnStep(Protocol):
+    """Told of every step that is committed."""
+
+    def __call__(self, plan: Plan) -> None: ...
+
+
+def run(
+    store: Store,
+    jobs: Callable[[], Iterable[Job]],
+    *,
+    stop: threading.Event,
+    poll_seconds: float,
+    drain: bool = False,
+    on_step: OnStep | None = None,
+) -> int:
+    """Take steps of jobs in turn until told to stop or, with `drain`, until no job has anything to do.
+
+    Args:
+        store: The lake that the plans stand in.
+        jobs: Asked before each round for the jobs there are; a job is known by its name, and kept from round to round.
+        stop: Ends the loop after the step under way.
+        poll_seconds: How long to wait when there is nothing to do.
+        drain: End when nothing is left.
+        on_step: Told of every committed step.
+
+    Returns:
+        Records covered.
+
+    Raises:
+        FencedError: Another worker advances a job.
+        PinflowError: A step failed for good, or a part stayed away through `ATTEMPTS` tries.
+    """
+    known: dict[str, tuple[Job, Steps]] = {}
+    records = 0
+    while not stop.is_set():
+        moved = 0
+        for job in jobs():
+            if job.name not in known:
+                known[job.name] = (job, Steps(store, job))
+            plan, known[job.name] = _patiently(store, *known[job.name], stop)
+            if plan is None:
+                continue
+            moved += sum(piece.records for piece in plan.slices)
+            if on_step is not None:
+                on_step(plan)
+        records += moved
+        if not moved:
+            if drain:
+                break
+            stop.wait(poll_seconds)
+    return records
+
+
+def _patiently(
+    store: Store, job: Job, steps: Steps, stop: threading.Event
+) -> tuple[Plan | None, tuple[Job, Steps]]:
+    """Take a step; while a part is away try again, from what is on record."""
+    wait = FIRST_WAIT_S
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return steps.advance(), (job, steps)
+        except TransientError as error:
+            if attempt == ATTEMPTS or stop.is_set():
+                raise
+            _log.warning("%s: trying again in about %.1f s: %s", job.name, wait, error.what)
+            stop.wait(wait * random.uniform(0.5, 1.5))
+            wait = min(wait * 2, LONGEST_WAIT_S)
+            steps = Steps(store, job)
+    raise AssertionError("unreachable")

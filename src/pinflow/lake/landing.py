@@ -1,0 +1,220 @@
+"""The landing zone: records as they came, in objects named and written as the Kafka Connect S3 sink does.
+
+An object holds consecutive records of one partition, a JSON value a line:
+`topics/<topic>/partition=<p>/<topic>+<p>+<first offset, 10 digits>.json`. What lines cannot hold stands beside it in
+an object of the same name with `.meta` after it: when the records were accepted, offsets with gaps, keys, headers,
+and which lines are not the record itself. A record that is no line (it has a line break, or is not UTF-8) stands
+as a JSON string of its Base64; a tombstone stands as `null`.
+
+The table `landing` is the manifest. Readers take objects from it, never from a listing: an object that is not in the
+manifest has not landed.
+"""
+
+from __future__ import annotations
+
+import base64
+from itertools import groupby
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import msgspec
+
+from pinflow.errors import CorruptError, GapError
+from pinflow.lake.tables import Column, Table
+from pinflow.log.base import Chunk, Headers, Records
+
+if TYPE_CHECKING:
+    from pinflow.lake.store import Store
+
+__all__ = ["Landed", "Landing", "decode", "encode"]
+
+MANIFEST = "landing"
+
+COLUMNS = (
+    Column("path", "string"),
+    Column("topic", "string"),
+    Column("partition", "int"),
+    Column("first", "string"),
+    Column("next", "string"),
+    Column("records", "bigint"),
+    Column("bytes", "bigint"),
+    Column("crc", "bigint"),
+    Column("landed_at", "timestamp"),
+)
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """A row of the manifest: an object with positions `first` up to, not including, `next`.
+
+    `bytes` and `crc` (CRC-32) are those of the lines followed by those of the `.meta` object.
+    """
+
+    path: str
+    topic: str
+    partition: int
+    first: str
+    next: str
+    records: int
+    bytes: int
+    crc: int
+
+
+class _Meta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the lines cannot hold. Runs are `[value, how many]`; lines are counted from 0."""
+
+    accepted_at: list[tuple[int, int]]
+    offsets: list[tuple[int, int]]
+    base64: list[int] = []
+    null: list[int] = []
+    keys: list[bytes | None] | None = None
+    headers: list[Headers] | None = None
+
+
+class Landing:
+    """The landing zone of a lake."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.manifest = Table(store, MANIFEST, COLUMNS)
+
+    def write(self, chunk: Chunk) -> Landed:
+        """Write a chunk's object, over the same object if it is there. It lands with its manifest row."""
+        lines, meta = encode(chunk)
+        path = object_path(chunk.topic, chunk.partition, chunk.offsets[0])
+        self._store.put(_meta_path(path), meta)
+        self._store.put(path, lines)
+        return Landed(
+            path=path,
+            topic=chunk.topic,
+            partition=chunk.partition,
+            first=chunk.start,
+            next=chunk.end,
+            records=len(chunk),
+            bytes=len(lines) + len(meta),
+            crc=crc32(meta, crc32(lines)),
+        )
+
+    def read(self, landed: Landed) -> Chunk:
+        """Read an object of the manifest back.
+
+        Raises:
+            GapError: The object is not there.
+            CorruptError: It is not what was written.
+        """
+        lines, meta = self._store.get(landed.path), self._store.get(_meta_path(landed.path))
+        if lines is None or meta is None:
+            missing = landed.path if lines is None else _meta_path(landed.path)
+            raise GapError(
+                "a landed object is gone",
+                where=self._store.child(missing),
+                hint="bring it back from a copy; pinflow audit --deep lists all that are missing",
+            )
+        if crc32(meta, crc32(lines)) != landed.crc:
+            raise CorruptError(
+                "a landed object is not what was written: its checksum differs",
+                where=self._store.child(landed.path),
+                hint="bring it back from a copy; pinflow audit --deep lists all that differ",
+            )
+        return decode(landed, lines, meta)
+
+    def landed(self, topic: str) -> list[Landed]:
+        """The manifest of a topic, by partition and in the order of positions."""
+        name = topic.replace("'", "''")
+        rows = self.manifest.select(
+            f"SELECT path, topic, partition, first, next, records, bytes, crc FROM this WHERE topic = '{name}'"  # noqa: S608
+        )
+        found = [msgspec.convert(row, Landed) for row in rows]
+        ordered: list[Landed] = []
+        for partition in sorted({each.partition for each in found}):
+            ordered += _chained([each for each in found if each.partition == partition])
+        return ordered
+
+
+def object_path(topic: str, partition: int, first: int) -> str:
+    """Where the object that begins with offset `first` stands."""
+    return f"topics/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
+
+
+def encode(chunk: Chunk) -> tuple[bytes, bytes]:
+    """A chunk as the bytes of its lines and of its `.meta` object."""
+    values = chunk.records.values
+    escaped, nulls = [], []
+    lines = b"\n".join(value if value is not None else b"" for value in values)
+    if None in values or not _all_lines(lines, len(values)):
+        nulls = [index for index, value in enumerate(values) if value is None]
+        escaped = [
+            index for index, value in enumerate(values) if value is not None and not _all_lines(value, 1)
+        ]
+        lines = b"\n".join(_as_line(value) for value in values)
+    meta = _Meta(
+        accepted_at=_runs(chunk.timestamps),
+        offsets=_runs([offset - index for index, offset in enumerate(chunk.offsets)]),
+        base64=escaped,
+        null=nulls,
+        keys=chunk.records.keys,
+        headers=chunk.records.headers,
+    )
+    return lines + b"\n", msgspec.json.encode(meta)
+
+
+def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
+    """The chunk that `encode` was given."""
+    held = msgspec.json.decode(meta, type=_Meta)
+    values: list[bytes | None] = list(lines[:-1].split(b"\n"))
+    for index in held.base64:
+        values[index] = base64.b64decode(msgspec.json.decode(values[index] or b"", type=str))
+    for index in held.null:
+        values[index] = None
+    return Chunk(
+        topic=landed.topic,
+        partition=landed.partition,
+        start=landed.first,
+        end=landed.next,
+        offsets=[shift + index for index, shift in enumerate(_spread(held.offsets))],
+        timestamps=_spread(held.accepted_at),
+        records=Records(values, held.keys, held.headers),
+    )
+
+
+def _all_lines(data: bytes, lines: int) -> bool:
+    """Whether bytes are UTF-8 of so many lines, with no carriage return that a reader could break a line at."""
+    if data.count(b"\n") != lines - 1 or b"\r" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_line(value: bytes | None) -> bytes:
+    if value is None:
+        return b"null"
+    if _all_lines(value, 1):
+        return value
+    return b'"' + base64.b64encode(value) + b'"'
+
+
+def _meta_path(path: str) -> str:
+    return f"{path}.meta"
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    return [(number, sum(1 for _ in run)) for number, run in groupby(numbers)]
+
+
+def _spread(runs: list[tuple[int, int]]) -> list[int]:
+    return [number for number, count in runs for _ in range(count)]
+
+
+def _chained(found: list[Landed]) -> list[Landed]:
+    """Objects of one partition in the order in which each begins where another ends."""
+    by_first = {each.first: each for each in found}
+    ends = {each.next for each in found}
+    ordered: list[Landed] = []
+    for head in sorted(set(by_first) - ends):
+        position = head
+        while position in by_first:
+            ordered.append(by_first[position])
+            position = by_first[position].next
+    return ordered

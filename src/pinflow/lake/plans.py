@@ -1,0 +1,207 @@
+"""Plan, do, commit: how every job moves.
+
+A job moves in numbered steps, and a step goes like this:
+
+1. **Plan.** Which positions of which partitions the step covers is written to `plans/<job>/<step>.json`, if absent.
+   It is the write-ahead record, and the fence: of two workers only one can put it.
+2. **Do.** The job prepares what the plan names. It is deterministic in the plan, so doing it again is harmless.
+3. **Receipt.** What came of it, summed up over all steps so far, goes to `plans/<job>/<step>.done.json`.
+4. **Commit.** The prepared rows are appended table by table, each commit carrying the transaction (job, step). The
+   last table's commit is the commit of the step.
+
+A worker that starts reads the step that its table says is committed, and that step's plan and receipt. If the next
+plan is there too, its owner died between 1 and 4, and the worker takes it up. A plan that appears while a worker
+runs is another worker's: the worker is fenced.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from pinflow.errors import CorruptError, FencedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arro3.core.types import ArrowStreamExportable
+
+    from pinflow.lake.store import Store
+    from pinflow.lake.tables import Table
+
+__all__ = ["Job", "Plan", "Prepared", "Receipt", "Slice", "Steps", "Tally", "last_receipt"]
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Consecutive records of one partition: positions `start` up to, not including, `end`.
+
+    `objects` are the landing objects that hold them, for jobs that read the landing zone.
+    """
+
+    partition: int
+    start: str
+    end: str
+    records: int
+    objects: list[str] = []
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one step covers, and where every partition stands after it."""
+
+    job: str
+    step: int
+    slices: list[Slice]
+    positions: dict[int, str]
+    worker: str
+    made_at: int
+    """Milliseconds since 1970 UTC; steps that need a time take this one, so that doing them again agrees."""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Records covered, rows that came of them, and records rejected."""
+
+    records: int = 0
+    rows: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.records + other.records, self.rows + other.rows, self.rejected + other.rejected)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The tally of each partition over all steps up to this one."""
+
+    job: str
+    step: int
+    totals: dict[int, Tally]
+
+
+class Prepared(NamedTuple):
+    """A step that is done but not committed: its tally a partition, and the rows of each table, in commit order."""
+
+    tallies: dict[int, Tally]
+    writes: Sequence[tuple[Table, ArrowStreamExportable]]
+
+
+class Job(Protocol):
+    """What a job brings to the mechanism."""
+
+    name: str
+    """Names the plans and the transactions: `land/topic`, `batch/topic`, `stream/topic`."""
+
+    @property
+    def table(self) -> Table:
+        """The table whose commit is the commit of a step: always the last that a step writes."""
+
+    def survey(self, positions: dict[int, str]) -> Sequence[Slice]:
+        """The slices of the next step, given where each partition stands; nothing when there is nothing to do now."""
+
+    def prepare(self, plan: Plan) -> Prepared:
+        """Do the step. Deterministic in the plan."""
+
+
+class Steps:
+    """One worker's way through the steps of one job. Does nothing before the first `advance`."""
+
+    def __init__(self, store: Store, job: Job) -> None:
+        self._store = store
+        self._job = job
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._step = -1
+        self._positions: dict[int, str] = {}
+        self._totals: dict[int, Tally] = {}
+
+    def advance(self) -> Plan | None:
+        """Take one step.
+
+        Returns:
+            The plan of the step that was committed, or None when there was nothing to do.
+
+        Raises:
+            FencedError: Another worker advances this job.
+        """
+        plan = self._taken_up() if self._step < 0 else None
+        if plan is None:
+            slices = self._job.survey(self._positions)
+            if not slices:
+                return None
+            plan = self._planned(slices)
+        prepared = self._job.prepare(plan)
+        totals = dict(self._totals)
+        for partition, tally in prepared.tallies.items():
+            totals[partition] = totals.get(partition, Tally()) + tally
+        receipt = Receipt(self._job.name, plan.step, totals)
+        self._store.put(_receipt_path(self._job.name, plan.step), msgspec.json.encode(receipt))
+        committed = [table.append(self._job.name, plan.step, rows) for table, rows in prepared.writes]
+        if not committed[-1]:
+            raise FencedError(
+                f"another worker of {self._job.name!r} has committed step {plan.step}",
+                where=self._job.table.url,
+                hint="let that worker run, or stop it and start this one again",
+            )
+        self._step, self._positions, self._totals = plan.step, plan.positions, totals
+        return plan
+
+    def _taken_up(self) -> Plan | None:
+        """Find where the job stands; the plan that is put but not committed, if there is one."""
+        self._step = self._job.table.version_of(self._job.name)
+        if self._step > 0:
+            self._positions = _read_plan(self._store, self._job.name, self._step).positions
+            self._totals = _read_receipt(self._store, self._job.name, self._step).totals
+        data = self._store.get(_plan_path(self._job.name, self._step + 1))
+        return msgspec.json.decode(data, type=Plan) if data is not None else None
+
+    def _planned(self, slices: Sequence[Slice]) -> Plan:
+        step = self._step + 1
+        plan = Plan(
+            job=self._job.name,
+            step=step,
+            slices=list(slices),
+            positions=self._positions | {piece.partition: piece.end for piece in slices},
+            worker=self._worker,
+            made_at=time.time_ns() // 1_000_000,
+        )
+        path = _plan_path(self._job.name, step)
+        if not self._store.put_if_absent(path, msgspec.json.encode(plan)):
+            other = _read_plan(self._store, self._job.name, step)
+            raise FencedError(
+                f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
+                where=self._store.child(path),
+                hint="let that worker run, or stop it and start this one again",
+            )
+        return plan
+
+
+def last_receipt(store: Store, job: str, table: Table) -> Receipt | None:
+    """What a job has come to, as of its last commit; None before the first."""
+    step = table.version_of(job) if table.exists() else 0
+    return _read_receipt(store, job, step) if step > 0 else None
+
+
+def _plan_path(job: str, step: int) -> str:
+    return f"plans/{job}/{step:010d}.json"
+
+
+def _receipt_path(job: str, step: int) -> str:
+    return f"plans/{job}/{step:010d}.done.json"
+
+
+def _read_plan(store: Store, job: str, step: int) -> Plan:
+    return msgspec.json.decode(_must(store, _plan_path(job, step)), type=Plan)
+
+
+def _read_receipt(store: Store, job: str, step: int) -> Receipt:
+    return msgspec.json.decode(_must(store, _receipt_path(job, step)), type=Receipt)
+
+
+def _must(store: Store, path: str) -> bytes:
+    data = store.get(path)
+    if data is None:
+        raise CorruptError(
+            "a committed step has lost its record", where=store.child(path), hint="pinflow audit --deep"
+        )
+    return data

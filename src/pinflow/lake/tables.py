@@ -1,0 +1,174 @@
+"""Delta tables: appended to in numbered steps, each commit carrying the transaction (job, step).
+
+Two habits keep commits flat over thousands of them: expired logs are never cleaned inside a commit, and the table is
+opened afresh at each checkpoint (a `DeltaTable` kept open grows slower with every commit).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    QueryBuilder,
+    Transaction,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
+
+from pinflow.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arro3.core.types import ArrowStreamExportable
+
+    from pinflow.lake.store import Store
+
+__all__ = ["Column", "Table"]
+
+CHECKPOINT_INTERVAL = 50
+"""Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
+
+CONFIGURATION = {
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+    "delta.logRetentionDuration": "interval 1 days",
+}
+
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+COMMIT_ATTEMPTS = 20
+"""Appends of other jobs to the same table that one commit may lose against before it gives up."""
+
+TYPES = {
+    "int": "integer",
+    "bigint": "long",
+    "string": "string",
+    "binary": "binary",
+    "float": "float",
+    "timestamp": "timestamp",
+}
+
+
+class Column(NamedTuple):
+    """A column by its Spark SQL type: one of `TYPES`, or `array<…>` of one. Every column may be NULL."""
+
+    name: str
+    type: str
+
+
+class Table:
+    """A Delta table of the lake, opened on first use and made if it is not there.
+
+    Not safe to share between threads. Several processes may append to one table.
+    """
+
+    def __init__(self, store: Store, name: str, columns: Sequence[Column]) -> None:
+        self.name = name
+        self.url = store.child(f"tables/{name}")
+        self.columns = tuple(columns)
+        self._opened: DeltaTable | None = None
+
+    def version_of(self, job: str) -> int:
+        """The last step that a job committed to this table, 0 when none; from a fresh look at the table."""
+        self._opened = None
+        return self._delta().transaction_version(job) or 0
+
+    def append(self, job: str, step: int, rows: ArrowStreamExportable) -> bool:
+        """Append rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
+
+        The version is read from the very snapshot that the commit is made on, so of two workers with the same step
+        one commits and the other finds it done. A failure after the commit itself (a checkpoint that could not be
+        written) counts as done, by what the table says afterwards.
+
+        Returns:
+            True when this call made the commit.
+
+        Raises:
+            UnavailableError: The table cannot be written now.
+        """
+        transaction = CommitProperties(app_transactions=[Transaction(job, step)], max_commit_retries=0)
+        delta = self._delta()
+        for _ in range(COMMIT_ATTEMPTS):
+            if (delta.transaction_version(job) or 0) >= step:
+                return False
+            try:
+                write_deltalake(
+                    delta,
+                    rows,
+                    mode="append",
+                    commit_properties=transaction,
+                    post_commithook_properties=HOOKS,
+                )
+            except CommitFailedError:
+                delta = self._reopened()  # the table moved under us: look again
+                continue
+            except (DeltaError, OSError) as error:
+                if (self._reopened().transaction_version(job) or 0) == step:
+                    return True
+                raise self._failed("written", error) from error
+            if delta.version() % CHECKPOINT_INTERVAL == 0:
+                self._opened = None
+            return True
+        raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def exists(self) -> bool:
+        """Whether the table is there; does not make it."""
+        return DeltaTable.is_deltatable(self.url)
+
+    def files(self) -> list[str]:
+        """The addresses of the Parquet files that make up the table now; none when it is not there."""
+        return list(self._reopened().file_uris()) if self.exists() else []
+
+    def num_rows(self) -> int:
+        """Rows by the table's metadata, no file is read."""
+        if not self.exists():
+            return 0
+        counts = self._reopened().get_add_actions(flatten=True).column("num_records").to_pylist()
+        return sum(counts)
+
+    def num_commits(self) -> int:
+        """The version of the table: how many commits it has seen."""
+        return int(self._reopened().version()) if self.exists() else 0
+
+    def select(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a small query over the table, which it calls `this`; for metadata tables, not for data."""
+        if not self.exists():
+            return []
+        found = QueryBuilder().register("this", self._reopened()).execute(sql).read_all()
+        columns = {name: found.column(name).to_pylist() for name in found.column_names}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _delta(self) -> DeltaTable:
+        return self._opened if self._opened is not None else self._reopened()
+
+    def _reopened(self) -> DeltaTable:
+        try:
+            try:
+                self._opened = DeltaTable(self.url)
+            except TableNotFoundError:
+                self._opened = self._created()
+        except (DeltaError, OSError) as error:
+            raise self._failed("opened", error) from error
+        return self._opened
+
+    def _failed(self, verb: str, reason: object) -> UnavailableError:
+        return UnavailableError(
+            f"table {self.name!r} cannot be {verb}: {reason}", where=self.url, hint="pinflow doctor"
+        )
+
+    def _created(self) -> DeltaTable:
+        fields = [Field(column.name, _delta_type(column.type)) for column in self.columns]
+        try:
+            return DeltaTable.create(self.url, Schema(fields), mode="error", configuration=CONFIGURATION)
+        except DeltaError:
+            return DeltaTable(self.url)  # another process made it first
+
+
+def _delta_type(name: str) -> PrimitiveType | ArrayType:
+    if name.startswith("array<"):
+        return ArrayType(_delta_type(name.removeprefix("array<").removesuffix(">")), contains_null=True)
+    return PrimitiveType(TYPES[name])

@@ -1,0 +1,339 @@
+"""The embedded log: one SQLite file in WAL mode, full sync, one row an appended batch.
+
+Rows:
+
+- `topic`: a name, its number of partitions, and whether it lives.
+- `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
+- `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time they
+  were accepted (ms since 1970 UTC) and the CRC-32 of the body.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+from zlib import crc32
+
+import msgspec
+
+from pinflow.errors import (
+    AbsentError,
+    ConfigError,
+    CorruptError,
+    GapError,
+    TopicExistsError,
+    UnavailableError,
+    UnknownPartitionError,
+    UnknownTopicError,
+)
+from pinflow.log.base import Chunk, Extent, Produce, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["SqliteLog"]
+
+BUSY_TIMEOUT_S = 2.0
+"""How long a statement waits for another process's lock before the log counts as unavailable."""
+
+WAL_AUTOCHECKPOINT_PAGES = 4000
+"""16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS topic (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, live INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tail (
+    topic INTEGER NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch (
+    topic INTEGER NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS batch_position ON batch (topic, partition, first, count);
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Records).decode
+
+
+class _Topic(NamedTuple):
+    id: int
+    partitions: int
+
+
+class SqliteLog:
+    """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self._path = _path_of(url)
+        self._read_only = read_only
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self.topics = SqliteTopics(self)
+
+    def append(self, batches: Sequence[Produce]) -> list[int]:
+        """See `EventLog.append`: one transaction, one row a partition, one fsync."""
+        merged: dict[tuple[str, int], list[Records]] = {}
+        for batch in batches:
+            merged.setdefault((batch.topic, batch.partition), []).append(batch.records)
+        bodies = {
+            place: (len(run), _encode(run))
+            for place, run in ((place, Records.concat(parts)) for place, parts in merged.items())
+        }
+        with self.transaction() as db:
+            firsts = {place: _insert(db, place, *bodies[place]) for place in merged}
+        offsets = []
+        for batch in batches:
+            place = (batch.topic, batch.partition)
+            offsets.append(firsts[place])
+            firsts[place] += len(batch.records)
+        return offsets
+
+    def read(
+        self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
+    ) -> Chunk:
+        """See `EventLog.read`."""
+        db = self.connection()
+        row = _topic_row(db, topic)
+        begin, end = _extent(db, row.id, partition)
+        start = begin if position is None else int(position)
+        if start < begin:
+            raise GapError(
+                f"offsets {start} to {begin - 1} are no longer in the log",
+                where=f"{topic} partition {partition} of {self._path}",
+                hint="pinflow audit",
+            )
+        offsets: list[int] = []
+        timestamps: list[int] = []
+        parts: list[Records] = []
+        size = 0
+        for first, accepted_at, body in _batches(db, row.id, partition, start, end):
+            records = self._decoded(body, topic, partition, first)
+            skip = max(0, start - first)
+            part = _capped(records, skip, max_records - len(offsets), max_bytes - size)
+            offsets += range(first + skip, first + skip + len(part))
+            timestamps += [accepted_at] * len(part)
+            parts.append(part)
+            size += len(body)
+            if len(part) < len(records) - skip or len(offsets) >= max_records or size >= max_bytes:
+                break
+        stop = offsets[-1] + 1 if offsets else start
+        merged = Records.concat(parts) if parts else Records([])
+        return Chunk(topic, partition, str(start), str(stop), offsets, timestamps, merged)
+
+    def extents(self, topic: str) -> list[Extent]:
+        """See `EventLog.extents`."""
+        db = self.connection()
+        row = _topic_row(db, topic)
+        places = ((p, _extent(db, row.id, p)) for p in range(row.partitions))
+        return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
+
+    def close(self) -> None:
+        """See `EventLog.close`."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, opened on first use."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._connect()
+            with self._lock:
+                self._connections.append(db)
+        return db
+
+    def transaction(self) -> _Transaction:
+        """A write transaction on this thread's connection; waits `BUSY_TIMEOUT_S` for another writer."""
+        return _Transaction(self.connection(), str(self._path))
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._read_only and not self._path.exists():
+            raise AbsentError(
+                "there is no log yet", where=str(self._path), hint="pinflow gateway, or pinflow demo"
+            )
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(
+                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+            if not self._read_only:
+                db.executescript(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise UnavailableError(
+                f"the log cannot be opened: {error}", where=str(self._path), hint="pinflow doctor"
+            ) from error
+        return db
+
+    def _decoded(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> Records:
+        crc, data = body
+        if crc32(data) != crc:
+            raise CorruptError(
+                f"the batch at offset {first} fails its checksum",
+                where=f"{topic} partition {partition} of {self._path}",
+                hint="restore the file from a copy, or replay from the landing zone: pinflow doctor",
+            )
+        return _decode(data)
+
+
+class SqliteTopics:
+    """`TopicAdmin` of the SQLite log."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self._log = log
+
+    def list(self) -> dict[str, int]:
+        """See `TopicAdmin.list`."""
+        rows = self._log.connection().execute("SELECT name, partitions FROM topic WHERE live ORDER BY name")
+        return dict(rows.fetchall())
+
+    def create(self, topic: str, partitions: int) -> None:
+        """See `TopicAdmin.create`."""
+        with self._log.transaction() as db:
+            row = db.execute("SELECT id, live FROM topic WHERE name = ?", (topic,)).fetchone()
+            if row is not None and row[1]:
+                raise TopicExistsError(f"topic {topic!r} is there already", where=topic)
+            db.execute(
+                "INSERT INTO topic (name, partitions, live) VALUES (?, ?, 1)"
+                " ON CONFLICT (name) DO UPDATE SET partitions = excluded.partitions, live = 1",
+                (topic, partitions),
+            )
+            (ident,) = db.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()
+            db.executemany(
+                "INSERT OR IGNORE INTO tail (topic, partition, next) VALUES (?, ?, 0)",
+                [(ident, partition) for partition in range(partitions)],
+            )
+
+    def delete(self, topic: str) -> None:
+        """See `TopicAdmin.delete`."""
+        with self._log.transaction() as db:
+            row = _topic_row(db, topic)
+            db.execute("DELETE FROM batch WHERE topic = ?", (row.id,))
+            db.execute("UPDATE topic SET live = 0 WHERE id = ?", (row.id,))
+
+
+class _Transaction:
+    """`BEGIN IMMEDIATE` … `COMMIT`, with SQLite's errors told as ours."""
+
+    def __init__(self, db: sqlite3.Connection, where: str) -> None:
+        self._db = db
+        self._where = where
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            try:
+                self._db.execute("COMMIT")
+            except sqlite3.Error as failed:
+                self._rollback()
+                raise self._unavailable(failed) from failed
+            return
+        self._rollback()
+        if isinstance(error, sqlite3.Error):
+            raise self._unavailable(error) from error
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
+        return UnavailableError(
+            f"the log cannot be written: {error}", where=self._where, hint="pinflow doctor"
+        )
+
+
+def _path_of(url: str) -> Path:
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise ConfigError("a SQLite log needs a file", where=f"log.url = {url}", hint="sqlite:///path/log.db")
+    return Path(unquote(url.removeprefix("sqlite:///")))
+
+
+def _topic_row(db: sqlite3.Connection, topic: str) -> _Topic:
+    row = db.execute("SELECT id, partitions FROM topic WHERE name = ? AND live", (topic,)).fetchone()
+    if row is None:
+        raise UnknownTopicError(f"there is no topic {topic!r}", where=topic, hint="pinflow status")
+    return _Topic(*row)
+
+
+def _insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: bytes) -> int:
+    topic, partition = place
+    row = _topic_row(db, topic)
+    if not 0 <= partition < row.partitions:
+        raise UnknownPartitionError(
+            f"topic {topic!r} has partitions 0 to {row.partitions - 1}, not {partition}", where=topic
+        )
+    tail = db.execute(
+        "SELECT next FROM tail WHERE topic = ? AND partition = ?", (row.id, partition)
+    ).fetchone()
+    first = int(tail[0])
+    db.execute(
+        "INSERT INTO batch (topic, partition, first, count, accepted_at, crc, body) VALUES (?,?,?,?,?,?,?)",
+        (row.id, partition, first, count, time.time_ns() // 1_000_000, crc32(body), body),
+    )
+    db.execute(
+        "UPDATE tail SET next = ? WHERE topic = ? AND partition = ?", (first + count, row.id, partition)
+    )
+    return first
+
+
+def _extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:
+    tail = db.execute(
+        "SELECT next FROM tail WHERE topic = ? AND partition = ?", (topic, partition)
+    ).fetchone()
+    if tail is None:
+        raise UnknownPartitionError(f"the topic has no partition {partition}")
+    (begin,) = db.execute(
+        "SELECT min(first) FROM batch WHERE topic = ? AND partition = ?", (topic, partition)
+    ).fetchone()
+    end = int(tail[0])
+    begin = end if begin is None else int(begin)
+    return begin, end
+
+
+def _batches(
+    db: sqlite3.Connection, topic: int, partition: int, start: int, end: int
+) -> Iterator[tuple[int, int, tuple[int, bytes]]]:
+    """The batches that hold offsets from `start` on: first offset, accepted at, (crc, body)."""
+    if start >= end:
+        return
+    (first,) = db.execute(
+        "SELECT max(first) FROM batch WHERE topic = ? AND partition = ? AND first <= ?",
+        (topic, partition, start),
+    ).fetchone()
+    rows = db.execute(
+        "SELECT first, accepted_at, crc, body FROM batch"
+        " WHERE topic = ? AND partition = ? AND first >= ? AND first < ? ORDER BY first",
+        (topic, partition, first, end),
+    )
+    for first_offset, accepted_at, crc, body in rows:
+        yield first_offset, accepted_at, (crc, body)
+
+
+def _capped(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:
+    """The records after `skip` that still fit: at least one, at most `max_records`."""
+    rest = records.slice(skip, skip + max(1, max_records))
+    if sum(map(len, filter(None, rest.values))) <= max_bytes:
+        return rest
+    size = 0
+    for index, value in enumerate(rest.values):
+        size += len(value) if value is not None else 0
+        if size > max_bytes and index:
+            return rest.slice(0, index)
+    return rest

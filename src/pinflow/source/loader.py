@@ -1,0 +1,99 @@
+"""Loading a source from files: one JSON object a line, with the columns of the table as its fields."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pinflow.errors import TerminalError
+from pinflow.source.rows import Block, GeoRow, PinRow, UserRow, naive_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["file_blocks"]
+
+Row = PinRow | GeoRow | UserRow
+
+FILES: dict[str, type[Row]] = {"pin.jsonl": PinRow, "geo.jsonl": GeoRow, "user.jsonl": UserRow}
+"""File → what a line of it holds, in the order of the tables."""
+
+BLOCK_LINES = 10_000
+"""Lines read at a time: a few tens of megabytes."""
+
+
+def file_blocks(folder: Path) -> Iterator[Block]:
+    """The rows of `pin.jsonl`, `geo.jsonl` and `user.jsonl`, in blocks of one file each.
+
+    Times may be written with a `T` or a blank and with or without a zone. Empty lines are passed over. Keeps
+    the numbers of all posts in memory, not their rows.
+
+    Raises:
+        TerminalError: A file is missing, a line is no such row, a number comes twice in a file, or a post is
+            not in all three files. Says the file and the line.
+    """
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise _error("a file of the source is missing", folder / name)
+    expected: dict[int, int] | None = None
+    for position, name in enumerate(FILES):
+        seen: dict[int, int] = {}
+        rows = _rows(folder / name, FILES[name], seen)
+        while block := list(islice(rows, BLOCK_LINES)):
+            yield _block(position, block)
+        if expected is None:
+            expected = seen
+        _same_numbers(expected, seen, folder, name)
+
+
+def _rows(path: Path, kind: type[Row], seen: dict[int, int]) -> Iterator[tuple[object, ...]]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+    with path.open("rb") as lines:
+        for line_number, line in enumerate(lines, 1):
+            if line.isspace():
+                continue
+            try:
+                row: Row = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise _error(f"a line is no row of {path.name}: {error}", path, line_number) from error
+            first_line = seen.setdefault(row.number, line_number)
+            if first_line != line_number:
+                raise _error(f"post {row.number} comes twice, first in line {first_line}", path, line_number)
+            yield _values(row)
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    if isinstance(row, GeoRow):
+        return (row.ind, naive_utc(row.timestamp), row.latitude, row.longitude, row.country)
+    if isinstance(row, UserRow):
+        return (row.ind, row.first_name, row.last_name, row.age, naive_utc(row.date_joined))
+    return msgspec.structs.astuple(row)
+
+
+def _block(position: int, rows: list[tuple[object, ...]]) -> Block:
+    block = Block([], [], [])
+    block[position].extend(rows)
+    return block
+
+
+def _same_numbers(expected: dict[int, int], seen: dict[int, int], folder: Path, name: str) -> None:
+    pins = next(iter(FILES))
+    if not seen:
+        raise _error("a file of the source holds no row", folder / name)
+    if absent := expected.keys() - seen.keys():
+        number = min(absent)
+        raise _error(f"post {number} is not in {name}", folder / pins, expected[number])
+    if surplus := seen.keys() - expected.keys():
+        number = min(surplus)
+        raise _error(f"post {number} is not in {pins}", folder / name, seen[number])
+
+
+def _error(what: str, path: Path, line: int | None = None) -> TerminalError:
+    return TerminalError(
+        f"{what}; nothing was loaded",
+        where=str(path) if line is None else f"{path}, line {line}",
+        hint=f"pinflow source load takes a folder with {', '.join(FILES)}, the same posts in each",
+    )

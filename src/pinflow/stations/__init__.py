@@ -1,0 +1,1 @@
+"""Stations: the road's processes, started, watched and ended together."""

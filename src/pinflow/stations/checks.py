@@ -1,0 +1,137 @@
+"""doctor: every configured part, really touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import urllib3
+
+from pinflow.config import masked
+from pinflow.errors import AbsentError, PinflowError
+from pinflow.jobs.parts import Parts
+from pinflow.source import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.config import Settings
+
+__all__ = ["Check", "run_checks"]
+
+State = Literal["ok", "absent", "broken"]
+
+LEAST_FREE_BYTES = 1 << 30
+"""Below a gibibyte free a busy log fills the disk within minutes."""
+
+HEALTH_TIMEOUT_S = 2.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What one part is like: `ok`, `absent` (not made or started yet, which is no fault), or `broken`."""
+
+    part: str
+    state: State
+    found: str
+    hint: str = ""
+
+
+def run_checks(settings: Settings) -> list[Check]:
+    """Touch home, source, log, lake, engine and gateway, in this order. Writes only probes of its own."""
+    checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
+        ("home", _home),
+        ("source", _source),
+        ("log", _log),
+        ("lake", _lake),
+        ("engine", _engine),
+        ("gateway", _gateway),
+    )
+    return [_told(part, check, settings) for part, check in checks]
+
+
+def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
+    try:
+        return check(settings)
+    except AbsentError as error:
+        return Check(part, "absent", f"{error.what} ({masked(error.where)})", error.hint)
+    except PinflowError as error:
+        return Check(
+            part, "broken", f"{error.what} ({masked(error.where)})" if error.where else error.what, error.hint
+        )
+
+
+def _home(settings: Settings) -> Check:
+    if not settings.home.exists():
+        return Check("home", "absent", str(settings.home), "pinflow init, or pinflow demo")
+    if not os.access(settings.home, os.W_OK):
+        return Check("home", "broken", f"{settings.home} cannot be written", "give the folder to this user")
+    free = shutil.disk_usage(settings.home).free
+    if free < LEAST_FREE_BYTES:
+        return Check(
+            "home", "broken", f"{free >> 20} MiB are free at {settings.home}", "make room on the disk"
+        )
+    return Check("home", "ok", f"{settings.home}, {free >> 30} GiB free")
+
+
+def _source(settings: Settings) -> Check:
+    url = settings.config.source.url
+    return Check("source", "ok", f"{summary(url).posts:,} posts at {masked(url)}")
+
+
+def _log(settings: Settings) -> Check:
+    url = settings.config.log.url
+    with Parts(settings, read_only=True) as parts:
+        topics = parts.log.topics.list()
+        records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
+    return Check("log", "ok", f"{records:,} records in {len(topics)} topics at {masked(url)}")
+
+
+def _lake(settings: Settings) -> Check:
+    with Parts(settings) as parts:
+        probe = f"plans/doctor/{time.time_ns()}"
+        written = parts.store.put_if_absent(probe, b"probe")
+        if not written or parts.store.get(probe) != b"probe":
+            return Check(
+                "lake", "broken", f"{parts.store.url} does not keep what is written", "check the store"
+            )
+        if parts.store.put_if_absent(probe, b"again"):
+            return Check(
+                "lake", "broken", f"{parts.store.url} has no conditional put", "use a store that has it"
+            )
+        parts.store.delete(probe)
+        return Check(
+            "lake", "ok", f"{parts.landing.manifest.num_rows():,} landed objects at {parts.store.url}"
+        )
+
+
+def _engine(settings: Settings) -> Check:
+    with Parts(settings) as parts:
+        session = parts.engine.session([])
+        try:
+            session.ask("SELECT 1 AS one", where="doctor")
+        finally:
+            session.close()
+    return Check(
+        "engine", "ok", f"{settings.config.engine.url}, {settings.config.engine.memory_mb} MiB of memory"
+    )
+
+
+def _gateway(settings: Settings) -> Check:
+    config = settings.config.gateway
+    url = f"http://{config.host}:{config.port}/healthz"
+    try:
+        answer = urllib3.request("GET", url, timeout=HEALTH_TIMEOUT_S, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return Check(
+            "gateway",
+            "absent",
+            f"nothing listens at {urlsplit(url).netloc}",
+            "pinflow gateway, or pinflow up",
+        )
+    if answer.status != 200:
+        return Check("gateway", "broken", f"{url} answers {answer.status}", "look at the gateway's own talk")
+    return Check("gateway", "ok", url.removesuffix("/healthz"))

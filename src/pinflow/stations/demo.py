@@ -1,0 +1,187 @@
+"""demo: the whole road once, on synthetic posts, ending by itself.
+
+1. Make the source, unless it is there.
+2. Start the gateway, `land` and `stream` as processes.
+3. Post every row through both doors, then a tenth of them again.
+4. Wait until all is landed and streamed; end the processes.
+5. Run `batch` until nothing is left.
+6. Answer every question from both sides, and compare.
+7. Audit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from pinflow import source
+from pinflow.emulator import emulate
+from pinflow.engine import Result
+from pinflow.errors import AbsentError, PinflowError
+from pinflow.jobs.ask import ask
+from pinflow.jobs.audit import Audit, audit
+from pinflow.jobs.clean import clean_jobs
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.status import status
+from pinflow.jobs.worker import run
+from pinflow.stations.process import Station, end_all, wait_for_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinflow.config import Settings
+    from pinflow.progress import Progress
+
+__all__ = ["DemoReport", "demo"]
+
+READY_S = 30.0
+DRAIN_S = 600.0
+"""Bound on the wait for land and stream, far above what they need: past it something is stuck."""
+
+STOP_S = 4.0
+POLL_S = 0.1
+LAND_FLUSH_S = "0.5"
+AGAIN_SHARE = 10
+"""One post in so many is posted again."""
+
+
+class Say(Protocol):
+    """Told what is being done, in a line."""
+
+    def __call__(self, line: str) -> None: ...
+
+
+class DemoReport(msgspec.Struct, frozen=True):
+    """What a demo did. `seconds` a stage; `differing` names questions that the two sides answer differently."""
+
+    home: str
+    posts: int
+    acknowledged: int
+    seconds: dict[str, float]
+    answers: dict[str, Result]
+    differing: list[str]
+    audit: Audit
+
+    @property
+    def ok(self) -> bool:
+        """Whether both sides agree and everything adds up."""
+        return not self.differing and self.audit.ok
+
+
+def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> DemoReport:
+    """Run the whole road once. In a home that has run before it goes on: the same posts come again.
+
+    Raises:
+        PinflowError: A station ended, or something could not be done.
+    """
+    clock = _Clock()
+    with clock.stage("source"):
+        held = _source(settings, posts, say, progress)
+    with _stations(settings) as (gateway_url, stations):
+        with clock.stage("post"):
+            acknowledged = _post(settings, gateway_url, held, say, progress)
+        with clock.stage("land and stream"):
+            say("waiting until all is landed and streamed")
+            _drained(settings, stations)
+    with Parts(settings) as parts:
+        with clock.stage("batch"):
+            say("cleaning the landed records into the batch tables")
+            jobs = clean_jobs(parts, "batch")
+            run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+        with clock.stage("questions"):
+            say("answering ten questions from both sides")
+            batch, stream = ask(parts, "batch"), ask(parts, "stream")
+        with clock.stage("audit"):
+            audited = audit(parts)
+    return DemoReport(
+        home=str(settings.home),
+        posts=held,
+        acknowledged=acknowledged,
+        seconds=clock.seconds,
+        answers=batch,
+        differing=[name for name, answer in batch.items() if stream[name] != answer],
+        audit=audited,
+    )
+
+
+def _source(settings: Settings, posts: int, say: Say, progress: Progress) -> int:
+    url = settings.config.source.url
+    try:
+        held = source.summary(url).posts
+    except AbsentError:
+        held = 0
+    if held:
+        say(f"the source holds {held:,} posts already")
+        return held
+    say(f"making a source of {posts:,} synthetic posts")
+    source.create(url, posts=posts, progress=progress)
+    return posts
+
+
+@contextmanager
+def _stations(settings: Settings) -> Iterator[tuple[str, list[Station]]]:
+    ready = settings.home / "run" / "gateway.url"
+    ready.unlink(missing_ok=True)
+    gateway = Station("gateway", ["gateway", "--port", "0", "--ready-file", str(ready)], settings)
+    land = Station("land", ["land"], settings, {"PINFLOW__LAND__FLUSH_SECONDS": LAND_FLUSH_S})
+    stations = [gateway, land, Station("stream", ["stream"], settings)]
+    try:
+        for station in stations:
+            station.start()
+        yield wait_for_file(ready, gateway, READY_S), stations
+    finally:
+        end_all(stations, STOP_S)
+
+
+def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: Progress) -> int:
+    def send(*, posts: int | None, each_once: bool) -> int:
+        report = emulate(
+            settings.config.source.url,
+            gateway_url,
+            settings.config.id,
+            to="both",
+            posts=posts,
+            each_once=each_once,
+            rate="max",
+            seed=settings.config.emulator.seed,
+            batch_posts=settings.config.emulator.batch_posts,
+            progress=progress,
+        )
+        return report.acknowledged
+
+    say(f"posting {posts:,} posts through both doors, and {posts // AGAIN_SHARE:,} again")
+    return send(posts=None, each_once=True) + send(posts=posts // AGAIN_SHARE, each_once=False)
+
+
+def _drained(settings: Settings, stations: list[Station]) -> None:
+    deadline = time.monotonic() + DRAIN_S
+    with Parts(settings) as parts:
+        while True:
+            waiting = sum(
+                each.to_land + (each.to_clean if each.topic.startswith("streaming-") else 0)
+                for each in status(parts)
+            )
+            if not waiting:
+                return
+            for station in stations:
+                station.must_run()
+            if time.monotonic() > deadline:
+                raise PinflowError(
+                    f"{waiting:,} records still wait after {DRAIN_S:g} s", hint="pinflow status"
+                )
+            time.sleep(POLL_S)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 2)

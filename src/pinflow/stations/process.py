@@ -1,0 +1,135 @@
+"""One station: a pinflow command as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from pinflow.errors import PinflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pinflow.config import Settings
+
+__all__ = ["STDIN_ENDS_IT", "Station", "end_all", "last_lines", "wait_for_file"]
+
+STDIN_ENDS_IT = "PINFLOW_STDIN_ENDS_IT"
+"""Tells a station to end when its standard input closes, so that none outlives its supervisor, however that ends."""
+
+POLL_S = 0.02
+
+
+class Station:
+    """A command that runs until it is ended; its talk goes to a file in the home folder."""
+
+    def __init__(
+        self, name: str, args: Sequence[str], settings: Settings, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.talk = settings.home / "logs" / f"{name}.log"
+        self.starts = 0
+        self._command = [sys.executable, "-m", "pinflow", *args, "--home", str(settings.home)]
+        if settings.file is not None:
+            self._command += ["--config", str(settings.file)]
+        self._env = os.environ | {STDIN_ENDS_IT: "1"} | dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    def start(self) -> None:
+        """Start it, in a process group of its own, so that Ctrl-C reaches the supervisor alone."""
+        self.talk.parent.mkdir(parents=True, exist_ok=True)
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        with self.talk.open("ab") as talk:
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=talk,
+                stderr=talk,
+                env=self._env,
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, if it runs."""
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGTERM)
+
+    def end(self, seconds: float) -> None:
+        """Wait so long for it to end, then kill it."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def must_run(self) -> None:
+        """Check that it runs.
+
+        Raises:
+            PinflowError: It has ended; the error shows the last it said.
+        """
+        if not self.running:
+            raise PinflowError(
+                f"station {self.name!r} ended with code {self.exit_code}: {last_lines(self.talk)}",
+                where=str(self.talk),
+                hint="pinflow doctor",
+            )
+
+
+def end_all(stations: Sequence[Station], seconds: float) -> None:
+    """Ask all to end, and kill what still runs after so many seconds."""
+    for station in stations:
+        station.ask_to_end()
+    deadline = time.monotonic() + seconds
+    for station in stations:
+        station.end(deadline - time.monotonic())
+
+
+def wait_for_file(path: Path, station: Station, seconds: float) -> str:
+    """Wait until a station has written a file, and return its text.
+
+    Raises:
+        PinflowError: The station ended, or did not write it in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        if path.exists() and (text := path.read_text(encoding="utf-8").strip()):
+            return text
+        station.must_run()
+        if time.monotonic() > deadline:
+            raise PinflowError(
+                f"station {station.name!r} was not ready within {seconds:g} s", where=str(station.talk)
+            )
+        time.sleep(POLL_S)
+
+
+def last_lines(path: Path, lines: int = 5) -> str:
+    """The end of a text file."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])

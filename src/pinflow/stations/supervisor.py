@@ -1,0 +1,168 @@
+"""up: every station as a process of its own, under one supervisor.
+
+A station that dies is started again, after a wait that doubles with every death in a row.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from pinflow import source
+from pinflow.errors import AbsentError
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.status import TopicStatus, status
+from pinflow.stations.process import Station, end_all, last_lines, wait_for_file
+
+if TYPE_CHECKING:
+    import threading
+
+    from pinflow.config import Settings
+    from pinflow.progress import Progress
+
+__all__ = ["Snapshot", "StationState", "up"]
+
+READY_S = 30.0
+STOP_S = 4.0
+"""Given to the stations to end by themselves; with the kill after it, Ctrl-C takes at most 5 s."""
+
+TICK_S = 1.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+STEADY_S = 10.0
+"""A station that ran this long before it died is not dying in a row."""
+
+BATCH_EVERY_S = "10"
+"""On a laptop one looks at the batch tables sooner than their default schedule."""
+
+
+class StationState(msgspec.Struct, frozen=True):
+    """One station: its process (None while it waits to be started again), how often it was restarted, why last."""
+
+    name: str
+    pid: int | None
+    restarts: int
+    last_words: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The road at a moment. `rates` is records a second accepted, by topic, since the snapshot before."""
+
+    gateway: str
+    stations: list[StationState]
+    topics: list[TopicStatus]
+    rates: dict[str, float]
+
+
+class Show(Protocol):
+    """Told of the road about once a second."""
+
+    def __call__(self, snapshot: Snapshot) -> None: ...
+
+
+def up(
+    settings: Settings, *, stop: threading.Event, rate: str | None, progress: Progress, show: Show
+) -> None:
+    """Run gateway, land, stream, batch and, with a rate, the emulator, until told to stop; end them within 5 s.
+
+    Args:
+        settings: The configuration; a source is made if there is none and the emulator is to run.
+        stop: Ends it.
+        rate: The emulator's, as `emulate --rate` takes it; None for no emulator.
+        progress: Watches the source being made.
+        show: Told of the road about once a second.
+
+    Raises:
+        PinflowError: The gateway did not start at all.
+    """
+    if rate is not None:
+        _ensure_source(settings, progress)
+    ready = settings.home / "run" / "gateway.url"
+    ready.unlink(missing_ok=True)
+    gateway = Station("gateway", ["gateway", "--ready-file", str(ready)], settings)
+    stations = [
+        gateway,
+        Station("land", ["land"], settings),
+        Station("stream", ["stream"], settings),
+        Station("batch", ["batch"], settings, _batch_env(settings)),
+    ]
+    try:
+        gateway.start()
+        url = wait_for_file(ready, gateway, READY_S)
+        if rate is not None:
+            stations.append(Station("emulator", ["emulate", "--rate", rate, "--url", url], settings))
+        _Supervisor(settings, stations, url, show).run(stop)
+    finally:
+        end_all(stations, STOP_S)
+
+
+def _ensure_source(settings: Settings, progress: Progress) -> None:
+    try:
+        source.summary(settings.config.source.url)
+    except AbsentError:
+        source.create(settings.config.source.url, progress=progress)
+
+
+def _batch_env(settings: Settings) -> dict[str, str]:
+    given = settings.origins["batch.every_seconds"] != "default"
+    return {} if given else {"PINFLOW__BATCH__EVERY_SECONDS": BATCH_EVERY_S}
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings, stations: list[Station], url: str, show: Show) -> None:
+        self._settings = settings
+        self._watches = [_Watch(station) for station in stations]
+        self._url = url
+        self._show = show
+        self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+
+    def run(self, stop: threading.Event) -> None:
+        with Parts(self._settings) as parts:
+            while not stop.is_set():
+                for watch in self._watches:
+                    watch.tend()
+                self._show(self._snapshot(parts))
+                stop.wait(TICK_S)
+
+    def _snapshot(self, parts: Parts) -> Snapshot:
+        topics = status(parts)
+        now, accepted = time.monotonic(), {each.topic: each.accepted for each in topics}
+        then, before = self._before
+        self._before = (now, accepted)
+        rates = {
+            topic: (count - before[topic]) / (now - then)
+            for topic, count in accepted.items()
+            if topic in before
+        }
+        return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
+
+
+class _Watch:
+    """Starts a station when it is not running and its wait is over."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._wait = FIRST_WAIT_S
+        self._started_at = time.monotonic()
+        self._again_at: float | None = None
+        self._last_words = ""
+
+    def tend(self) -> None:
+        station, now = self._station, time.monotonic()
+        if station.running:
+            return
+        if station.starts and self._again_at is None:
+            self._last_words = f"ended with code {station.exit_code}: {last_lines(station.talk, 1)}"
+            self._wait = (
+                FIRST_WAIT_S if now - self._started_at > STEADY_S else min(self._wait * 2, LONGEST_WAIT_S)
+            )
+            self._again_at = now + self._wait
+        if self._again_at is None or now >= self._again_at:
+            self._again_at = None
+            self._started_at = now
+            station.start()
+
+    def state(self) -> StationState:
+        station = self._station
+        return StationState(station.name, station.pid, max(0, station.starts - 1), self._last_words)

@@ -1,0 +1,175 @@
+"""What every log does, run on each backend."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinflow.errors import GapError, TopicExistsError, UnknownPartitionError, UnknownTopicError
+from pinflow.log import EventLog, Produce, Records, open_log, partition_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Opener = "Callable[[], EventLog]"
+PLENTY = {"max_records": 1_000, "max_bytes": 1 << 20}
+
+
+@pytest.fixture(params=["sqlite"])
+def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventLog]]:
+    """Opens the same log again and again, as several processes would."""
+    opened: list[EventLog] = []
+
+    def opener() -> EventLog:
+        opened.append(open_log(f"{request.param}:///{tmp_path}/log.db"))
+        return opened[-1]
+
+    yield opener
+    for log in opened:
+        log.close()
+
+
+@pytest.fixture
+def log(open_again: Callable[[], EventLog]) -> EventLog:
+    log = open_again()
+    log.topics.create("posts", 3)
+    return log
+
+
+def values(*texts: str) -> Records:
+    return Records([text.encode() for text in texts])
+
+
+def test_records_come_back_byte_for_byte_in_order(log: EventLog) -> None:
+    records = Records(
+        [b'{"a": 1 }', b"", None, b"\x00\xff\n", "ключ".encode()],
+        [b"k", None, b"", b"\xff", None],
+        [(("h", b"\x00"), ("h", b"2")), (), (), (), ()],
+    )
+    assert log.append([Produce("posts", 1, records)]) == [0]
+    chunk = log.read("posts", 1, None, **PLENTY)
+    assert chunk.records == records
+    assert chunk.offsets == [0, 1, 2, 3, 4]
+    assert chunk.timestamps == sorted(chunk.timestamps)
+    assert len(chunk.timestamps) == 5
+
+
+def test_offsets_count_on_in_each_partition_alone(log: EventLog) -> None:
+    batches = [
+        Produce("posts", 0, values("a", "b")),
+        Produce("posts", 2, values("c")),
+        Produce("posts", 0, values("d")),
+    ]
+    assert log.append(batches) == [0, 0, 2]
+    assert log.append([Produce("posts", 0, values("e"))]) == [3]
+    assert [extent.accepted for extent in log.extents("posts")] == [4, 0, 1]
+
+
+def test_reading_goes_on_at_the_end_of_the_chunk_before(log: EventLog) -> None:
+    for start in range(0, 30, 3):
+        log.append([Produce("posts", 0, values(*(str(n) for n in range(start, start + 3))))])
+    seen: list[bytes | None] = []
+    position = None
+    while len(chunk := log.read("posts", 0, position, max_records=4, max_bytes=1 << 20)):
+        assert len(chunk) <= 4
+        assert position is None or chunk.start == position
+        seen += chunk.records.values
+        position = chunk.end
+    assert seen == [str(n).encode() for n in range(30)]
+    assert position == log.extents("posts")[0].end
+
+
+def test_reading_again_from_a_position_gives_the_same(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("a", "b", "c", "d"))])
+    middle = log.read("posts", 0, None, max_records=2, max_bytes=1 << 20).end
+    first = log.read("posts", 0, middle, **PLENTY)
+    log.append([Produce("posts", 0, values("e"))])
+    assert log.read("posts", 0, middle, max_records=2, max_bytes=1 << 20) == first
+
+
+def test_a_read_at_the_end_is_empty_and_stays_there(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("a"))])
+    end = log.read("posts", 0, None, **PLENTY).end
+    empty = log.read("posts", 0, end, **PLENTY)
+    assert len(empty) == 0
+    assert empty.end == end
+
+
+def test_a_record_larger_than_the_limit_still_comes_alone(log: EventLog) -> None:
+    log.append([Produce("posts", 0, Records([b"x" * 5_000, b"y" * 5_000, b"z"]))])
+    chunk = log.read("posts", 0, None, max_records=100, max_bytes=1_000)
+    assert chunk.records.values == [b"x" * 5_000]
+
+
+def test_an_append_is_all_or_nothing(log: EventLog) -> None:
+    with pytest.raises(UnknownTopicError):
+        log.append([Produce("posts", 0, values("a")), Produce("nowhere", 0, values("b"))])
+    with pytest.raises(UnknownPartitionError):
+        log.append([Produce("posts", 0, values("a")), Produce("posts", 3, values("b"))])
+    assert [extent.accepted for extent in log.extents("posts")] == [0, 0, 0]
+
+
+def test_unknown_topics_and_partitions_are_told(log: EventLog) -> None:
+    for call in (
+        lambda: log.read("nowhere", 0, None, **PLENTY),
+        lambda: log.extents("nowhere"),
+        lambda: log.topics.delete("nowhere"),
+    ):
+        with pytest.raises(UnknownTopicError, match="nowhere"):
+            call()
+    with pytest.raises(UnknownPartitionError):
+        log.read("posts", 7, None, **PLENTY)
+
+
+def test_topics_are_listed_by_name_with_their_partitions(log: EventLog) -> None:
+    log.topics.create("a.first", 1)
+    assert log.topics.list() == {"a.first": 1, "posts": 3}
+    with pytest.raises(TopicExistsError):
+        log.topics.create("posts", 3)
+
+
+def test_a_topic_made_again_counts_on_and_shows_nothing_of_the_old(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("old", "older"))])
+    log.topics.delete("posts")
+    assert log.topics.list() == {}
+    log.topics.create("posts", 1)
+    assert log.append([Produce("posts", 0, values("new"))]) == [2]
+    assert log.read("posts", 0, None, **PLENTY).records.values == [b"new"]
+    with pytest.raises(GapError, match="no longer"):
+        log.read("posts", 0, "0", **PLENTY)
+
+
+def test_another_opener_reads_what_is_appended_meanwhile(
+    log: EventLog, open_again: Callable[[], EventLog]
+) -> None:
+    reader = open_again()
+    position = None
+    for n in range(20):
+        log.append([Produce("posts", 0, values(str(n)))])
+        chunk = reader.read("posts", 0, position, **PLENTY)
+        assert chunk.records.values == [str(n).encode()]
+        position = chunk.end
+
+
+def test_many_threads_append_without_loss_or_doubling(log: EventLog) -> None:
+    def append(name: int) -> None:
+        for n in range(20):
+            log.append([Produce("posts", 0, values(f"{name}-{n}"))])
+
+    threads = [threading.Thread(target=append, args=(name,)) for name in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = log.read("posts", 0, None, **PLENTY).records.values
+    assert sorted(map(str, seen)) == sorted(str(f"{a}-{n}".encode()) for a in range(5) for n in range(20))
+
+
+def test_a_key_goes_to_one_partition_always() -> None:
+    assert [partition_for(str(n).encode(), 4) for n in range(8)] == [
+        partition_for(str(n).encode(), 4) for n in range(8)
+    ]
+    assert {partition_for(str(n).encode(), 4) for n in range(1_000)} == {0, 1, 2, 3}
