@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.e2e.command import pinflow, pinflow_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 POSTS = 300
-
-
-def pinflow(*args: str, home: Path, code: int = 0) -> str:
-    """Run a command to its end, and return its stdout."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pinflow", *args, "--home", str(home)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PINFLOW")},
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout
-
-
-def pinflow_json(*args: str, home: Path, code: int = 0) -> Any:
-    """Run a command that reports as JSON."""
-    return json.loads(pinflow(*args, "--json", home=home, code=code))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +60,9 @@ def test_the_rows_themselves_add_up(home: Path, second: Any) -> None:
 
 def test_free_sql_sees_one_row_a_post_in_every_table(home: Path, second: Any) -> None:
     tables = ["pin", "geo", "user"] + [f"0a6a638f5991_{name}_table" for name in ("pin", "geo", "user")]
-    sql = " UNION ALL ".join(f'SELECT count(*) AS n, count(DISTINCT ind) AS inds FROM "{name}"' for name in tables)
+    sql = " UNION ALL ".join(
+        f'SELECT count(*) AS n, count(DISTINCT ind) AS inds FROM "{name}"' for name in tables
+    )
     rows = json.loads(pinflow("query", "--sql", sql, "--format", "json", home=home))
     assert rows == [{"n": POSTS, "inds": POSTS}] * 6
 

@@ -5,8 +5,8 @@ Run by hand after adding cases, in an environment of its own, with Java 17 or la
     python -m venv spark && spark/bin/pip install pyspark==4.1.4
     spark/bin/python tests/tools/record_dialect.py
 
-A case is a line of `tests/unit/fixtures/dialect/*.tsv`: what follows SELECT in Spark SQL, a tab, and Spark's answer, which
-this program writes. A new case is a line without the answer. Blank lines and lines that begin with `#` are kept.
+A case is a line of `tests/unit/fixtures/dialect/*.tsv`: what follows SELECT in Spark SQL, a tab, and Spark's answer,
+which this program writes. A new case is a line without the answer. Blank lines and lines that begin with `#` are kept.
 
 The answer is JSON: one value, or a list of rows where a query gives several values. Timestamps are microseconds since
 1970 (`{"us": …}`), decimals are text (`{"decimal": "1.50"}`), and a failing query is `{"error": "DIVIDE_BY_ZERO"}`.
@@ -55,7 +55,9 @@ def answer(session: Any, case: str) -> Any:
         times = [field.name for field in frame.schema.fields if field.dataType.typeName() == "timestamp"]
         frame = frame.toDF(*[f"c{at}" for at in range(len(frame.columns))])
         columns = [
-            f"named_struct('us', unix_micros({new})) AS {new}" if field.dataType.typeName() == "timestamp" else new
+            f"named_struct('us', unix_micros({new})) AS {new}"
+            if field.dataType.typeName() == "timestamp"
+            else new
             for new, field in zip(frame.columns, frame.schema.fields, strict=True)
         ]
         rows = (frame.selectExpr(*columns) if times else frame).collect()

@@ -178,7 +178,8 @@ class Delivery:
 
     def _delay(self, attempts: int, trouble: _Trouble) -> float:
         delay = min(FIRST_DELAY_S * 2 ** (attempts - 1), LONGEST_DELAY_S)
-        return max(delay * (0.5 + self._jitter.random() / 2), trouble.retry_after)
+        jittered: float = delay * (0.5 + self._jitter.random() / 2)
+        return max(jittered, trouble.retry_after)
 
     def _acknowledged(self) -> int:
         return sum(tally.acknowledged for tally in self.tallies.values())

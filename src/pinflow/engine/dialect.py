@@ -1,11 +1,13 @@
 """Spark SQL carried to DuckDB: the one text of every rule and question runs on both and gives the same.
 
-Only what is listed is carried, functions in `dialect_functions` and constructs in `dialect_constructs`; everything else is
-refused with its place. What is listed but differs is mended by the rules of `dialect_rules`. Where a difference shows only
-in the data (text cast in a form that DuckDB cannot be given), the query stops with an error and never answers otherwise.
+Only what is listed is carried, functions in `dialect_functions` and constructs in `dialect_constructs`; everything
+else is refused with its place. What is listed but differs is mended by the rules of `dialect_rules`. Where a
+difference shows only in the data (text to cast in a form that DuckDB cannot be made to read), the query stops with an
+error and never answers otherwise.
 
-DuckDB must run with `TimeZone` UTC and its default NULL order. Not seen, as columns have no types here: a column of text
-compared with a column of numbers.
+DuckDB must run with `TimeZone` UTC and its default order of NULLs. Not seen, as columns have no types here: a column
+of text compared with a column of numbers, and text literals compared with a column of another type, which each engine
+casts by its own rules.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import TokenType
+from sqlglot.generators.duckdb import DuckDBGenerator
+from sqlglot.parsers.spark import SparkParser
 
 from pinflow.engine.dialect_constructs import check
 from pinflow.engine.dialect_nodes import Refused, render
@@ -30,22 +33,30 @@ __all__ = ["to_duckdb"]
 BEGINNINGS = {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}
 
 
-class _Parser(Spark.Parser):
+class _Parser(SparkParser):
     """Reads Spark SQL, but knows no function: each comes out under its own name, for the list to decide."""
 
     STRICT_CAST = True
-    FUNCTIONS: dict[str, Any] = {}
-    FUNCTION_PARSERS = {name: Spark.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")}
-    NO_PAREN_FUNCTIONS: dict[TokenType, Any] = {}
-    NO_PAREN_FUNCTION_PARSERS = {"CASE": Spark.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        name: SparkParser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")
+    }
+    NO_PAREN_FUNCTIONS: ClassVar[dict[TokenType, Any]] = {}
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        "CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]
+    }
 
 
-class _Generator(DuckDB.Generator):
+def _template_sql(generator: DuckDBGenerator, node: exp.Anonymous) -> str:
+    return render(node.this, [generator.sql(part) for part in node.expressions])
+
+
+class _Generator(DuckDBGenerator):
     """Writes DuckDB's SQL, templates as they stand."""
 
-    TRANSFORMS = {
-        **DuckDB.Generator.TRANSFORMS,
-        exp.Anonymous: lambda self, node: render(node.this, [self.sql(part) for part in node.expressions]),
+    TRANSFORMS: ClassVar[dict[type[exp.Expr], Any]] = {
+        **DuckDBGenerator.TRANSFORMS,
+        exp.Anonymous: _template_sql,
     }
 
 

@@ -1,15 +1,15 @@
 """`try_cast` and `cast` with the values that Spark gives.
 
-DuckDB reads more as a number than Spark (`12.7` as 13, `1e3`, `1_000`), rounds where Spark cuts off, and takes hour 24; so text
-is read by a pattern first. What an operand's type is shows only when DuckDB binds the query: `typeof` is a constant
-there, and the branches for other types vanish from the plan.
+DuckDB reads more as a number than Spark (`12.7` as 13, `1e3`, `1_000`), rounds where Spark cuts off, and takes hour
+24; so text is read by a pattern first. What an operand's type is shows only when DuckDB binds the query: `typeof` is a
+constant there, and the branches for other types vanish from the plan.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
 
-from pinflow.engine.dialect_nodes import Refused, kind_of, template
+from pinflow.engine.dialect_nodes import Refused, failing, kind_of, template
 from pinflow.engine.dialect_times import TIME_OF_TEXT
 
 __all__ = ["as_text", "carry_cast"]
@@ -34,16 +34,24 @@ HEXADECIMAL = rf"\A{BLANK}[+-]?0[xX][0-9A-Fa-f.]+[pP]"
 DECIMAL = rf"\A{BLANK}({NUMBER}){BLANK}\z"
 FOREIGN = rf"\A{BLANK}[+-]?[\p{{Nd}}.]+(?:[eE][+-]?\p{{Nd}}+)?{BLANK}\z"
 
+NO_HEXADECIMAL = failing(
+    "'pinflow: a hexadecimal fraction such as ' || <0> || ' is not carried to DuckDB'", "CAST(NULL AS TYPE)"
+)
+NO_FOREIGN = failing(
+    "'pinflow: a number in digits other than 0 to 9, as in ' || <0> || ', is not carried to DuckDB'",
+    "CAST(NULL AS TYPE)",
+)
+
 INT_OF_TEXT = f"TRY_CAST(regexp_extract(<0>, '{INT}', 1) AS TYPE)"
 DOUBLE_OF_TEXT = (
     f"coalesce(TRY_CAST(regexp_extract(<0>, '{DOUBLE}', 1) AS TYPE),"
-    f" TRY_CAST(regexp_extract(<0>, '{SPECIAL}', 1) AS TYPE), CASE WHEN regexp_matches(<0>, '{HEXADECIMAL}')"
-    " THEN error('pinflow: a hexadecimal fraction such as ' || <0> || ' is not carried to DuckDB') END)"
+    f" TRY_CAST(regexp_extract(<0>, '{SPECIAL}', 1) AS TYPE),"
+    f" CASE WHEN regexp_matches(<0>, '{HEXADECIMAL}') THEN {NO_HEXADECIMAL} END)"
 )
 DECIMAL_OF_TEXT = (
-    f"coalesce(TRY_CAST(regexp_extract(<0>, '{DECIMAL}', 1) AS TYPE), CASE WHEN regexp_matches(<0>, '{FOREIGN}')"
-    r" AND regexp_matches(<0>, '[^\x00-\x7f]')"
-    " THEN error('pinflow: a number in digits other than 0 to 9, as in ' || <0> || ', is not carried to DuckDB') END)"
+    f"coalesce(TRY_CAST(regexp_extract(<0>, '{DECIMAL}', 1) AS TYPE),"
+    f" CASE WHEN regexp_matches(<0>, '{FOREIGN}') AND regexp_matches(<0>, '[^\\x00-\\x7f]')"
+    f" THEN {NO_FOREIGN} END)"
 )
 
 INTEGERS = "typeof(<0>) IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'BOOLEAN', '\"NULL\"')"
@@ -98,7 +106,9 @@ def _target(node: exp.Cast) -> tuple[str, str, str]:
     to: exp.DataType = node.to
     if to.this not in TARGETS:
         carried = "INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING and TIMESTAMP"
-        raise Refused(node, f"a cast to {to.sql('spark')} is not carried to DuckDB", f"cast to one of {carried}")
+        raise Refused(
+            node, f"a cast to {to.sql('spark')} is not carried to DuckDB", f"cast to one of {carried}"
+        )
     name, kind = TARGETS[to.this]
     if name != "DECIMAL":
         return name, name, kind
@@ -118,8 +128,11 @@ def _routed(name: str, full: str, operand: exp.Expr) -> str:
         condition = "typeof(<0>) = 'VARCHAR'" if kind == "text" else test
         branches.append(f"WHEN {condition} THEN {seen.replace('TYPE', full)}")
     if known:
-        raise Refused(operand, f"a cast of this to {name} is not carried to DuckDB", "cast what it is made of")
-    refused = f"error('pinflow: a cast of ' || typeof(<0>) || ' to {name} is not carried to DuckDB')"
+        raise Refused(
+            operand, f"a cast of this to {name} is not carried to DuckDB", "cast what it is made of"
+        )
+    message = f"'pinflow: a cast of ' || typeof(<0>) || ' to {name} is not carried to DuckDB'"
+    refused = failing(message, f"CAST(NULL AS {full})")
     return f"CASE {' '.join(branches)} ELSE {refused} END"
 
 
@@ -134,8 +147,11 @@ def carry_cast(node: exp.Cast) -> exp.Expr:
     made.meta["size"] = full
     if isinstance(node, exp.TryCast) or name == "VARCHAR":
         return made
-    failure = f"error('pinflow: ' || CAST(<0> AS VARCHAR) || ' is no {full}; write try_cast to get NULL')"
-    strict = template(f"CASE WHEN <0> IS NOT NULL THEN coalesce(<1>, {failure}) END", operand, made, kind=kind)
+    message = f"'pinflow: ' || CAST(<0> AS VARCHAR) || ' is no {full}; write try_cast to get NULL'"
+    failure = failing(message, f"CAST(NULL AS {full})")
+    strict = template(
+        f"CASE WHEN <0> IS NOT NULL THEN coalesce(<1>, {failure}) END", operand, made, kind=kind
+    )
     strict.meta["size"] = full
     return strict
 

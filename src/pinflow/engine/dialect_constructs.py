@@ -91,7 +91,9 @@ def check(tree: exp.Expr) -> None:
     for node in tree.walk():
         kind = type(node)
         if kind not in CONSTRUCTS:
-            raise Refused(node, f"{_shown(node)} is not carried to DuckDB", "write it with plain SELECT, JOIN and CASE")
+            raise Refused(
+                node, f"{_shown(node)} is not carried to DuckDB", "write it with plain SELECT, JOIN and CASE"
+            )
         for part, value in node.args.items():
             if value and part not in CONSTRUCTS[kind]:
                 what = f"{kind.__name__.upper()} with {part.strip('_')}, as in {_shown(node)}, is not carried to DuckDB"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from pinflow.engine.dialect_casts import as_text
-from pinflow.engine.dialect_nodes import Refused, kind_of, template
+from pinflow.engine.dialect_nodes import Refused, failing, kind_of, template
 from pinflow.engine.dialect_regex import Pattern, RegexError, read_pattern, read_replacement
 
 __all__ = ["FUNCTIONS", "RANKINGS", "Function", "common_kind", "regexp_like"]
@@ -52,7 +52,7 @@ def _form(text: str, kind: str | None = None) -> Builder:
 
 
 def _cased(name: str, unshared: str) -> Builder:
-    failure = f"error('pinflow: {name} of ' || <0> || ' is not the same on DuckDB')"
+    failure = failing(f"'pinflow: {name} of ' || <0> || ' is not the same on DuckDB'", "<0>")
     text = f"CASE WHEN regexp_matches(<0>, '[{unshared}]') THEN {failure} ELSE {name}(<0>) END"
     return _form(text, kind="text")
 
@@ -94,13 +94,16 @@ def _floor(args: list[exp.Expr]) -> exp.Expr:
     if kind == "null":
         return template("CAST(NULL AS BIGINT)", kind="int")
     if kind in {"int", "double"}:
-        return template("CAST(floor(<0>) AS BIGINT)" if kind == "double" else "CAST(<0> AS BIGINT)", *args, kind="int")
+        return template(
+            "CAST(floor(<0>) AS BIGINT)" if kind == "double" else "CAST(<0> AS BIGINT)", *args, kind="int"
+        )
+    message = "'pinflow: floor of ' || typeof(<0>) || ' is not carried to DuckDB'"
     integers = "'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT'"
     text = (
         f"CASE WHEN typeof(<0>) IN ({integers}) THEN CAST(<0> AS DECIMAL(38, 0))"
         " WHEN typeof(<0>) IN ('DOUBLE', 'FLOAT') OR typeof(<0>) LIKE 'DECIMAL%'"
         " THEN CAST(floor(<0>) AS DECIMAL(38, 0))"
-        " ELSE error('pinflow: floor of ' || typeof(<0>) || ' is not carried to DuckDB') END"
+        f" ELSE {failing(message, 'CAST(NULL AS DECIMAL(38, 0))')} END"
     )
     return template(text, *args, kind="decimal")
 
@@ -117,13 +120,17 @@ def _count(args: list[exp.Expr]) -> exp.Expr:
 
 def _avg(args: list[exp.Expr]) -> exp.Expr:
     if kind_of(args[0]) == "decimal":
-        raise Refused(args[0], "avg of decimals is a decimal on Spark only", "cast what is averaged to DOUBLE")
+        raise Refused(
+            args[0], "avg of decimals is a decimal on Spark only", "cast what is averaged to DOUBLE"
+        )
     return template("avg(<0>)", *args, kind="double")
 
 
 def _pattern(node: exp.Expr) -> Pattern:
     if not (isinstance(node, exp.Literal) and node.is_string):
-        raise Refused(node, "a regular expression that is no literal is not carried to DuckDB", "write it as a literal")
+        raise Refused(
+            node, "a regular expression that is no literal is not carried to DuckDB", "write it as a literal"
+        )
     try:
         return read_pattern(node.name)
     except RegexError as error:
@@ -148,7 +155,9 @@ def _regexp_extract(args: list[exp.Expr]) -> exp.Expr:
     pattern = _pattern(args[1])
     group = args[2] if len(args) == 3 else exp.Literal.number(1)
     if not (isinstance(group, exp.Literal) and group.name.isdecimal() and int(group.name) <= pattern.groups):
-        raise Refused(args[1], "regexp_extract of a group that the pattern does not have", "name a group that is there")
+        raise Refused(
+            args[1], "regexp_extract of a group that the pattern does not have", "name a group that is there"
+        )
     try:
         text, number = (pattern.text, int(group.name)) if int(group.name) else (pattern.captured(), 1)
     except RegexError as error:
@@ -159,7 +168,9 @@ def _regexp_extract(args: list[exp.Expr]) -> exp.Expr:
 def _regexp_replace(args: list[exp.Expr]) -> exp.Expr:
     pattern, replacement = _pattern(args[1]), args[2]
     if not (isinstance(replacement, exp.Literal) and replacement.is_string):
-        raise Refused(replacement, "a replacement that is no literal is not carried to DuckDB", "write it as a literal")
+        raise Refused(
+            replacement, "a replacement that is no literal is not carried to DuckDB", "write it as a literal"
+        )
     try:
         text, made = pattern.replaced(read_replacement(replacement.name, pattern.groups))
     except RegexError as error:

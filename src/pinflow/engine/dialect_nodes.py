@@ -14,7 +14,7 @@ from sqlglot import exp
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NUMBERS", "Refused", "kind_of", "render", "template"]
+__all__ = ["NUMBERS", "Refused", "failing", "kind_of", "render", "template"]
 
 HOLE = re.compile(r"<(\d|\*)>")
 
@@ -33,7 +33,7 @@ class Refused(Exception):  # noqa: N818 - it says what became of the node
 
 
 def template(text: str, *operands: exp.Expr, kind: str | None = None) -> exp.Anonymous:
-    """DuckDB text with expressions in its holes; `<*>` takes all of them, `kind` says what it gives if that is known."""
+    """DuckDB text with expressions in its holes; `<*>` takes all of them; `kind` is what it gives, if known."""
     made = exp.Anonymous(this=text, expressions=[operand.copy() for operand in operands])
     made.meta["kind"] = kind
     return made
@@ -42,6 +42,14 @@ def template(text: str, *operands: exp.Expr, kind: str | None = None) -> exp.Ano
 def render(text: str, operands: list[str]) -> str:
     """Fill the holes of a template."""
     return HOLE.sub(lambda hole: ", ".join(operands) if hole[1] == "*" else operands[int(hole[1])], text)
+
+
+def failing(message: str, like: str) -> str:
+    """DuckDB text that stops the query when it is reached, of the type that the text `like` has.
+
+    `error()` would do, but DuckDB takes it for a side effect and refuses to read an alias of what holds it.
+    """
+    return f"list_extract([{like}], CAST({message} AS INTEGER))"
 
 
 def _common(kinds: Iterable[str | None]) -> str | None:
@@ -59,24 +67,23 @@ def kind_of(node: exp.Expr | None) -> str | None:
         return "null"
     if "kind" in node.meta:
         return cast("str | None", node.meta["kind"])
-    match node:
-        case exp.Literal():
-            return "text" if node.is_string else _number(node.name)
-        case exp.Null():
-            return "null"
-        case exp.Paren() | exp.Neg():
-            return kind_of(node.this)
-        case exp.Case():
-            branches = [kind_of(branch.args["true"]) for branch in node.args["ifs"]]
-            return _common([*branches, kind_of(node.args.get("default"))])
-        case exp.If():
-            return _common([kind_of(node.args["true"]), kind_of(node.args.get("false"))])
-        case exp.Add() | exp.Sub() | exp.Mul():
-            kind = _common([kind_of(node.this), kind_of(node.expression)])
-            return kind if kind in NUMBERS else None
-        case exp.Predicate() | exp.Boolean() | exp.Not() | exp.Connector():
-            return "bool"
-    return None
+    if isinstance(node, (exp.Paren, exp.Neg)):
+        return kind_of(node.this)
+    if isinstance(node, exp.Case):
+        branches = [kind_of(branch.args["true"]) for branch in node.args["ifs"]]
+        return _common([*branches, kind_of(node.args.get("default"))])
+    if isinstance(node, (exp.Add, exp.Sub, exp.Mul)):
+        kind = _common([kind_of(node.this), kind_of(node.expression)])
+        return kind if kind in NUMBERS else None
+    return _kind_of_leaf(node)
+
+
+def _kind_of_leaf(node: exp.Expr) -> str | None:
+    if isinstance(node, exp.Literal):
+        return "text" if node.is_string else _number(node.name)
+    if isinstance(node, exp.Null):
+        return "null"
+    return "bool" if isinstance(node, (exp.Predicate, exp.Boolean, exp.Not, exp.Connector)) else None
 
 
 def _number(text: str) -> str:

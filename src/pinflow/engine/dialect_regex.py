@@ -1,7 +1,7 @@
-"""Regular expressions of Java, which Spark uses, written for RE2, which DuckDB uses.
+r"""Regular expressions of Java, which Spark uses, written for RE2, which DuckDB uses.
 
 Only what means the same on both, or can be written so that it does, is carried; everything else is refused. Mended on
-the way: `.`, `$`, `\\s` and `\\S` treat line ends as Java does.
+the way: `.`, `$`, `\s` and `\S` treat line ends as Java does.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class Pattern(NamedTuple):
             return self.text, replacement
         self._single()
         if self.eats_line_ends:
-            raise RegexError("a pattern that matches line ends and closes with `$`; write `\\z` for the very end")
+            raise RegexError(
+                "a pattern that matches line ends and closes with `$`; write `\\z` for the very end"
+            )
         if self.groups == 9:
             raise RegexError("nine groups and a closing `$`; write `\\z` for the very end")
         return f"{self.alternatives[0]}((?:{DOLLAR})?)\\z", rf"{replacement}\{self.groups + 1}"
@@ -119,7 +121,8 @@ class _Reader:
             self.at += 1
 
     def sequence(self, *, top: bool) -> tuple[str, bool, bool]:
-        parts, nullable = [], True
+        parts: list[str] = []
+        nullable = True
         while self.at < len(self.source) and self.source[self.at] not in "|)":
             if self.rest("$"):
                 self.at += 1
@@ -277,7 +280,7 @@ def read_pattern(source: str) -> Pattern:
 
 
 def read_replacement(source: str, groups: int) -> str:
-    """Write a replacement of Java (`$1`, `\\$`) for RE2 (`\\1`).
+    r"""Write a replacement of Java (`$1`, `\$`) for RE2 (`\1`).
 
     Raises:
         RegexError: It names a group that the pattern does not have, or by name.

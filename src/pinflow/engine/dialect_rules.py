@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from pinflow.engine.dialect_casts import as_text, carry_cast
 from pinflow.engine.dialect_functions import FUNCTIONS, RANKINGS, regexp_like
-from pinflow.engine.dialect_nodes import NUMBERS, Refused, kind_of, template
+from pinflow.engine.dialect_nodes import NUMBERS, Refused, failing, kind_of, template
 
 __all__ = ["RULES"]
 
@@ -37,11 +37,12 @@ KEPT_SCALE = 6
 
 BIGINT_SUM = (
     "CASE WHEN typeof(<0>) = 'HUGEINT' AND <0> NOT BETWEEN -9223372036854775808 AND 9223372036854775807"
-    " THEN error('pinflow: a sum does not fit BIGINT') ELSE <0> END"
+    " THEN " + failing("'pinflow: a sum does not fit BIGINT'", "<0>") + " ELSE <0> END"
 )
 NO_TEXT = (
-    "CASE WHEN typeof(<0>) = 'VARCHAR'"
-    " THEN error('pinflow: text compared with a number is not carried to DuckDB; write try_cast') ELSE <0> END"
+    "CASE WHEN typeof(<0>) = 'VARCHAR' THEN "
+    + failing("'pinflow: text compared with a number is not carried to DuckDB; write try_cast'", "<0>")
+    + " ELSE <0> END"
 )
 
 
@@ -56,7 +57,11 @@ def function(node: exp.Expr) -> exp.Expr:
     known = FUNCTIONS[name]
     args = list(node.expressions)
     if not known.least <= len(args) <= known.most:
-        hint = f"{known.least} arguments" if known.least == known.most else f"{known.least} to {known.most} arguments"
+        hint = (
+            f"{known.least} arguments"
+            if known.least == known.most
+            else f"{known.least} to {known.most} arguments"
+        )
         raise Refused(node, f"{name} with {len(args)} arguments is not carried to DuckDB", f"give it {hint}")
     made = known.build(args)
     return _in_bigint(made) if name == "sum" and not isinstance(node.parent, exp.Window) else made
@@ -72,7 +77,7 @@ def text(node: exp.Expr) -> exp.Expr:
     if not (isinstance(node, exp.Literal) and node.is_string and "\0" in node.name):
         return node
     parts = [exp.Literal.string(part) for part in node.name.split("\0")]
-    whole = parts[0]
+    whole: exp.Expr = parts[0]
     for part in parts[1:]:
         whole = template("(<0> || chr(0) || <1>)", whole, part, kind="text")
     return whole
@@ -110,10 +115,8 @@ def division(node: exp.Expr) -> exp.Expr:
     kinds = {kind_of(node.this), kind_of(node.expression)}
     if "decimal" in kinds and "double" not in kinds:
         raise Refused(node, "division of decimals is a decimal on Spark only", "cast one side to DOUBLE")
-    text = (
-        "CASE WHEN (<0>) IS NOT NULL AND (<1>) = 0 THEN error('pinflow: division by zero')"
-        " ELSE ((<0>) / 1e0) / ((<1>) / 1e0) END"
-    )
+    failure = failing("'pinflow: division by zero'", "CAST(NULL AS DOUBLE)")
+    text = f"CASE WHEN (<0>) IS NOT NULL AND (<1>) = 0 THEN {failure} ELSE ((<0>) / 1e0) / ((<1>) / 1e0) END"
     return template(text, node.this, node.expression, kind="double")
 
 
@@ -143,7 +146,9 @@ def decimals(node: exp.Expr) -> exp.Expr:
         scale = max(left_scale, right_scale)
         precision = max(left - left_scale, right - right_scale) + scale + 1
     if precision > MAX_PRECISION and scale > KEPT_SCALE:
-        raise Refused(node, f"a decimal of {precision} digits is rounded on Spark only", "cast to a smaller DECIMAL")
+        raise Refused(
+            node, f"a decimal of {precision} digits is rounded on Spark only", "cast to a smaller DECIMAL"
+        )
     node.meta["size"] = f"DECIMAL({min(precision, MAX_PRECISION)}, {scale})"
     return node
 

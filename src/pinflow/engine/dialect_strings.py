@@ -1,7 +1,7 @@
-"""String literals read as Spark reads them.
+r"""String literals read as Spark reads them.
 
-The tokenizer of sqlglot finds where a literal begins and ends; what it stands for is decided here: `'\\d'` is `d`, `r'\\d'`
-keeps its backslash, `'it''s'` holds one quote, and neighbours such as `'a' "b"` are one literal.
+The tokenizer of sqlglot finds where a literal begins and ends; what it stands for is decided here: `'\d'` is `d`,
+`r'\d'` keeps its backslash, `'it''s'` holds one quote, and neighbours such as `'a' "b"` are one literal.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot.tokens import TokenType
+from sqlglot import TokenType
 
 if TYPE_CHECKING:
-    from sqlglot.tokens import Token
+    from sqlglot import Token
 
 __all__ = ["read_strings"]
 

@@ -1,11 +1,13 @@
 """Text read as a timestamp as Spark reads it, in UTC.
 
-Spark takes a year of four to six digits alone, or with month, day, hour, minute and second as far as they go, and a
-zone after the seconds. A zone's name, an offset with seconds, and a time without its date (which stands for today) stop
-the query when they come: guard the cast with RLIKE where such text may occur.
+Spark takes a year of four to six digits alone, or with month, day, hour, minute and second as far as they go, and
+a zone after the seconds. A zone's name, an offset with seconds, and a time without its date (which stands for today)
+stop the query when they come: guard the cast with RLIKE where such text may occur.
 """
 
 from __future__ import annotations
+
+from pinflow.engine.dialect_nodes import failing
 
 __all__ = ["TIME_OF_TEXT"]
 
@@ -20,9 +22,7 @@ HOUR = "(?:[01]?[0-9]|2[0-3])"
 DATE = "[+-]?[0-9]{4,6}-[0-9]{1,2}-[0-9]{1,2}"
 SECOND = rf"{DATE}[T ]{HOUR}:[0-9]{{1,2}}:[0-9]{{1,2}}(?:\.[0-9]*)?"
 
-CANONICAL = (
-    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z?\z"
-)
+CANONICAL = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z?\z"
 """The usual form, which DuckDB reads rightly, and fast, as it is."""
 
 YEAR_TO_MINUTE = rf"[+-]?[0-9]{{4,6}}(?:-[0-9]{{1,2}})?|{DATE}(?:[T ]{HOUR}(?::[0-9]{{1,2}})?)?"
@@ -45,7 +45,7 @@ COMPLETIONS = (
     (r"([+-][0-9]{2})([0-9]{2})\z", r"\1:\2"),
     (r"([+-][0-9]{2}:)([0-9])\z", r"\10\2"),
 )
-"""Pattern → replacement, one after the other: what makes of every carried form the one that DuckDB reads, zone included."""
+"""Pattern → replacement, one after the other: they make of every carried form the one that DuckDB reads."""
 
 
 def _completed() -> str:
@@ -55,10 +55,15 @@ def _completed() -> str:
     return text
 
 
+NO_ZONE = failing(
+    "'pinflow: the zone, or the time without a date, of ' || <0> || ' is not carried to DuckDB'",
+    "CAST(NULL AS TIMESTAMPTZ)",
+)
+
 TIME_OF_TEXT = (
-    f"CASE WHEN regexp_matches(<0>, '{CANONICAL}') THEN make_timestamptz(epoch_us(TRY_CAST(<0> AS TIMESTAMP)))"
+    f"CASE WHEN regexp_matches(<0>, '{CANONICAL}')"
+    " THEN make_timestamptz(epoch_us(TRY_CAST(<0> AS TIMESTAMP)))"
     f" WHEN regexp_matches(<0>, '{GENERAL}') THEN TRY_CAST({_completed()} AS TIMESTAMPTZ)"
-    f" WHEN regexp_matches(<0>, '{UNCARRIED}')"
-    " THEN error('pinflow: the zone, or the time without a date, of ' || <0> || ' is not carried to DuckDB') END"
+    f" WHEN regexp_matches(<0>, '{UNCARRIED}') THEN {NO_ZONE} END"
 )
 """A template of one operand, text, that gives TIMESTAMPTZ."""

@@ -1,10 +1,10 @@
-"""Group commit: one thread appends what all requests brought since its last append.
+"""Group commit: one thread appends at once what all requests brought while it made the last append.
 
 The order, for each group:
 
-1. Take what waits, up to `MAX_COMMIT_BYTES`.
-2. Append it to the log in one call, which returns when it is durable.
-3. Only then tell the requests, in one call on their event loop.
+1. On the event loop: take what waits, up to `MAX_COMMIT_BYTES`, and hand it to the thread.
+2. In the thread: append it to the log in one call, which returns when it is durable.
+3. On the event loop again: hand over the next group, and only now tell the requests of this one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,8 +39,8 @@ WATCH_S = 0.5
 FAILURE_MEMORY_S = 10.0
 """How long one failed append makes the log count as unavailable when nothing has been appended since."""
 
-JOIN_S = 1.0
-"""How long a stop waits for the running append; the thread is a daemon and does not hold the process."""
+STOP_S = 1.0
+"""How long a stop waits for the appends under way; the thread is a daemon and does not hold the process."""
 
 
 class _Waiting(NamedTuple):
@@ -48,11 +49,14 @@ class _Waiting(NamedTuple):
     future: asyncio.Future[list[int]]
 
 
-_Outcome = tuple[_Waiting, list[int] | Exception]
+_Group = list[_Waiting]
+_Outcomes = list[tuple[_Waiting, list[int] | Exception]]
 
 
 class Committer:
     """Appends for many requests at once.
+
+    All state belongs to the event loop; the thread gets a group and gives back its outcomes.
 
     Args:
         log: What to append to. Its `append` is called from one thread only.
@@ -64,35 +68,41 @@ class Committer:
         self._log = log
         self._metrics = metrics
         self._stall_s = stall_s
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._taken: list[_Waiting] = []
-        self._began: float | None = None
-        self._failed: float | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._group: _Group = []
+        self._began = 0.0
+        self._failed_at: float | None = None
+        self._scheduled = False
         self._stalled = False
         self._running = False
 
     @property
     def available(self) -> bool:
         """Whether the log took the last append, as far as is known."""
-        failed = self._failed
-        return not self._stalled and (failed is None or time.monotonic() - failed > FAILURE_MEMORY_S)
+        failed_at = self._failed_at
+        return not self._stalled and (failed_at is None or time.monotonic() - failed_at > FAILURE_MEMORY_S)
 
     def start(self) -> None:
         """Start the thread. Call on the event loop that the requests run on."""
         self._loop = asyncio.get_running_loop()
-        self._queue = queue.SimpleQueue()
-        self._running = True
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._groups: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pinflow-commit", daemon=True)
         self._thread.start()
         self._watch = self._loop.create_task(self._watching())
+        self._running = True
 
     async def stop(self) -> None:
-        """Append what waits and end the thread; give up on it after `JOIN_S`."""
+        """Append what waits and end the thread; give up on it after `STOP_S`."""
         self._running = False
         self._watch.cancel()
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, JOIN_S)
-        self._fail_all("the gateway is stopping")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self._idle.wait()
+        self._groups.put(None)
+        await asyncio.to_thread(self._thread.join, STOP_S)
+        self._fail_all("the gateway is stopping; whether the records were appended is not known")
 
     async def append(self, batches: Sequence[Produce], size: int) -> list[int]:
         """Append and return the first offset of each batch, in order, once they are durable.
@@ -108,76 +118,39 @@ class Committer:
         """
         if self._stalled or not self._running:
             raise UnavailableError("the log does not answer; nothing was appended")
-        future = self._loop.create_future()
-        self._queue.put(_Waiting(batches, size, future))
-        offsets: list[int] = await future
-        return offsets
+        future: asyncio.Future[list[int]] = self._loop.create_future()
+        self._waiting.append(_Waiting(batches, size, future))
+        if not self._group and not self._scheduled:
+            # Not at once: requests that came in the same moment shall be of the same group.
+            self._scheduled = True
+            self._loop.call_soon(self._hand_over)
+        return await future
+
+    def _hand_over(self) -> None:
+        self._scheduled = False
+        if self._group or not self._waiting:
+            return
+        size = 0
+        while self._waiting and size < MAX_COMMIT_BYTES:  # 1
+            waiting = self._waiting.popleft()
+            self._group.append(waiting)
+            size += waiting.size
+        self._began = time.monotonic()
+        self._idle.clear()
+        self._groups.put(self._group)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = self._taken = self._group(first)  # 1
-            self._began = time.monotonic()
+        while (group := self._groups.get()) is not None:
             outcomes = self._append(group)  # 2
-            self._began = None
             with suppress(RuntimeError):  # the loop is closed: a stop gave up on this thread
-                self._loop.call_soon_threadsafe(self._resolve, outcomes)  # 3
+                self._loop.call_soon_threadsafe(self._done, outcomes)
 
-    def _group(self, first: _Waiting) -> list[_Waiting]:
-        group = [first]
-        size = first.size
-        while size < MAX_COMMIT_BYTES:
-            try:
-                waiting = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if waiting is None:
-                self._queue.put(None)
-                break
-            group.append(waiting)
-            size += waiting.size
-        return group
-
-    def _append(self, group: list[_Waiting]) -> list[_Outcome]:
-        try:
-            return self._appended(group)
-        except UnavailableError as error:
-            self._failed = time.monotonic()
-            self._metrics.commit_failed()
-            return [(waiting, error) for waiting in group]
-        except PinflowError as error:
-            if len(group) == 1:
-                return [(group[0], error)]
-        except Exception as error:  # noqa: BLE001 - the thread must live; the request logs it
-            self._metrics.commit_failed()
-            return [(waiting, error) for waiting in group]
-        return self._one_by_one(group)
-
-    def _appended(self, group: list[_Waiting]) -> list[_Outcome]:
-        batches = [batch for waiting in group for batch in waiting.batches]
-        began = time.perf_counter()
-        offsets = self._log.append(batches)
-        self._failed = None
-        self._metrics.committed(sum(map(_count, batches)), time.perf_counter() - began)
-        outcomes: list[_Outcome] = []
-        start = 0
-        for waiting in group:
-            stop = start + len(waiting.batches)
-            outcomes.append((waiting, offsets[start:stop]))
-            start = stop
-        return outcomes
-
-    def _one_by_one(self, group: list[_Waiting]) -> list[_Outcome]:
-        """One request of the group named a topic that is gone, and took the others with it: find it."""
-        outcomes: list[_Outcome] = []
-        for index, waiting in enumerate(group):
-            outcomes += self._append([waiting])
-            last = outcomes[-1][1]
-            if isinstance(last, UnavailableError):  # the others would each wait for the same lock
-                return outcomes + [(rest, last) for rest in group[index + 1 :]]
-        return outcomes
-
-    def _resolve(self, outcomes: list[_Outcome]) -> None:
+    def _done(self, outcomes: _Outcomes) -> None:
+        self._group = []
         self._stalled = False
+        self._hand_over()  # 3
+        if not self._group:
+            self._idle.set()
         for waiting, outcome in outcomes:
             if waiting.future.done():
                 continue
@@ -186,24 +159,58 @@ class Committer:
             else:
                 waiting.future.set_result(outcome)
 
+    def _append(self, group: _Group) -> _Outcomes:
+        try:
+            return self._appended(group)
+        except UnavailableError as error:
+            return self._failed(group, error)
+        except PinflowError as error:
+            if len(group) == 1:
+                return [(group[0], error)]
+        except Exception as error:  # noqa: BLE001 - the thread must live; the requests tell and log it
+            return self._failed(group, error)
+        return self._one_by_one(group)
+
+    def _appended(self, group: _Group) -> _Outcomes:
+        batches = [batch for waiting in group for batch in waiting.batches]
+        began = time.perf_counter()
+        offsets = self._log.append(batches)
+        seconds = time.perf_counter() - began
+        self._failed_at = None
+        self._metrics.committed(sum([len(batch.records) for batch in batches]), seconds)
+        outcomes: _Outcomes = []
+        start = 0
+        for waiting in group:
+            stop = start + len(waiting.batches)
+            outcomes.append((waiting, offsets[start:stop]))
+            start = stop
+        return outcomes
+
+    def _failed(self, group: _Group, error: Exception) -> _Outcomes:
+        self._failed_at = time.monotonic()
+        self._metrics.commit_failed()
+        return [(waiting, error) for waiting in group]
+
+    def _one_by_one(self, group: _Group) -> _Outcomes:
+        """One request of the group named a topic that is gone, and took the others with it: find it."""
+        outcomes: _Outcomes = []
+        for index, waiting in enumerate(group):
+            outcomes += self._append([waiting])
+            last = outcomes[-1][1]
+            if isinstance(last, UnavailableError):  # the others would each wait for the same lock
+                return outcomes + [(rest, last) for rest in group[index + 1 :]]
+        return outcomes
+
     async def _watching(self) -> None:
         while True:
             await asyncio.sleep(min(WATCH_S, self._stall_s))
-            began = self._began
-            if began is not None and time.monotonic() - began > self._stall_s and not self._stalled:
+            if self._group and not self._stalled and time.monotonic() - self._began > self._stall_s:
                 self._stalled = True
                 self._metrics.commit_failed()
                 self._fail_all("the log does not answer; whether the records were appended is not known")
 
     def _fail_all(self, what: str) -> None:
-        waiting: list[_Waiting | None] = [*self._taken]
-        with suppress(queue.Empty):
-            while True:
-                waiting.append(self._queue.get_nowait())
-        for item in waiting:
-            if item is not None and not item.future.done():
-                item.future.set_exception(UnavailableError(what))
-
-
-def _count(batch: Produce) -> int:
-    return len(batch.records)
+        for waiting in (*self._group, *self._waiting):
+            if not waiting.future.done():
+                waiting.future.set_exception(UnavailableError(what))
+        self._waiting.clear()

@@ -133,7 +133,10 @@ def post_number(value: bytes | None) -> int | None:
 def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
     values, keys, asked = posted
     if keys is None and asked is None:
-        return [_by_value(value, partitions, turn) for value in values]
+        return [
+            turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
+            for number in map(post_number, values)
+        ]
     chosen = []
     for index, value in enumerate(values):
         wanted = asked[index] if asked is not None else None

@@ -6,18 +6,18 @@ SELECT
   nullif(country, '') AS country,
   array(
     CASE
-      WHEN latitude RLIKE '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+      WHEN latitude RLIKE '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?\\z'
         AND abs(try_cast(latitude AS DOUBLE)) <= 3.4028234e38
         THEN try_cast(latitude AS FLOAT)
     END,
     CASE
-      WHEN longitude RLIKE '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$'
+      WHEN longitude RLIKE '^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?\\z'
         AND abs(try_cast(longitude AS DOUBLE)) <= 3.4028234e38
         THEN try_cast(longitude AS FLOAT)
     END
   ) AS coordinates,
   CASE
-    WHEN `timestamp` RLIKE '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?$'
+    WHEN `timestamp` RLIKE '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?\\z'
       THEN try_cast(`timestamp` AS TIMESTAMP)
   END AS `timestamp`,
   _topic,

@@ -25,8 +25,8 @@ FROM (
   SELECT
     *,
     CASE
-      WHEN follower_count RLIKE '^0*[0-9]{1,13}([.][0-9]{1,9}0*)?[kKmMbB]?$'
-        THEN try_cast(regexp_replace(follower_count, '[kKmMbB]$', '') AS DECIMAL(24, 9))
+      WHEN follower_count RLIKE '^0*[0-9]{1,13}([.][0-9]{1,9}0*)?[kKmMbB]?\\z'
+        THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS DECIMAL(24, 9))
           * CASE lower(substring(follower_count, -1, 1))
               WHEN 'k' THEN 1000
               WHEN 'm' THEN 1000000

@@ -5,7 +5,7 @@ SELECT
   CASE
     WHEN _broken IS NOT NULL THEN _broken
     WHEN `index` IS NULL THEN 'the post number `index` is missing'
-    WHEN NOT `index` RLIKE '^[+-]?[0-9]+$' THEN 'the post number `index` is no integer'
+    WHEN NOT `index` RLIKE '^[+-]?[0-9]+\\z' THEN 'the post number `index` is no integer'
     WHEN try_cast(`index` AS INT) IS NULL THEN 'the post number `index` does not fit 32 bits'
   END AS _reason
 FROM parsed

@@ -3,9 +3,9 @@
 SELECT
   try_cast(ind AS INT) AS ind,
   concat_ws(' ', nullif(first_name, ''), nullif(last_name, '')) AS user_name,
-  CASE WHEN age RLIKE '^[+-]?[0-9]+$' THEN try_cast(age AS INT) END AS age,
+  CASE WHEN age RLIKE '^[+-]?[0-9]+\\z' THEN try_cast(age AS INT) END AS age,
   CASE
-    WHEN date_joined RLIKE '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?$'
+    WHEN date_joined RLIKE '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?\\z'
       THEN try_cast(date_joined AS TIMESTAMP)
   END AS date_joined,
   _topic,

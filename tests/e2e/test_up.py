@@ -1,0 +1,70 @@
+"""`pinflow up`: stations as processes, started again when they die, ended by Ctrl-C or with their supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from tests.e2e.command import pinflow_json, running, until
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+STATIONS = {"gateway", "land", "stream", "batch", "emulate"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    pinflow_json("source", "create", "--posts", "11001", home=home)
+    return home
+
+
+def stations(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
+    """The running stations by their command."""
+    found = {}
+    for child in psutil.Process(process.pid).children():
+        try:
+            found[child.cmdline()[3]] = child
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, IndexError):
+            continue
+    return found
+
+
+def accepted(home: Path) -> int:
+    return sum(topic["accepted"] for topic in pinflow_json("status", home=home))
+
+
+def test_a_station_that_dies_is_started_again_and_ctrl_c_ends_all_within_5_s(home: Path) -> None:
+    with running("up", "--rate", "20/s", home=home, PINFLOW__GATEWAY__PORT="0") as process:
+        until(lambda: stations(process).keys() == STATIONS)
+        before = stations(process)
+        before["stream"].send_signal(signal.SIGKILL)
+        until(lambda: stations(process).get("stream", before["stream"]).pid != before["stream"].pid)
+        assert stations(process)["land"].pid == before["land"].pid
+        until(lambda: (home / "log.db").exists() and accepted(home) > 0)
+        alive = list(stations(process).values())
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 5
+        _, still = psutil.wait_procs(alive, timeout=1)
+        assert still == []
+    pinflow_json("land", "--drain", home=home)
+    pinflow_json("stream", "--drain", home=home)
+    pinflow_json("batch", "--drain", home=home)
+    assert pinflow_json("audit", "--deep", home=home)["ok"] is True
+
+
+def test_no_station_outlives_a_supervisor_that_was_killed(home: Path) -> None:
+    with running("up", "--no-emulator", home=home, PINFLOW__GATEWAY__PORT="0") as process:
+        until(lambda: stations(process).keys() == STATIONS - {"emulate"})
+        alive = list(stations(process).values())
+        os.kill(process.pid, signal.SIGKILL)
+        _, still = psutil.wait_procs(alive, timeout=15)
+        assert still == []

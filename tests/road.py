@@ -1,0 +1,65 @@
+"""A small road for tests: records into topics, jobs until nothing is left, rows back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pinflow.jobs.ask import run_sql
+from pinflow.jobs.clean import clean_jobs
+from pinflow.jobs.land import land_jobs
+from pinflow.jobs.worker import run
+from pinflow.log import Produce, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import Side
+
+ID = "0a6a638f5991"
+
+
+def topic(side: Side, name: str) -> str:
+    """The topic of a dataset on a side."""
+    return f"{ID}.{name}" if side == "batch" else f"streaming-{ID}-{name}"
+
+
+def table(side: Side, name: str) -> str:
+    """The table of a dataset on a side."""
+    return name if side == "batch" else f"{ID}_{name}_table"
+
+
+def post(
+    parts: Parts, name: str, values: Sequence[bytes | None], *, partition: int = 0, partitions: int = 2
+) -> None:
+    """Append values to a topic, which is made if need be."""
+    if name not in parts.log.topics.list():
+        parts.log.topics.create(name, partitions)
+    parts.log.append([Produce(name, partition, Records(list(values)))])
+
+
+def rows(*values: dict[str, Any]) -> list[bytes | None]:
+    """Records of JSON objects."""
+    return [json.dumps(value).encode() for value in values]
+
+
+def drain(parts: Parts, *stations: str) -> int:
+    """Run jobs until nothing is left; `land`, `stream` and `batch` in this order by default."""
+    covered = 0
+    for station in stations or ("land", "stream", "batch"):
+        jobs: Any = None if station == "land" else clean_jobs(parts, station)  # type: ignore[arg-type]
+        covered += run(
+            parts.store,
+            (lambda: land_jobs(parts, drain=True)) if jobs is None else (lambda jobs=jobs: jobs),
+            stop=threading.Event(),
+            poll_seconds=0,
+            drain=True,
+        )
+    return covered
+
+
+def select(parts: Parts, sql: str) -> list[tuple[object, ...]]:
+    """The rows of free SQL."""
+    return run_sql(parts, sql).rows
