@@ -18,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -75,11 +77,12 @@ def serve(kind: str, home: Path) -> None:
     from pinflow.gateway import server
 
     settings = configuration.load(home, env={"PINFLOW__GATEWAY__PORT": "0"})
-    if kind == "instant":
-        server.open_log = lambda _url: InstantLog()  # type: ignore[assignment, return-value]
-    if kind == "bare":
-        server.create_app = lambda _log, _config: bare  # type: ignore[assignment, return-value]
-    server.serve(settings, ready_file=home / "ready")
+    with ExitStack() as patches:
+        if kind == "instant":
+            patches.enter_context(patch.object(server, "open_log", return_value=InstantLog()))
+        if kind == "bare":
+            patches.enter_context(patch.object(server, "create_app", return_value=bare))
+        server.serve(settings, ready_file=home / "ready")
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
@@ -219,7 +222,9 @@ def main() -> None:
         serve(given.serve[0], Path(given.serve[1]))
         return
     rates = {kind: measure(kind, given.connections, given.scale) for kind in KINDS}
-    print(f"{'records/request':>15} {'server':>8} {'requests/s':>11} {'records/s':>10} {'of instant':>10} {'of bare':>8}")
+    print(
+        f"{'records/request':>15} {'server':>8} {'requests/s':>11} {'records/s':>10} {'of instant':>10} {'of bare':>8}"
+    )
     for records in SIZES:
         for kind in KINDS:
             rate = rates[kind][records]

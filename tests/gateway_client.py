@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from pinflow.config import Config, Gateway, Log
+from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
+from pinflow.log import open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from pathlib import Path
 
-    from pinflow.config import Config
-    from pinflow.log import EventLog
+    from pinflow.log import EventLog, Produce
 
 KAFKA_JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
 KAFKA_BINARY = {"content-type": "application/vnd.kafka.binary.v2+json"}
@@ -30,8 +37,11 @@ _T = TypeVar("_T")
 class Client:
     """Requests to one app, one after the other, or several at once in a coroutine given to `run`."""
 
-    def __init__(self, app: GatewayApp, runner: asyncio.Runner, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, app: GatewayApp, log: EventLog, runner: asyncio.Runner, http: httpx.AsyncClient
+    ) -> None:
         self.app = app
+        self.log = log
         self.http = http
         self._runner = runner
 
@@ -58,10 +68,12 @@ def serving(log: EventLog, config: Config, *, stall_s: float = 10.0) -> Iterator
     with asyncio.Runner() as runner:
         lifespan = _Lifespan(app)
         runner.run(lifespan.start())
-        # raise_app_exceptions: an exception that leaves the app fails the test instead of becoming a 500.
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=BOUND_S)
+        # An exception that leaves the app fails the test instead of becoming a 500.
+        http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=BOUND_S
+        )
         try:
-            yield Client(app, runner, http)
+            yield Client(app, log, runner, http)
         finally:
             runner.run(http.aclose())
             runner.run(lifespan.stop())
@@ -95,3 +107,89 @@ def values(log: EventLog, topic: str) -> list[bytes | None]:
         chunk = log.read(topic, extent.partition, None, max_records=1 << 30, max_bytes=1 << 40)
         found += chunk.records.values
     return found
+
+
+@contextmanager
+def gateway(
+    folder: Path, *, wrap: Callable[[EventLog], Any] | None = None, stall_s: float = 10.0, **settings: Any
+) -> Iterator[Client]:
+    """An app on a new SQLite log, perhaps wrapped, with settings of the gateway section."""
+    log = open_log(log_url(folder))
+    config = Config(gateway=Gateway(**settings), log=Log(partitions=4))
+    try:
+        with serving(wrap(log) if wrap else log, config, stall_s=stall_s) as client:
+            yield client
+    finally:
+        log.close()
+
+
+def log_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'log.db'}"
+
+
+class Wrapped:
+    """A real log whose appends are counted, and held or refused when told to."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.appends = 0
+        self.entered = threading.Event()
+        self.open = threading.Event()
+        self.open.set()
+        self.unavailable = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(self, batches: Sequence[Produce]) -> list[int]:
+        self.appends += 1
+        self.entered.set()
+        assert self.open.wait(BOUND_S)
+        if self.unavailable:
+            raise UnavailableError("the log is away")
+        return self._log.append(batches)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something holds."""
+    async with asyncio.timeout(BOUND_S):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in code that knows no event
+            await asyncio.sleep(0.001)
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from pinflow.config import load
+from pinflow.gateway import serve
+home = Path(sys.argv[1])
+serve(load(home), ready_file=home / "ready")
+"""
+
+
+@contextmanager
+def server_process(home: Path, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A real gateway on a free port, its log in `home`: the process and its URL. `before` runs it under a tool."""
+    command = [*before, sys.executable, "-W", "error", "-c", SERVE, str(home)]
+    environment = {"PINFLOW__GATEWAY__PORT": "0", "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    try:
+        yield process, _url_of(process, home / "ready")
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=BOUND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+
+
+def _url_of(process: subprocess.Popen[bytes], ready: Path) -> str:
+    give_up = time.monotonic() + BOUND_S
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > give_up:
+            process.kill()
+            raise AssertionError(f"the server did not start: {process.communicate()[1].decode()}")
+        time.sleep(0.01)
+    return ready.read_text()

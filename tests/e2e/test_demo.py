@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.e2e.command import pinflow, pinflow_json
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+
 from tests.e2e.command import gateway, pinflow, pinflow_json
 
 if TYPE_CHECKING:

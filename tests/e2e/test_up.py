@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+
 from tests.e2e.command import pinflow_json, running, until
 
 if TYPE_CHECKING:

@@ -94,12 +94,14 @@ def create_app(log: EventLog, config: Config) -> GatewayApp:
 def target_of(method: str, path: str) -> Target | None:
     """Where a request wants its records, None if its route is not one that posts."""
     parts = path.split("/")
+    if len(parts) < 3 or not parts[2]:
+        return None
     if method == "POST" and parts[1] == "topics":
-        if len(parts) == 3 and parts[2]:
+        if len(parts) == 3:
             return Target(KAFKA, parts[2])
-        if len(parts) == 5 and parts[2] and parts[3] == "partitions" and parts[4]:
+        if len(parts) == 5 and parts[3] == "partitions" and parts[4]:
             return Target(KAFKA, parts[2], partition_number(parts[4]))
-    elif method == "PUT" and parts[1] == "streams" and len(parts) == 4 and parts[2]:
+    elif method == "PUT" and parts[1] == "streams" and len(parts) == 4:
         dialect = KINESIS.get(parts[3])
         return Target(dialect, parts[2]) if dialect is not None else None
     return None

@@ -39,8 +39,8 @@ WATCH_S = 0.5
 FAILURE_MEMORY_S = 10.0
 """How long one failed append makes the log count as unavailable when nothing has been appended since."""
 
-STOP_S = 1.0
-"""How long a stop waits for the appends under way; the thread is a daemon and does not hold the process."""
+STOP_S = 0.4
+"""How long a stop waits, twice, for the append under way. The server has waited before, and has 3 s in all."""
 
 
 class _Waiting(NamedTuple):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pinflow.gateway.metrics import Metrics
     from pinflow.log import EventLog, Extent
 
-__all__ = ["Topics"]
+__all__ = ["Topics", "check_name"]
 
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 """Kafka's rule for topic names; `.` and `..` are not allowed either."""

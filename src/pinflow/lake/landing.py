@@ -19,6 +19,7 @@ from zlib import crc32
 
 import msgspec
 
+from pinflow.crash import reached
 from pinflow.errors import CorruptError, GapError
 from pinflow.lake.tables import Column, Table
 from pinflow.log.base import Chunk, Headers, Records
@@ -82,7 +83,9 @@ class Landing:
         lines, meta = encode(chunk)
         path = object_path(chunk.topic, chunk.partition, chunk.offsets[0])
         self._store.put(_meta_path(path), meta)
+        reached("land", "meta-written")
         self._store.put(path, lines)
+        reached("land", "object-written")
         return Landed(
             path=path,
             topic=chunk.topic,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from pinflow.crash import reached
 from pinflow.errors import CorruptError, FencedError
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Steps:
     def __init__(self, store: Store, job: Job) -> None:
         self._store = store
         self._job = job
+        self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._step = -1
         self._positions: dict[int, str] = {}
@@ -130,21 +132,31 @@ class Steps:
             if not slices:
                 return None
             plan = self._planned(slices)
+        reached(self._kind, "planned")
         prepared = self._job.prepare(plan)
+        reached(self._kind, "prepared")
         totals = dict(self._totals)
         for partition, tally in prepared.tallies.items():
             totals[partition] = totals.get(partition, Tally()) + tally
         receipt = Receipt(self._job.name, plan.step, totals)
         self._store.put(_receipt_path(self._job.name, plan.step), msgspec.json.encode(receipt))
-        committed = [table.append(self._job.name, plan.step, rows) for table, rows in prepared.writes]
-        if not committed[-1]:
-            raise FencedError(
-                f"another worker of {self._job.name!r} has committed step {plan.step}",
-                where=self._job.table.url,
-                hint="let that worker run, or stop it and start this one again",
-            )
+        reached(self._kind, "receipted")
+        self._commit(plan, prepared)
+        reached(self._kind, "committed")
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
         return plan
+
+    def _commit(self, plan: Plan, prepared: Prepared) -> None:
+        *others, (last, last_rows) = prepared.writes
+        for table, rows in others:
+            table.append(self._job.name, plan.step, rows)
+            reached(self._kind, "half-committed")
+        if not last.append(self._job.name, plan.step, last_rows):
+            raise FencedError(
+                f"another worker of {self._job.name!r} has committed step {plan.step}",
+                where=last.url,
+                hint="let that worker run, or stop it and start this one again",
+            )
 
     def _taken_up(self) -> Plan | None:
         """Find where the job stands; the plan that is put but not committed, if there is one."""

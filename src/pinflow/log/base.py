@@ -6,6 +6,7 @@ records with list operations only.
 
 from __future__ import annotations
 
+import builtins
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zlib import crc32
@@ -169,6 +170,9 @@ class TopicAdmin(Protocol):
     def list(self) -> dict[str, int]:
         """Topic name → number of partitions, in the order of names."""
 
+    def readable(self) -> builtins.list[str]:
+        """The names of all topics that can be read: those of `list`, and deleted ones that still hold records."""
+
     def create(self, topic: str, partitions: int) -> None:
         """Create a topic.
 
@@ -177,7 +181,9 @@ class TopicAdmin(Protocol):
         """
 
     def delete(self, topic: str) -> None:
-        """Delete a topic and its records. Offsets never start again: a new topic of the name counts on.
+        """Delete a topic: nobody can append to it any more. What was accepted stays to be read, so that no job misses it.
+
+        Offsets never start again: a new topic of the name counts on.
 
         Raises:
             UnknownTopicError: The topic does not exist.

@@ -10,6 +10,7 @@ Rows:
 
 from __future__ import annotations
 
+import builtins
 import sqlite3
 import threading
 import time
@@ -20,6 +21,7 @@ from zlib import crc32
 
 import msgspec
 
+from pinflow.crash import reached
 from pinflow.errors import (
     AbsentError,
     ConfigError,
@@ -88,6 +90,8 @@ class SqliteLog:
         }
         with self.transaction() as db:
             firsts = {place: _insert(db, place, *bodies[place]) for place in merged}
+            reached("log", "inserted")
+        reached("log", "committed")
         offsets = []
         for batch in batches:
             place = (batch.topic, batch.partition)
@@ -100,7 +104,7 @@ class SqliteLog:
     ) -> Chunk:
         """See `EventLog.read`."""
         db = self.connection()
-        row = _topic_row(db, topic)
+        row = _topic_row(db, topic, live=False)
         begin, end = _extent(db, row.id, partition)
         start = begin if position is None else int(position)
         if start < begin:
@@ -130,8 +134,11 @@ class SqliteLog:
     def extents(self, topic: str) -> list[Extent]:
         """See `EventLog.extents`."""
         db = self.connection()
-        row = _topic_row(db, topic)
-        places = ((p, _extent(db, row.id, p)) for p in range(row.partitions))
+        row = _topic_row(db, topic, live=False)
+        partitions = db.execute(
+            "SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,)
+        ).fetchall()
+        places = ((p, _extent(db, row.id, p)) for (p,) in partitions)
         return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
 
     def close(self) -> None:
@@ -182,7 +189,7 @@ class SqliteLog:
             raise CorruptError(
                 f"the batch at offset {first} fails its checksum",
                 where=f"{topic} partition {partition} of {self._path}",
-                hint="restore the file from a copy, or replay from the landing zone: pinflow doctor",
+                hint="bring the file back from a copy; pinflow audit --deep says what has landed",
             )
         return _decode(data)
 
@@ -197,6 +204,13 @@ class SqliteTopics:
         """See `TopicAdmin.list`."""
         rows = self._log.connection().execute("SELECT name, partitions FROM topic WHERE live ORDER BY name")
         return dict(rows.fetchall())
+
+    def readable(self) -> builtins.list[str]:
+        """See `TopicAdmin.readable`."""
+        rows = self._log.connection().execute(
+            "SELECT name FROM topic WHERE live OR EXISTS (SELECT 1 FROM batch WHERE topic = topic.id) ORDER BY name"
+        )
+        return [name for (name,) in rows]
 
     def create(self, topic: str, partitions: int) -> None:
         """See `TopicAdmin.create`."""
@@ -219,7 +233,6 @@ class SqliteTopics:
         """See `TopicAdmin.delete`."""
         with self._log.transaction() as db:
             row = _topic_row(db, topic)
-            db.execute("DELETE FROM batch WHERE topic = ?", (row.id,))
             db.execute("UPDATE topic SET live = 0 WHERE id = ?", (row.id,))
 
 
@@ -265,11 +278,11 @@ def _path_of(url: str) -> Path:
     return Path(unquote(url.removeprefix("sqlite:///")))
 
 
-def _topic_row(db: sqlite3.Connection, topic: str) -> _Topic:
-    row = db.execute("SELECT id, partitions FROM topic WHERE name = ? AND live", (topic,)).fetchone()
-    if row is None:
+def _topic_row(db: sqlite3.Connection, topic: str, *, live: bool = True) -> _Topic:
+    row = db.execute("SELECT id, partitions, live FROM topic WHERE name = ?", (topic,)).fetchone()
+    if row is None or (live and not row[2]):
         raise UnknownTopicError(f"there is no topic {topic!r}", where=topic, hint="pinflow status")
-    return _Topic(*row)
+    return _Topic(row[0], row[1])
 
 
 def _insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: bytes) -> int:

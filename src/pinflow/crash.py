@@ -1,0 +1,46 @@
+"""Named points at which a test can end the process, as kill -9 would.
+
+`PINFLOW_CRASH_AT=land.planned` ends the process when it first reaches that point, `land.planned:3` when it reaches it
+the third time. Without the variable a point is one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+__all__ = ["POINTS", "reached"]
+
+VARIABLE = "PINFLOW_CRASH_AT"
+
+STEP_POINTS = ("planned", "prepared", "receipted", "committed")
+"""The points of a job's step, between the numbers of `lake.plans`."""
+
+POINTS = (
+    "gateway.queued",
+    "gateway.appended",
+    "log.inserted",
+    "log.committed",
+    "land.meta-written",
+    "land.object-written",
+    *(f"{job}.{point}" for job in ("land", "stream", "batch") for point in STEP_POINTS),
+    "stream.half-committed",
+    "batch.half-committed",
+)
+"""Every point there is. `half-committed` lies between the tables of a step that writes more than one."""
+
+_armed, _, _count = os.environ.get(VARIABLE, "").partition(":")
+_left = int(_count or 1)
+
+if _armed and _armed not in POINTS:
+    raise ValueError(f"{VARIABLE}={_armed} is no crash point; there are: {', '.join(POINTS)}")
+
+
+def reached(room: str, point: str) -> None:
+    """End this process, if it is armed for this point and has come here often enough."""
+    global _left  # noqa: PLW0603 - a test's own state, in a process that is about to end
+    if not _armed or _armed != f"{room}.{point}":
+        return
+    _left -= 1
+    if _left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,139 @@
+"""A client that remembers exactly what was acknowledged, and what of it must be found where at the end."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from pinflow.jobs.audit import audit
+from pinflow.jobs.sides import roads
+from tests.road import ID, drain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.jobs.parts import Parts
+
+RECORDS_A_REQUEST = 5
+BROKEN_EVERY = 17
+"""One record in so many cannot be a row, so that quarantine is part of it."""
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class Client:
+    """Posts records of both dialects from threads until stopped; keeps what was acknowledged, byte for byte."""
+
+    def __init__(self, url: Callable[[], str | None], threads: int = 3) -> None:
+        self.acknowledged: dict[Place, bytes] = {}
+        self.doubled: list[Place] = []
+        self._url = url
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._next = 0
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(threads)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, seed: int) -> None:
+        with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2, read=10)) as http:
+            turn = seed
+            while not self._stop.is_set():
+                url = self._url()
+                turn += 1
+                try:
+                    if url is not None:
+                        self._post(http, url, turn)
+                except urllib3.exceptions.HTTPError:
+                    time.sleep(0.01)  # the gateway is down: that is what the test does
+                if url is None:
+                    time.sleep(0.01)
+
+    def _values(self) -> list[bytes]:
+        with self._lock:
+            first = self._next
+            self._next += RECORDS_A_REQUEST
+        return [
+            b"[%d]" % number
+            if number % BROKEN_EVERY == 0
+            else json.dumps({"index": number, "ind": number}).encode()
+            for number in range(first, first + RECORDS_A_REQUEST)
+        ]
+
+    def _post(self, http: urllib3.PoolManager, url: str, turn: int) -> None:
+        name = ("pin", "geo", "user")[turn % 3]
+        values = self._values()
+        if turn % 2:
+            topic = f"{ID}.{name}"
+            body = b'{"records":[' + b",".join(b'{"value":' + value + b"}" for value in values) + b"]}"
+            answer = http.request("POST", f"{url}/topics/{topic}", body=body, headers=KAFKA)
+            if answer.status == 200:
+                self._keep(topic, values, [(e["partition"], e["offset"]) for e in answer.json()["offsets"]])
+        else:
+            topic = f"streaming-{ID}-{name}"
+            entries = b",".join(b'{"data":' + v + b',"partition-key":"%d"}' % n for n, v in enumerate(values))
+            answer = http.request(
+                "PUT", f"{url}/streams/{topic}/records", body=b'{"records":[' + entries + b"]}", headers=JSON
+            )
+            if answer.status == 200:
+                self._keep(topic, values, [_kinesis_place(entry) for entry in answer.json()["Records"]])
+
+    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int, int]]) -> None:
+        with self._lock:
+            for value, (partition, offset) in zip(values, places, strict=True):
+                place = (topic, partition, offset)
+                if place in self.acknowledged:
+                    self.doubled.append(place)
+                self.acknowledged[place] = value
+
+
+KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}
+JSON = {"Content-Type": "application/json"}
+
+
+def _kinesis_place(entry: dict[str, Any]) -> tuple[int, int]:
+    return int(entry["ShardId"].removeprefix("shardId-")), int(entry["SequenceNumber"])
+
+
+def verify(parts: Parts, acknowledged: dict[Place, bytes]) -> int:
+    """Drain the road, then look for every acknowledged record: once in the landing zone, once in table or quarantine.
+
+    Returns the number of records that were found, acknowledged or not.
+    """
+    drain(parts)
+    in_landing: Counter[Place] = Counter()
+    landed_bytes: dict[Place, bytes | None] = {}
+    for topic in parts.log.topics.list():
+        for each in parts.landing.landed(topic):
+            chunk = parts.landing.read(each)
+            for offset, value in zip(chunk.offsets, chunk.records.values, strict=True):
+                place = (topic, chunk.partition, offset)
+                in_landing[place] += 1
+                landed_bytes[place] = value
+    in_tables: Counter[Place] = Counter()
+    for road in roads(ID):
+        for table in (road.open_table(parts.store), road.open_quarantine(parts.store)):
+            for row in table.select('SELECT _partition, "_offset" AS place FROM this'):
+                in_tables[road.topic, row["_partition"], row["place"]] += 1
+    assert [place for place in acknowledged if landed_bytes.get(place) != acknowledged[place]] == []
+    assert [place for place, count in in_landing.items() if count != 1] == []
+    assert in_tables == in_landing
+    for deep in (False, True):
+        found = audit(parts, deep=deep)
+        assert found.problems == []
+        assert sum(line.accepted for line in found.lines) == len(in_landing)
+        assert sum(line.waiting for line in found.lines) == 0
+    return len(in_landing)

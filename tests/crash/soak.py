@@ -1,0 +1,152 @@
+"""Stations killed at random moments, under load, any number of times.
+
+    python -m tests.crash.soak --kills 2000
+
+Each station is a real process, forked from a server that has imported everything, so that a start costs milliseconds
+and the kills fall into the work and not into imports. Now and then two workers of one job run at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pinflow.config import Batch, Gateway, Land, Settings, Stream, load
+from pinflow.errors import FencedError
+from pinflow.jobs.parts import Parts
+from tests.crash.load import Client, verify
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+PRELOADED = ["tests.crash.soak", "pinflow.gateway", "pinflow.jobs.land", "pinflow.jobs.clean", "pinflow.jobs.worker"]
+STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
+"""Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
+
+LIFE_S = (0.05, 0.6)
+"""How long a station lives before it is killed, drawn evenly."""
+
+FENCED = 75
+"""Exit code of a worker that another one fenced."""
+
+
+class Outcome(NamedTuple):
+    """What a soak came to."""
+
+    kills: int
+    fenced: int
+    acknowledged: int
+    records: int
+
+
+def small_steps(home: Path) -> Settings:
+    """A configuration with many small steps, so that there are many moments to be killed at."""
+    settings = load(home, env={})
+    config = msgspec.structs.replace(
+        settings.config,
+        gateway=Gateway(port=0),
+        land=Land(flush_records=100, flush_seconds=0.1, poll_seconds=0.01),
+        stream=Stream(max_records=400, poll_seconds=0.01),
+        batch=Batch(max_records=400, every_seconds=0.01),
+    )
+    return msgspec.structs.replace(settings, config=config)
+
+
+def station(name: str, settings: Settings) -> None:
+    """The body of a station's process."""
+    from pinflow.gateway import serve
+    from pinflow.jobs.clean import clean_jobs
+    from pinflow.jobs.land import land_jobs
+    from pinflow.jobs.worker import run
+
+    logging.disable(logging.CRITICAL)
+    if name == "gateway":
+        serve(settings, ready_file=settings.home / "run" / "soak.url")
+        return
+    with Parts(settings) as parts:
+        jobs = clean_jobs(parts, name) if name != "land" else []  # type: ignore[arg-type]
+        try:
+            run(
+                parts.store,
+                lambda: land_jobs(parts) if name == "land" else jobs,
+                stop=threading.Event(),
+                poll_seconds=0.01,
+            )
+        except FencedError:
+            sys.exit(FENCED)
+
+
+def soak(home: Path, kills: int, *, seed: int) -> Outcome:
+    """Kill stations until so many have died, then drain and verify every acknowledged record."""
+    settings = small_steps(home)
+    ready = home / "run" / "soak.url"
+    client = Client(lambda: ready.read_text() if ready.exists() else None)
+    dead, fenced = _kill_stations(settings, client, kills, random.Random(seed))
+    client.stop()
+    assert client.doubled == [], "an offset was given out twice"
+    with Parts(settings) as parts:
+        records = verify(parts, client.acknowledged)
+    return Outcome(dead, fenced, len(client.acknowledged), records)
+
+
+def _kill_stations(settings: Settings, client: Client, kills: int, chance: random.Random) -> tuple[int, int]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
+    dead = fenced = 0
+    client.start()
+    try:
+        while dead < kills:
+            for place, name in enumerate(STATIONS):
+                running = alive[place]
+                if running is None or running[1].exitcode is not None:
+                    fenced += running is not None and running[1].exitcode == FENCED
+                    alive[place] = _started(context, name, settings, chance)
+                elif time.monotonic() > running[0]:
+                    running[1].kill()
+                    running[1].join()
+                    dead += running[1].exitcode == -signal.SIGKILL
+                    alive[place] = None
+            time.sleep(0.005)
+    finally:
+        for running in alive:
+            if running is not None:
+                running[1].kill()
+                running[1].join()
+    return dead, fenced
+
+
+def _started(
+    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings, chance: random.Random
+) -> tuple[float, BaseProcess]:
+    if name == "gateway":
+        (settings.home / "run" / "soak.url").unlink(missing_ok=True)
+    process = context.Process(target=station, args=(name, settings), daemon=True)
+    process.start()
+    return time.monotonic() + chance.uniform(*LIFE_S), process
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Kill stations at random, then look for every acknowledged record.")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    print(f"seed {given.seed}")
+    with tempfile.TemporaryDirectory() as folder:
+        print(soak(Path(folder) / "home", given.kills, seed=given.seed))
+
+
+if __name__ == "__main__":
+    main()

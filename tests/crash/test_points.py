@@ -1,0 +1,96 @@
+"""Every crash point in turn: the process ends there, is started again, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinflow.config import load
+from pinflow.crash import POINTS, VARIABLE
+from pinflow.jobs.parts import Parts
+from tests.crash.load import Client, verify
+from tests.e2e.command import command, environment, running, until
+from tests.road import drain, post, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pinflow.jobs.sides import Side
+
+JOB_POINTS = [point for point in POINTS if point.partition(".")[0] in ("land", "stream", "batch")]
+GATEWAY_POINTS = [point for point in POINTS if point not in JOB_POINTS]
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    with Parts(load(tmp_path / "home", env={})) as parts:
+        yield parts
+
+
+def fill(parts: Parts, first: int) -> None:
+    values = [
+        b"[%d]" % n if n % 5 == 0 else b'{"index":%d,"ind":%d}' % (n, n) for n in range(first, first + 20)
+    ]
+    sides: tuple[Side, ...] = ("batch", "stream")
+    for side in sides:
+        for name in ("pin", "geo", "user"):
+            post(parts, topic(side, name), values[:10], partition=0)
+            post(parts, topic(side, name), values[10:], partition=1)
+
+
+def run_armed(job: str, point: str, home: Path) -> int:
+    done = subprocess.run(
+        command(job, "--drain", home=home),
+        env=environment(**{VARIABLE: point}),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("point", JOB_POINTS)
+def test_a_job_killed_at_a_point_goes_on_where_it_was(
+    parts: Parts, tmp_path: Path, point: str, times: int
+) -> None:
+    job = point.partition(".")[0]
+    fill(parts, 0)
+    if job == "batch":
+        drain(parts, "land")
+    if times > 1:
+        drain(parts, job)
+        fill(parts, 20)
+        if job == "batch":
+            drain(parts, "land")
+    assert run_armed(job, f"{point}:{times}", tmp_path / "home") == -signal.SIGKILL
+    assert verify(parts, {}) == (120 if times == 1 else 240)
+
+
+@pytest.mark.parametrize("point", GATEWAY_POINTS)
+def test_a_gateway_killed_at_a_point_has_kept_all_that_it_acknowledged(
+    parts: Parts, tmp_path: Path, point: str
+) -> None:
+    home, ready = tmp_path / "home", tmp_path / "url"
+    client = Client(lambda: ready.read_text() if ready.exists() else None)
+    client.start()
+    try:
+        with running(
+            "gateway", "--port", "0", "--ready-file", str(ready), home=home, **{VARIABLE: f"{point}:20"}
+        ) as armed:
+            assert armed.wait(60) == -signal.SIGKILL
+        ready.unlink()
+        before = len(client.acknowledged)
+        with running("gateway", "--port", "0", "--ready-file", str(ready), home=home) as process:
+            until(lambda: len(client.acknowledged) > before + 100)
+            client.stop()
+            process.terminate()
+            assert process.wait(10) == 0
+    finally:
+        client.stop()
+    assert client.doubled == []
+    assert verify(parts, client.acknowledged) >= len(client.acknowledged)

@@ -1,0 +1,389 @@
+"""The rules of cleaning and the ten questions, said again in plain Python.
+
+Nothing here comes from pinflow: the tests hold the program's SQL against it. A record goes in as the text that was
+accepted, and comes out as a row, its columns in the documented order, or as a `Reject` that says why. Timestamps are
+aware and in UTC; a coordinate has the value of the nearest 32-bit float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from statistics import median
+from typing import Any, NamedTuple, TypeVar
+
+Row = dict[str, Any]
+Answer = list[tuple[Any, ...]]
+
+INT32 = range(-(2**31), 2**31)
+LARGEST_FLOAT = Decimal("3.4028234e38")
+SMALLEST_EXPONENT = -50
+"""A number below is zero as a 32-bit float."""
+
+INFINITY_BITS = 0x7F800000
+
+
+NO_TITLE = {"No Title Data Available"}
+NO_DESCRIPTION = {"No description available", "No description available Story format"}
+NO_POSTER = {"User Info Error"}
+NO_TAGS = {"N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"}
+NO_IMAGE = {"Image src error."}
+
+INTEGER = re.compile(r"[+-]?[0-9]+")
+FOLLOWERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMbB]?)")
+TIMES = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+MOMENT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record that cannot be a row."""
+
+    reason: str
+
+
+class Stored(NamedTuple):
+    """A clean row and where its record stood."""
+
+    partition: int
+    offset: int
+    row: Row
+
+
+class _NotARow(Exception):  # noqa: N818 - it is an outcome
+    pass
+
+
+class _Text(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _NotARow("a duplicate key")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise _NotARow(f"not JSON: {name}")
+
+
+def _record(text: str | bytes) -> dict[str, Any]:
+    """The members of a record, numbers as they were written."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(
+            text, parse_int=_Text, parse_float=_Text, parse_constant=_no_constant, object_pairs_hook=_object
+        )
+        if not isinstance(value, dict):
+            raise _NotARow("not a JSON object")
+        if any(SURROGATE.search(part) for part in _texts(value)):
+            raise _NotARow("not valid text")
+    except RecursionError:
+        raise _NotARow("nested too deeply") from None
+    except ValueError:
+        raise _NotARow("not JSON") from None
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of members too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield name
+            yield from _texts(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+
+
+def _compact(value: Any) -> str:
+    """JSON without blanks, numbers as they were written."""
+    if isinstance(value, _Text):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_compact(str(key))}:{_compact(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _raw(record: dict[str, Any], name: str) -> str | None:
+    """A raw column: always text."""
+    value = record.get(name)
+    if value is None:
+        return None
+    return str(value) if isinstance(value, str) else _compact(value)
+
+
+def _text(record: dict[str, Any], name: str, placeholders: Iterable[str] = ()) -> str | None:
+    value = _raw(record, name)
+    return None if value == "" or value in placeholders else value
+
+
+def _integer(text: str | None) -> int | None:
+    if text is None or not INTEGER.fullmatch(text):
+        return None
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > 10:  # as long as int32 can be, and short enough for int()
+        return None
+    number = int(f"-{digits or 0}" if text[0] == "-" else digits or "0")
+    return number if number in INT32 else None
+
+
+def _number_of_post(record: dict[str, Any], name: str) -> int:
+    text = _raw(record, name)
+    if text is None:
+        raise _NotARow(f"no {name}")
+    number = _integer(text)
+    if number is None:
+        raise _NotARow(f"{name} is no 32-bit integer")
+    return number
+
+
+def _followers(text: str | None) -> int | None:
+    match = FOLLOWERS.fullmatch(text or "")
+    if not match:
+        return None
+    count = Fraction(Decimal(match[1])) * TIMES[match[2].lower()]
+    return int(count) if count.denominator == 1 and int(count) in INT32 else None
+
+
+def _float32(text: str | None) -> float | None:
+    """The 32-bit float nearest to a number."""
+    if text is None or not NUMBER.fullmatch(text):
+        return None
+    mantissa, _, exponent = text.lower().partition("e")
+    if not Decimal(mantissa):
+        return 0.0
+    if len(exponent.lstrip("+-0")) > 9:  # more than Decimal holds
+        return 0.0 if exponent[0] == "-" else None
+    exact = Decimal(text).copy_abs()
+    if exact.adjusted() < SMALLEST_EXPONENT:
+        return 0.0
+    if exact > LARGEST_FLOAT:
+        return None
+    return -_nearest(Fraction(exact)) if text[0] == "-" else _nearest(Fraction(exact))
+
+
+def _nearest(exact: Fraction) -> float:
+    """The 32-bit float nearest to a positive number. Rounding to 64 bits first may end one beside it."""
+    (bits,) = struct.unpack("<i", struct.pack("<f", float(exact)))
+    near = [bits + step for step in (-1, 0, 1) if 0 <= bits + step < INFINITY_BITS]
+    best = min(near, key=lambda candidate: (abs(_of_bits(candidate) - exact), candidate % 2))
+    return float(_of_bits(best))
+
+
+def _of_bits(bits: int) -> Fraction:
+    (value,) = struct.unpack("<f", struct.pack("<i", bits))
+    return Fraction(value)
+
+
+def _moment(text: str | None) -> datetime | None:
+    match = MOMENT.fullmatch(text or "")
+    if not match:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    zone = match[8] or "Z"
+    try:
+        away = timedelta(0) if zone == "Z" else timedelta(hours=int(zone[1:3]), minutes=int(zone[4:]))
+        if away > timedelta(hours=18) or int(zone[4:] or 0) > 59:
+            return None
+        offset = timezone(-away if zone[0] == "-" else away)
+        micros = int((match[7] or "").ljust(6, "0"))
+        return datetime(year, month, day, hour, minute, second, micros, offset).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _place(record: dict[str, Any]) -> str | None:
+    text = _raw(record, "save_location")
+    return None if text is None else text.removeprefix("Local save in ").strip(" ") or None
+
+
+def _pin(record: dict[str, Any]) -> Row:
+    return {
+        "ind": _number_of_post(record, "index"),
+        "unique_id": _text(record, "unique_id"),
+        "title": _text(record, "title", NO_TITLE),
+        "description": _text(record, "description", NO_DESCRIPTION),
+        "follower_count": _followers(_raw(record, "follower_count")),
+        "poster_name": _text(record, "poster_name", NO_POSTER),
+        "tag_list": _text(record, "tag_list", NO_TAGS),
+        "is_image_or_video": _text(record, "is_image_or_video"),
+        "image_src": _text(record, "image_src", NO_IMAGE),
+        "save_location": _place(record),
+        "category": _text(record, "category"),
+    }
+
+
+def _geo(record: dict[str, Any]) -> Row:
+    return {
+        "ind": _number_of_post(record, "ind"),
+        "country": _text(record, "country"),
+        "coordinates": [_float32(_raw(record, "latitude")), _float32(_raw(record, "longitude"))],
+        "timestamp": _moment(_raw(record, "timestamp")),
+    }
+
+
+def _user(record: dict[str, Any]) -> Row:
+    names = (_text(record, "first_name"), _text(record, "last_name"))
+    return {
+        "ind": _number_of_post(record, "ind"),
+        "user_name": " ".join(name for name in names if name is not None),
+        "age": _integer(_raw(record, "age")),
+        "date_joined": _moment(_raw(record, "date_joined")),
+    }
+
+
+def _clean(text: str | bytes, rules: Callable[[dict[str, Any]], Row]) -> Row | Reject:
+    try:
+        return rules(_record(text))
+    except _NotARow as outcome:
+        return Reject(str(outcome))
+
+
+def clean_pin(text: str | bytes) -> Row | Reject:
+    """A record of pin."""
+    return _clean(text, _pin)
+
+
+def clean_geo(text: str | bytes) -> Row | Reject:
+    """A record of geo."""
+    return _clean(text, _geo)
+
+
+def clean_user(text: str | bytes) -> Row | Reject:
+    """A record of user."""
+    return _clean(text, _user)
+
+
+def latest(rows: Iterable[Stored]) -> list[Row]:
+    """One row a post, by its number: the highest offset wins, then the highest partition."""
+    newest: dict[int, Stored] = {}
+    for stored in rows:
+        held = newest.get(stored.row["ind"])
+        if held is None or (stored.offset, stored.partition) > (held.offset, held.partition):
+            newest[stored.row["ind"]] = stored
+    return [newest[ind].row for ind in sorted(newest)]
+
+
+# --- the questions -------------------------------------------------------------------------------------------------
+
+AGE_GROUPS = ("18-24", "25-35", "36-50", "+50")
+POST_YEARS = range(2018, 2023)
+JOINING_YEARS = range(2015, 2021)
+
+Key = TypeVar("Key")
+
+
+def _age_group(age: int | None) -> str | None:
+    if age is None or age < 18:
+        return None
+    return "18-24" if age <= 24 else "25-35" if age <= 35 else "36-50" if age <= 50 else "+50"
+
+
+def _year(moment: datetime | None) -> int | None:
+    return None if moment is None else moment.year
+
+
+def _joined(pins: Iterable[Row], geos: Iterable[Row], users: Iterable[Row]) -> list[Row]:
+    """The posts that have all three rows, each with what the questions ask for."""
+    geo_of = {row["ind"]: row for row in geos}
+    user_of = {row["ind"]: row for row in users}
+    return [
+        {
+            **pin,
+            **geo_of[pin["ind"]],
+            **user_of[pin["ind"]],
+            "post_year": _year(geo_of[pin["ind"]]["timestamp"]),
+            "joining_year": _year(user_of[pin["ind"]]["date_joined"]),
+            "age_group": _age_group(user_of[pin["ind"]]["age"]),
+        }
+        for pin in pins
+        if pin["ind"] in geo_of and pin["ind"] in user_of
+    ]
+
+
+def _best(scores: dict[tuple[Any, str], int]) -> Answer:
+    """Of (group, what) → score, in each group all that have the highest score, by group and what."""
+    highest: dict[Any, int] = {}
+    for (group, _), score in scores.items():
+        highest[group] = max(score, highest.get(group, score))
+    ties = [(group, what, score) for (group, what), score in scores.items() if score == highest[group]]
+    return sorted(ties, key=lambda tie: (_rank(tie[0]), tie[1].encode()))
+
+
+def _rank(group: Any) -> Any:
+    """Age groups from young to old, years in order, texts by their bytes."""
+    if group in AGE_GROUPS:
+        return AGE_GROUPS.index(group)
+    return group.encode() if isinstance(group, str) else group
+
+
+def _counted(posts: list[Row], group: str) -> dict[tuple[Any, str], int]:
+    known = [post for post in posts if post[group] is not None and post["category"] is not None]
+    return Counter((post[group], post["category"]) for post in known)
+
+
+def _most_followed(posts: list[Row]) -> dict[tuple[Any, str], int]:
+    most: dict[tuple[Any, str], int] = {}
+    for post in posts:
+        key = (post["country"], post["poster_name"])
+        if None not in (*key, post["follower_count"]):
+            most[key] = max(post["follower_count"], most.get(key, 0))
+    return most
+
+
+def _medians(posts: list[Row], *groups: str) -> Answer:
+    counts: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for post in posts:
+        key = tuple(post[group] for group in groups)
+        if None not in key:
+            counts[key] += [] if post["follower_count"] is None else [post["follower_count"]]
+    return [
+        (*key, float(median(map(Fraction, counts[key]))) if counts[key] else None)
+        for key in sorted(counts, key=lambda key: [_rank(part) for part in key])
+    ]
+
+
+def answers(pins: Iterable[Row], geos: Iterable[Row], users: Iterable[Row]) -> dict[str, Answer]:
+    """The rows that answer each question, in the documented order."""
+    posts = _joined(pins, geos, users)
+    in_years = [post for post in posts if post["post_year"] in POST_YEARS]
+    in_joining_years = [post for post in posts if post["joining_year"] in JOINING_YEARS]
+    most_followed = _most_followed(posts)
+    top = max(most_followed.values(), default=None)
+    top_countries = [country for (country, _), count in most_followed.items() if count == top]
+    users_of_years = {
+        (post["joining_year"], post["user_name"], post["age"], post["date_joined"]) for post in in_joining_years
+    }
+    return {
+        "top_category_by_country": _best(_counted(posts, "country")),
+        "category_counts_by_year": sorted((*key, count) for key, count in _counted(in_years, "post_year").items()),
+        "top_category_by_year": _best(_counted(in_years, "post_year")),
+        "top_poster_by_country": _best(most_followed),
+        "top_country_by_followers": [(min(top_countries, key=str.encode), top)] if top_countries else [],
+        "top_category_by_age_group": _best(_counted(posts, "age_group")),
+        "median_followers_by_age_group": _medians(posts, "age_group"),
+        "users_joined_by_year": sorted(Counter(year for year, *_ in users_of_years).items()),
+        "median_followers_by_joining_year": _medians(in_joining_years, "joining_year"),
+        "median_followers_by_joining_year_and_age_group": _medians(in_joining_years, "age_group", "joining_year"),
+    }

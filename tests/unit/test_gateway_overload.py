@@ -1,0 +1,179 @@
+"""A log that is slow, away or locked: the gateway says so within bounds, and stays alive."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, values
+
+from pinflow.log import sqlite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+    import pytest
+    from tests.gateway_client import Client
+
+BODY = b'{"records":[{"value":{"index":1}}]}'
+
+
+def post(client: Client, body: bytes = BODY) -> asyncio.Task[httpx.Response]:
+    return asyncio.create_task(client.http.post("/topics/a", content=body, headers=KAFKA_JSON))
+
+
+def test_requests_that_wait_are_appended_together(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            log.open.clear()
+            posts = [post(client)]
+            await until(log.entered.is_set)
+            posts += [post(client) for _ in range(30)]
+            await until(lambda: len(client.app.committer._waiting) == 30)
+            log.open.set()
+            return await asyncio.gather(*posts)
+
+        answers = client.run(together())
+        assert log.appends == 2
+        entries = [answer.json()["offsets"][0] for answer in answers]
+        assert sorted(entry["offset"] for entry in entries) == list(range(31))
+        assert len({entry["partition"] for entry in entries}) == 1
+
+
+def test_a_full_queue_answers_429_and_takes_posts_again_when_it_has_room(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped, max_pending_bytes=2 * len(BODY)) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            log.open.clear()
+            waiting = [post(client)]
+            await until(log.entered.is_set)
+            waiting.append(post(client))
+            await until(lambda: len(client.app.committer._waiting) == 1)
+            refused = [
+                await post(client),
+                await client.http.put("/streams/a/record", content=b'{"Data":1}', headers=JSON),
+            ]
+            health = await client.http.get("/healthz")
+            assert health.json()["pending_bytes"] == 2 * len(BODY)
+            assert health.json()["pending_requests"] == 2
+            log.open.set()
+            return [*refused, *await asyncio.gather(*waiting), await post(client)]
+
+        kafka, kinesis, *rest = client.run(together())
+        assert (kafka.status_code, kafka.json()["error_code"], kafka.headers["retry-after"]) == (
+            429,
+            429,
+            "1",
+        )
+        assert (kinesis.status_code, kinesis.headers["retry-after"]) == (429, "1")
+        assert kinesis.json()["__type"] == "ProvisionedThroughputExceededException"
+        assert [answer.status_code for answer in rest] == [200] * 3
+        assert len(values(client.log, "a")) == 3
+
+
+def test_a_log_that_is_away_is_503_with_retry_after_and_health_says_so(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped) as client:
+        log: Any = client.log
+        log.unavailable = True
+        kafka = client.post("a", BODY)
+        assert (kafka.status_code, kafka.json()["error_code"], kafka.headers["retry-after"]) == (
+            503,
+            50003,
+            "1",
+        )
+        kinesis = client.put("s/record", b'{"Data":1}')
+        assert (kinesis.status_code, kinesis.headers["retry-after"]) == (503, "1")
+        assert kinesis.json()["__type"] == "ServiceUnavailableException"
+        health = client.get("/healthz")
+        assert (health.status_code, health.json()["log"]) == (200, "unavailable")
+        log.unavailable = False
+        assert client.post("a", BODY).status_code == 200
+        assert client.get("/healthz").json()["log"] == "ok"
+        assert "pinflow_gateway_commits_failed_total 2.0" in client.get("/metrics").text
+
+
+def test_a_log_locked_by_another_process_is_503_and_health_answers_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.2)
+    with gateway(tmp_path) as client, closing(sqlite3.connect(tmp_path / "log.db")) as other:
+        assert client.post("a", BODY).status_code == 200
+        other.execute("BEGIN EXCLUSIVE")
+
+        async def meanwhile() -> tuple[httpx.Response, httpx.Response]:
+            waiting = post(client)
+            await until(lambda: bool(client.app.committer._group))
+            health = await client.http.get("/healthz")
+            assert not waiting.done()
+            return health, await waiting
+
+        health, refused = client.run(meanwhile())
+        assert health.status_code == 200
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert client.get("/healthz").json()["log"] == "unavailable"
+        creating = client.post("new", BODY)
+        assert (creating.status_code, creating.headers["retry-after"]) == (503, "1")
+        other.rollback()
+        assert client.post("new", BODY).status_code == 200
+        assert len(values(client.log, "a")) == 1
+
+
+def test_an_append_that_never_returns_is_503_for_all_and_the_gateway_recovers(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped, stall_s=0.05) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            log.open.clear()
+            stuck = post(client)
+            await until(log.entered.is_set)
+            waiting = post(client)
+            answers = [await stuck, await waiting, await post(client)]
+            health = await client.http.get("/healthz")
+            assert (health.status_code, health.json()["log"]) == (200, "unavailable")
+            log.open.set()
+            await until(lambda: client.app.committer.available)
+            return [*answers, await post(client)]
+
+        answers = client.run(together())
+        assert [answer.status_code for answer in answers] == [503, 503, 503, 200]
+        assert "not known" in answers[0].json()["message"]
+        assert len(values(client.log, "a")) == 2  # the stuck one came through after all
+
+
+def test_a_log_that_cannot_be_opened_leaves_health_alive(tmp_path: Path) -> None:
+    (tmp_path / "log.db").mkdir()
+    with gateway(tmp_path) as client:
+        assert client.get("/healthz").json()["log"] == "unavailable"
+        for answer in (client.post("a", BODY), client.get("/topics"), client.get("/streams")):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_a_stop_cancels_a_waiting_request_with_an_answer(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped) as client:
+        log: Any = client.log
+        log.open.clear()
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": BODY, "more_body": False}
+
+        async def cancelled() -> None:
+            headers = [(name.encode(), value.encode()) for name, value in KAFKA_JSON.items()]
+            scope = {"type": "http", "method": "POST", "path": "/topics/a", "headers": headers}
+            task = asyncio.create_task(client.app(scope, receive, send))  # type: ignore[arg-type]
+            await until(log.entered.is_set)
+            task.cancel()
+            await task
+
+        client.run(cancelled())
+        assert sent[0]["status"] == 503
+        log.open.set()

@@ -1,0 +1,79 @@
+"""Which partition a record goes to."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinflow.gateway.answer import Posted
+from pinflow.gateway.partitioning import Turn, post_number, route
+from pinflow.log import partition_for
+
+
+def partitions_of(posted: Posted, count: int = 4) -> list[int]:
+    return route("t", posted, count, Turn(), max_record_bytes=None).partitions
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (b'{"index":7528}', 7528),
+        (b'{"ind":7528,"x":[{"index":1}]}', 7528),
+        (b'{"index":"7528"}', 7528),
+        (b'{"ind":" 007528 "}', 7528),
+        (b'{"index":-3}', -3),
+        (b'{"index":null,"ind":4}', 4),
+        (b'{"index":"x","ind":4}', 4),
+        (b'{"index":1.5,"ind":4}', 4),
+        (b'{"index":true}', None),
+        (b'{"index":2.7}', None),
+        (b'{"index":[1]}', None),
+        (b'{"index":"' + b"9" * 5000 + b'"}', None),
+        (b'{"a":' + b"[" * 100_000, None),
+        (b"[7528]", None),
+        (b"7528", None),
+        (b"\xff\x00", None),
+        (b"", None),
+        (None, None),
+    ],
+    ids=range(18),
+)
+def test_the_number_of_a_post_is_found(value: bytes | None, number: int | None) -> None:
+    assert post_number(value) == number
+
+
+def test_the_number_decides_and_is_the_same_as_a_key_of_its_digits() -> None:
+    posted = Posted([b'{"index":7528}', b'{"ind":"7528"}', b'{"index": 7528.5, "ind":7528}'])
+    assert partitions_of(posted) == [partition_for(b"7528", 4)] * 3
+
+
+def test_a_key_comes_before_the_number_and_a_partition_before_the_key() -> None:
+    value: bytes | None = b'{"index":7528}'
+    posted = Posted([value] * 3, [b"k", b"k", None], [None, 3, None])
+    assert partitions_of(posted) == [partition_for(b"k", 4), 3, partition_for(b"7528", 4)]
+
+
+def test_records_that_nothing_ties_take_turns() -> None:
+    turn = Turn()
+    posted = Posted([b"1", b"2", b"3"])
+    first = route("t", posted, 2, turn, max_record_bytes=None).partitions
+    second = route("t", posted, 2, turn, max_record_bytes=None).partitions
+    assert first + second == [0, 1, 0, 1, 0, 1]
+
+
+def test_each_partition_gets_one_batch_in_request_order() -> None:
+    posted = Posted([b"a", b"b", b"c", b"d"], [None, b"k", None, None], [1, 0, 1, 0])
+    routed = route("t", posted, 2, Turn(), max_record_bytes=None)
+    assert [(batch.partition, batch.records.values) for batch in routed.batches] == [
+        (1, [b"a", b"c"]),
+        (0, [b"b", b"d"]),
+    ]
+    assert routed.placed([10, 20]).offsets == [10, 20, 11, 21]
+
+
+def test_refused_records_have_no_offset_and_leave_no_gap() -> None:
+    posted = Posted([b"a", b"bbbb", b"c", b"d"], None, [0, 0, 0, 9])
+    routed = route("t", posted, 1, Turn(), max_record_bytes=2)
+    placed = routed.placed([5])
+    assert placed.offsets == [5, -1, 6, -1]
+    assert placed.partitions == [0, -1, 0, -1]
+    assert sorted(placed.refused) == [1, 3]

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pinflow import source
+from pinflow.errors import AbsentError, PinflowError, TerminalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ("pin.jsonl", "geo.jsonl", "user.jsonl")
+
+
+def rows_of(number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    pin = {
+        "index": number,
+        "unique_id": f"00000000-0000-4000-8000-{number:012d}",
+        "title": "“Ein” Дом 😍",
+        "description": "",
+        "poster_name": "A, B & {C}",
+        "follower_count": "12k",
+        "tag_list": "a,b",
+        "is_image_or_video": None,
+        "image_src": "Image src error.",
+        "downloaded": 0,
+        "save_location": "Local save in /data/art",
+        "category": "art",
+    }
+    geo = {
+        "ind": number,
+        "timestamp": "2020-08-28 03:52:47",
+        "latitude": -88.8298,
+        "longitude": 5,
+        "country": "Cote d'Ivoire",
+    }
+    user = {
+        "ind": number,
+        "first_name": "Ann",
+        "last_name": None,
+        "age": 20,
+        "date_joined": "2015-10-21T21:26:45Z",
+    }
+    return pin, geo, user
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of posts 4, 7 and 9."""
+    for name, rows in zip(NAMES, zip(*(rows_of(number) for number in (4, 7, 9)), strict=True), strict=True):
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (tmp_path / name).write_text(lines, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/source.db"
+
+
+def change(path: Path, line: int, **fields: object) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    row = {**json.loads(lines[line - 1]), **fields}
+    lines[line - 1] = json.dumps(row)
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def assert_refused(url: str, folder: Path, match: str, where: str) -> None:
+    with pytest.raises(TerminalError, match=match) as raised:
+        source.load(url, folder)
+    assert raised.value.where.endswith(where)
+    assert "nothing was loaded" in raised.value.what
+    with suppress(AbsentError):  # not even the tables were made
+        assert source.summary(url).posts == 0
+
+
+def test_load_reads_the_three_files_and_says_how_many_posts(url: str, folder: Path) -> None:
+    assert source.load(url, folder) == 3
+    with source.open_posts(url) as posts:
+        assert list(posts.numbers()) == [4, 7, 9]
+        (post,) = posts.fetch([7])
+    pin, geo, user = rows_of(7)
+    assert json.loads(post.pin) == pin
+    assert json.loads(post.geo) == {**geo, "timestamp": "2020-08-28T03:52:47"}
+    assert json.loads(post.user) == {**user, "date_joined": "2015-10-21T21:26:45"}
+
+
+def test_load_keeps_fractions_of_a_second_and_passes_over_empty_lines(url: str, folder: Path) -> None:
+    change(folder / "geo.jsonl", 2, timestamp="2020-08-28T05:52:47.25+02:00")
+    path = folder / "geo.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("\n", "\n\n") + "\n\n", encoding="utf-8")
+    source.load(url, folder)
+    with source.open_posts(url) as posts:
+        (post,) = posts.fetch([7])
+    assert json.loads(post.geo)["timestamp"] == "2020-08-28T03:52:47.250000"
+
+
+def test_files_longer_than_a_block_are_read_whole(
+    url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pinflow.source.loader.BLOCK_LINES", 2)
+    assert source.load(url, folder) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_file_is_named(url: str, folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert_refused(url, folder, "missing", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_file_is_named(url: str, folder: Path, name: str) -> None:
+    (folder / name).write_text("", encoding="utf-8")
+    assert_refused(url, folder, "holds no row", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "match"),
+    [
+        ("pin.jsonl", {"index": "4"}, r"`int`.*\$\.index"),
+        ("pin.jsonl", {"index": None}, r"\$\.index"),
+        ("pin.jsonl", {"index": -1}, r"\$\.index"),
+        ("pin.jsonl", {"index": 2**31}, r"\$\.index"),
+        ("pin.jsonl", {"follower_count": 12}, r"\$\.follower_count"),
+        ("pin.jsonl", {"downloaded": True}, r"\$\.downloaded"),
+        ("pin.jsonl", {"surprise": 1}, "surprise"),
+        ("geo.jsonl", {"timestamp": "yesterday"}, r"\$\.timestamp"),
+        ("geo.jsonl", {"latitude": "north"}, r"\$\.latitude"),
+        ("user.jsonl", {"age": 20.5}, r"\$\.age"),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_and_line(
+    url: str, folder: Path, name: str, fields: dict[str, object], match: str
+) -> None:
+    change(folder / name, 2, **fields)
+    assert_refused(url, folder, match, f"{name}, line 2")
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"ind": 4}', b'"\xff"', b"{}x", b"NaN"])
+def test_a_line_that_is_no_row_is_named_with_file_and_line(url: str, folder: Path, line: bytes) -> None:
+    path = folder / "user.jsonl"
+    path.write_bytes(path.read_bytes() + line)
+    assert_refused(url, folder, r"no row of user\.jsonl", "user.jsonl, line 4")
+
+
+def test_text_that_is_not_utf_8_is_named_with_file_and_line(url: str, folder: Path) -> None:
+    path = folder / "user.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"Ann", b"\xe9"))
+    assert_refused(url, folder, r"no row of user\.jsonl", "user.jsonl, line 1")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_number_that_comes_twice_is_named_with_both_lines(url: str, folder: Path, name: str) -> None:
+    change(folder / name, 3, **{"index" if name == "pin.jsonl" else "ind": 4})
+    assert_refused(url, folder, "post 4 comes twice, first in line 1", f"{name}, line 3")
+
+
+def test_a_post_that_is_missing_in_a_file_is_named(url: str, folder: Path) -> None:
+    path = folder / "geo.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").split("\n", 1)[1], encoding="utf-8")
+    assert_refused(url, folder, r"post 4 is not in geo\.jsonl", "pin.jsonl, line 1")
+
+
+def test_a_post_that_only_a_later_file_has_is_named(url: str, folder: Path) -> None:
+    path = folder / "user.jsonl"
+    path.write_text(path.read_text(encoding="utf-8") + json.dumps(rows_of(11)[2]), encoding="utf-8")
+    assert_refused(url, folder, r"post 11 is not in pin\.jsonl", "user.jsonl, line 4")
+
+
+def test_a_load_that_fails_leaves_the_old_posts(url: str, folder: Path) -> None:
+    source.create(url, 10)
+    before = source.summary(url)
+    change(folder / "user.jsonl", 3, age="old")
+    with pytest.raises(TerminalError):
+        source.load(url, folder, replace=True)
+    assert source.summary(url) == before
+
+
+def test_load_refuses_a_source_that_holds_posts_unless_told_to_replace(url: str, folder: Path) -> None:
+    source.create(url, 10)
+    with pytest.raises(PinflowError, match="holds 10 posts already"):
+        source.load(url, folder)
+    assert source.load(url, folder, replace=True) == 3
+    assert source.summary(url).posts == 3
