@@ -82,8 +82,7 @@ class StandIn:
 def stand_in() -> Iterator[StandIn]:
     """Serve on a free port of this machine."""
     state = StandIn()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    server.daemon_threads = False
+    server = _Server(state)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -95,56 +94,64 @@ def stand_in() -> Iterator[StandIn]:
         server.server_close()
 
 
-def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
 
-        def setup(self) -> None:
-            super().setup()
-            with state.lock:
-                state.connections += 1
+    def __init__(self, state: StandIn) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.state = state
 
-        def do_POST(self) -> None:
-            self._serve()
 
-        def do_PUT(self) -> None:
-            self._serve()
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def setup(self) -> None:
+        super().setup()
+        with self.server.state.lock:
+            self.server.state.connections += 1
 
-        def _serve(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with state.lock:
-                state.seen.append(Seen(self.command, self.path, dict(self.headers), body))
-                fault = state.next_fault()
-                answer = self._answer(fault, body)
-            if fault.status == 0:
-                self.close_connection = True
-                return
-            self.send_response(fault.status)
-            self.send_header("Content-Length", str(len(answer)))
-            if fault.retry_after is not None:
-                self.send_header("Retry-After", fault.retry_after)
-            self.end_headers()
-            self.wfile.write(answer)
+    def do_POST(self) -> None:
+        self._serve()
 
-        def _answer(self, fault: Fault, body: Any) -> bytes:
-            if fault.status != 200 and not fault.keeps:
-                return fault.body
-            route = ROUTE.match(f"{self.command} {self.path}")
-            assert route is not None
-            name, one = route[3], route[4] == "/record"
-            if route[2] == "topics":
-                values = [record["value"] for record in body["records"]]
-                first = state.keep(name, values, fault.entries)
-                return json.dumps(_offsets(first, len(values), fault)).encode()
-            values = [body["Data"]] if one else [record["data"] for record in body["records"]]
-            puts = _puts(state.keep(name, values, fault.entries), len(values), fault)
-            return json.dumps(puts["Records"][0] if one else puts).encode()
+    def do_PUT(self) -> None:
+        self._serve()
 
-    return Handler
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _serve(self) -> None:
+        state = self.server.state
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with state.lock:
+            state.seen.append(Seen(self.command, self.path, dict(self.headers), body))
+            fault = state.next_fault()
+            answer = _answer(state, fault, f"{self.command} {self.path}", body)
+        if fault.status == 0:
+            self.close_connection = True
+            return
+        self.send_response(fault.status)
+        self.send_header("Content-Length", str(len(answer)))
+        if fault.retry_after is not None:
+            self.send_header("Retry-After", fault.retry_after)
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+def _answer(state: StandIn, fault: Fault, request: str, body: Any) -> bytes:
+    if fault.status != 200 and not fault.keeps:
+        return fault.body
+    route = ROUTE.match(request)
+    assert route is not None
+    name, one = route[3], route[4] == "/record"
+    if route[2] == "topics":
+        values = [record["value"] for record in body["records"]]
+        first = state.keep(name, values, fault.entries)
+        return json.dumps(_offsets(first, len(values), fault)).encode()
+    values = [body["Data"]] if one else [record["data"] for record in body["records"]]
+    puts = _puts(state.keep(name, values, fault.entries), len(values), fault)
+    return json.dumps(puts["Records"][0] if one else puts).encode()
 
 
 def _offsets(first: int, count: int, fault: Fault) -> dict[str, Any]:

@@ -11,13 +11,15 @@ import json
 import re
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from statistics import median
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Row = dict[str, Any]
 Answer = list[tuple[Any, ...]]
@@ -133,7 +135,9 @@ def _raw(record: dict[str, Any], name: str) -> str | None:
     return str(value) if isinstance(value, str) else _compact(value)
 
 
-def _text(record: dict[str, Any], name: str, placeholders: Iterable[str] = ()) -> str | None:
+def _text(
+    record: dict[str, Any], name: str, placeholders: frozenset[str] | set[str] = frozenset()
+) -> str | None:
     value = _raw(record, name)
     return None if value == "" or value in placeholders else value
 
@@ -373,11 +377,14 @@ def answers(pins: Iterable[Row], geos: Iterable[Row], users: Iterable[Row]) -> d
     top = max(most_followed.values(), default=None)
     top_countries = [country for (country, _), count in most_followed.items() if count == top]
     users_of_years = {
-        (post["joining_year"], post["user_name"], post["age"], post["date_joined"]) for post in in_joining_years
+        (post["joining_year"], post["user_name"], post["age"], post["date_joined"])
+        for post in in_joining_years
     }
     return {
         "top_category_by_country": _best(_counted(posts, "country")),
-        "category_counts_by_year": sorted((*key, count) for key, count in _counted(in_years, "post_year").items()),
+        "category_counts_by_year": sorted(
+            (*key, count) for key, count in _counted(in_years, "post_year").items()
+        ),
         "top_category_by_year": _best(_counted(in_years, "post_year")),
         "top_poster_by_country": _best(most_followed),
         "top_country_by_followers": [(min(top_countries, key=str.encode), top)] if top_countries else [],
@@ -385,5 +392,7 @@ def answers(pins: Iterable[Row], geos: Iterable[Row], users: Iterable[Row]) -> d
         "median_followers_by_age_group": _medians(posts, "age_group"),
         "users_joined_by_year": sorted(Counter(year for year, *_ in users_of_years).items()),
         "median_followers_by_joining_year": _medians(in_joining_years, "joining_year"),
-        "median_followers_by_joining_year_and_age_group": _medians(in_joining_years, "age_group", "joining_year"),
+        "median_followers_by_joining_year_and_age_group": _medians(
+            in_joining_years, "age_group", "joining_year"
+        ),
     }

@@ -47,17 +47,16 @@ def rows(*values: dict[str, Any]) -> list[bytes | None]:
 
 def drain(parts: Parts, *stations: str) -> int:
     """Run jobs until nothing is left; `land`, `stream` and `batch` in this order by default."""
-    covered = 0
-    for station in stations or ("land", "stream", "batch"):
-        jobs: Any = None if station == "land" else clean_jobs(parts, station)  # type: ignore[arg-type]
-        covered += run(
-            parts.store,
-            (lambda: land_jobs(parts, drain=True)) if jobs is None else (lambda jobs=jobs: jobs),
-            stop=threading.Event(),
-            poll_seconds=0,
-            drain=True,
-        )
-    return covered
+    return sum(_drain(parts, station) for station in stations or ("land", "stream", "batch"))
+
+
+def _drain(parts: Parts, station: str) -> int:
+    cleaning: Any = [] if station == "land" else clean_jobs(parts, station)  # type: ignore[arg-type]
+
+    def jobs() -> Any:
+        return land_jobs(parts, drain=True) if station == "land" else cleaning
+
+    return run(parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True)
 
 
 def select(parts: Parts, sql: str) -> list[tuple[object, ...]]:

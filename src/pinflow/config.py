@@ -115,7 +115,7 @@ class Emulator(_Section, frozen=True):
 
     url: str = ""
     seed: int = 100
-    batch_posts: Positive = 100
+    batch_posts: Positive = 500
 
 
 class Config(_Section, frozen=True):

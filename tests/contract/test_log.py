@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.errors import GapError, TopicExistsError, UnknownPartitionError, UnknownTopicError
+from pinflow.errors import TopicExistsError, UnknownPartitionError, UnknownTopicError
 from pinflow.log import EventLog, Produce, Records, open_log, partition_for
 
 if TYPE_CHECKING:
@@ -131,15 +131,28 @@ def test_topics_are_listed_by_name_with_their_partitions(log: EventLog) -> None:
         log.topics.create("posts", 3)
 
 
-def test_a_topic_made_again_counts_on_and_shows_nothing_of_the_old(log: EventLog) -> None:
-    log.append([Produce("posts", 0, values("old", "older"))])
+def test_a_deleted_topic_takes_nothing_more_but_what_it_took_can_be_read(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("old")), Produce("posts", 2, values("older"))])
+    log.topics.create("empty", 1)
     log.topics.delete("posts")
+    log.topics.delete("empty")
     assert log.topics.list() == {}
+    assert log.topics.readable() == ["posts"]
+    with pytest.raises(UnknownTopicError):
+        log.append([Produce("posts", 0, values("late"))])
+    assert log.read("posts", 2, None, **PLENTY).records.values == [b"older"]
+
+
+def test_a_topic_made_again_counts_on_in_every_partition_it_ever_had(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("old")), Produce("posts", 2, values("older"))])
+    log.topics.delete("posts")
     log.topics.create("posts", 1)
-    assert log.append([Produce("posts", 0, values("new"))]) == [2]
-    assert log.read("posts", 0, None, **PLENTY).records.values == [b"new"]
-    with pytest.raises(GapError, match="no longer"):
-        log.read("posts", 0, "0", **PLENTY)
+    assert log.topics.list() == {"posts": 1}
+    assert log.append([Produce("posts", 0, values("new"))]) == [1]
+    assert log.read("posts", 0, None, **PLENTY).records.values == [b"old", b"new"]
+    assert [extent.accepted for extent in log.extents("posts")] == [2, 0, 1]
+    with pytest.raises(UnknownPartitionError):
+        log.append([Produce("posts", 2, values("late"))])
 
 
 def test_another_opener_reads_what_is_appended_meanwhile(

@@ -30,7 +30,13 @@ from tests.crash.load import Client, verify
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-PRELOADED = ["tests.crash.soak", "pinflow.gateway", "pinflow.jobs.land", "pinflow.jobs.clean", "pinflow.jobs.worker"]
+PRELOADED = [
+    "tests.crash.soak",
+    "pinflow.gateway",
+    "pinflow.jobs.land",
+    "pinflow.jobs.clean",
+    "pinflow.jobs.worker",
+]
 STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
 
@@ -139,7 +145,9 @@ def _started(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Kill stations at random, then look for every acknowledged record.")
+    parser = argparse.ArgumentParser(
+        description="Kill stations at random, then look for every acknowledged record."
+    )
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()

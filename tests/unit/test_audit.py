@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def parts(settings: Settings) -> Iterator[Parts]:
     with Parts(settings) as parts:
         for side in ("batch", "stream"):
-            post(parts, topic(side, "user"), [*rows({"ind": 1}, {"ind": 2}, {"ind": 1}), b"broken"])  # type: ignore[arg-type]
+            post(parts, topic(side, "user"), [*rows({"ind": 1}, {"ind": 2}, {"ind": 1}), b"broken"])
         yield parts
 
 

@@ -116,3 +116,78 @@ def test_there_are_cases_enough() -> None:
 def test_every_function_has_a_case(name: str) -> None:
     call = re.compile(rf"\b{name}\(", re.IGNORECASE)
     assert any(call.search(case) for case, _ in CARRIED)
+
+
+REFUSED = [
+    (
+        "SELECT 1,\n  date_add(x, 1) FROM t",
+        "the function date_add is not carried",
+        "2:3",
+        "carried are: abs, ",
+    ),
+    ("SELECT nvl(x, 1) FROM t", "the function nvl", "1:8", "use coalesce"),
+    ("SELECT\n\n explode(x) FROM t", "the function explode", "3:2", "carried are"),
+    ("SELECT now()", "the function now", "1:8", "carried are"),
+    ("SELECT year(x, y) FROM t", "year with 2 arguments", "1:8", "1 argument"),
+    ("SELECT count(a, b) FROM t", "count with 2 arguments", "1:8", "1 argument"),
+    ("SELECT x\nFROM t\nQUALIFY x = 1", "SELECT with qualify", "1:8", "plain SELECT"),
+    ("SELECT x, INTERVAL 1 DAY FROM t", "INTERVAL", "1:", "plain SELECT"),
+    ("SELECT * EXCEPT (a) FROM t", "STAR with except", "1:8", "plain SELECT"),
+    ("SELECT x[0] FROM t", "`x[0]`", "1:8", "plain SELECT"),
+    ("SELECT x FROM a.b", "TABLE with db", "1:15", "plain SELECT"),
+    ("SELECT x FROM t TABLESAMPLE (5 ROWS)", "TABLE", "1:", "plain SELECT"),
+    ("SELECT x FROM t LATERAL VIEW explode(y) AS z", "SELECT with laterals", "1:8", "plain SELECT"),
+    ("SELECT x FROM t GROUP BY ROLLUP (x)", "ROLLUP", "1:34", "plain SELECT"),
+    ("SELECT /*+ BROADCAST(t) */ x FROM t", "SELECT with hint", "1:", "plain SELECT"),
+    ("SELECT sum(x) FILTER (WHERE y) FROM t", "FILTER", "1:8", "plain SELECT"),
+    ("SELECT sum(x) OVER (ROWS 1 PRECEDING) FROM t", "WINDOW with spec", "1:8", "plain SELECT"),
+    ("SELECT x FROM t SORT BY x", "SELECT with sort", "1:8", "plain SELECT"),
+    ("SELECT x FROM t INTERSECT SELECT y FROM u", "INTERSECT", "1:8", "plain SELECT"),
+    ("SELECT CAST(x AS DATE) FROM t", "a cast to DATE", "1:13", "cast to one of INT"),
+    ("SELECT x FROM t\nWHERE x RLIKE '(?=a)b'", "not the same on DuckDB", "2:15", "classes, groups"),
+    ("SELECT x FROM t WHERE x RLIKE y", "no literal", "1:31", "as a literal"),
+    ("SELECT regexp_replace(x, 'a*', 'b') FROM t", "can match nothing", "1:26", "classes, groups"),
+    ("SELECT regexp_extract(x, 'a') FROM t", "group that the pattern does not have", "1:26", "that is there"),
+    ("SELECT 1.5 / 2", "division of decimals", "1:8", "DOUBLE"),
+    ("DELETE FROM t", "no SELECT", "1:1", "one SELECT"),
+    ("", "no SELECT", "1:1", "one SELECT"),
+    ("SELECT 1;\nSELECT 2", "more than one statement", "1:9", "one SELECT"),
+    ("SELECT x FROM", "cannot be read", "1:", "one SELECT"),
+    ("SELECT x FROM t WHERE (x = 1", "cannot be read: Expecting )", "1:", "one SELECT"),
+    ("SELECT 'a", "cannot be read", "1:", "one SELECT"),
+]
+
+
+@pytest.mark.parametrize(("sql", "what", "place", "hint"), REFUSED, ids=[sql for sql, *_ in REFUSED])
+def test_what_is_not_listed_is_refused_with_its_place(sql: str, what: str, place: str, hint: str) -> None:
+    with pytest.raises(DialectError) as refused:
+        to_duckdb(sql, where="some/question.sql")
+    assert what in refused.value.what
+    assert refused.value.where.startswith(f"some/question.sql:{place}")
+    assert hint in refused.value.hint
+
+
+def test_every_name_comes_out_quoted() -> None:
+    sql = (
+        "SELECT user.index, timestamp, `a b` FROM user JOIN t ON user.index = t.index ORDER BY timestamp DESC"
+    )
+    assert to_duckdb(sql, where="case.sql") == (
+        'SELECT "user"."index", "timestamp", "a b" FROM "user" JOIN "t" ON "user"."index" = "t"."index"'
+        ' ORDER BY "timestamp" DESC'
+    )
+
+
+def test_one_statement_may_end_in_a_semicolon() -> None:
+    assert to_duckdb("SELECT 1 AS x;", where="case.sql") == 'SELECT 1 AS "x"'
+
+
+def test_text_that_looks_like_a_hole_of_a_template_stays_text(db: duckdb.DuckDBPyConnection) -> None:
+    assert answer(db, "trim(' <0> <*> {0} ') || concat_ws('<1>', '<0>', 'b')") == "<0> <*> {0}<0><1>b"
+
+
+def test_branches_for_other_types_vanish_from_the_plan(db: duckdb.DuckDBPyConnection) -> None:
+    db.execute("CREATE TEMP TABLE plain AS SELECT '17' AS word, number FROM range(10) AS t(number)")
+    sql = to_duckdb("SELECT try_cast(word AS INT) FROM plain WHERE number > 5", where="case.sql")
+    (plan,) = [row[1] for row in db.execute(f"EXPLAIN {sql}").fetchall()]
+    assert "typeof" not in plan
+    assert "number>5" in plan.replace(" ", "")

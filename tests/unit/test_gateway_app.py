@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.gateway_client import KAFKA_JSON, Wrapped, gateway, log_url, until, values
 
-from pinflow.errors import TopicExistsError, UnknownTopicError
+from pinflow.errors import TopicExistsError
 from pinflow.gateway.app import target_of
 from pinflow.log import open_log
 
@@ -36,7 +36,7 @@ def test_a_topic_deleted_through_the_door_starts_anew_with_its_offsets_counting_
     client.request("DELETE", "/streams/a")
     again = client.post("a", BODY).json()["offsets"][0]
     assert again == first | {"offset": first["offset"] + 1}
-    assert values(client.log, "a") == [b'{"index":1}']
+    assert values(client.log, "a") == [b'{"index":1}'] * 2  # what was accepted is never lost
 
 
 def test_a_topic_deleted_by_another_process_is_noticed(tmp_path: Path) -> None:
@@ -207,5 +207,4 @@ def test_a_bug_is_answered_with_500_and_logged_without_what_the_client_sent(
 def test_an_unknown_topic_in_a_page_is_not_created(client: Client) -> None:
     for path in ("/topics/a", "/streams/a"):
         client.get(path)
-    with pytest.raises(UnknownTopicError):
-        client.log.extents("a")
+    assert client.log.topics.list() == {}

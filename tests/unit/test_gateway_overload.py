@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, values
 
-from pinflow.log import sqlite
+from pinflow.log import sqlite_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ def test_a_log_that_is_away_is_503_with_retry_after_and_health_says_so(tmp_path:
 def test_a_log_locked_by_another_process_is_503_and_health_answers_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.2)
     with gateway(tmp_path) as client, closing(sqlite3.connect(tmp_path / "log.db")) as other:
         assert client.post("a", BODY).status_code == 200
         other.execute("BEGIN EXCLUSIVE")

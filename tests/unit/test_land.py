@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,6 @@ import pytest
 from tests.road import drain, post
 
 from pinflow.config import Land, Settings
-from pinflow.jobs import land as room
 from pinflow.jobs.land import LandJob
 from pinflow.jobs.parts import Parts
 from pinflow.lake import Steps
@@ -57,8 +57,8 @@ def test_an_idle_topic_is_flushed_when_its_oldest_record_is_old_on_the_wall_cloc
     post(parts, "posts", [b"1"])
     land = job(parts, flush_seconds=60.0)
     assert land.survey({}) == []
-    real = room.time.time
-    monkeypatch.setattr(room.time, "time", lambda: real() + 61)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 61)
     assert [piece.records for piece in land.survey({})] == [1]
 
 
@@ -66,11 +66,11 @@ def test_a_clock_that_stepped_back_does_not_hold_records_forever(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post(parts, "posts", [b"1"])
-    wall, steady = room.time.time, room.time.monotonic
-    monkeypatch.setattr(room.time, "time", lambda: wall() - HOUR_S)
+    wall, steady = time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: wall() - HOUR_S)
     land = job(parts, flush_seconds=60.0)
     assert land.survey({}) == []
-    monkeypatch.setattr(room.time, "monotonic", lambda: steady() + 61)
+    monkeypatch.setattr(time, "monotonic", lambda: steady() + 61)
     assert [piece.records for piece in land.survey({})] == [1]
 
 

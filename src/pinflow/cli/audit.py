@@ -56,14 +56,18 @@ def print_audit(found: Audit) -> None:
         "quarantined",
         "waiting",
     ]
+    names.append("difference")
+    if not found.deep:
+        names.remove("superseded")
     print_rows(
-        [*names, "difference"],
-        [[getattr(line, name) for name in names] + [line.difference] for line in found.lines],
+        ["cleaned or superseded" if name == "cleaned" and not found.deep else name for name in names],
+        [[getattr(line, name) for name in names] for line in found.lines],
     )
     for problem in found.problems:
         click.echo(f"difference: {problem}", err=True)
     accepted = sum(line.accepted for line in found.lines)
-    verdict = "everything adds up" if found.ok else f"{len(found.problems)} differences"
+    count = len(found.problems)
+    verdict = "everything adds up" if found.ok else f"{count} difference{'s' * (count > 1)}"
     click.echo(f"audit: {accepted:,} records accepted, {verdict}", err=True)
 
 

@@ -34,7 +34,7 @@ def init(settings: Settings, *, force: bool) -> None:
 
 @click.group
 def config() -> None:
-    """Show the configuration."""
+    """Show the configuration and where each value came from."""
 
 
 @config.command

@@ -21,7 +21,11 @@ DIFFERENCE = 3
 
 @click.command
 @click.option(
-    "--posts", type=click.IntRange(min=1), default=11_154, show_default=True, help="Size of the source."
+    "--posts",
+    type=click.IntRange(min=1),
+    default=11_154,
+    show_default=True,
+    help="Size of a new source.",
 )
 @json_option
 @command_options

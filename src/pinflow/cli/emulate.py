@@ -29,7 +29,13 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
 
 
 @click.command
-@click.option("--to", type=click.Choice(["batch", "stream", "both"]), default="both", show_default=True)
+@click.option(
+    "--to",
+    type=click.Choice(["batch", "stream", "both"]),
+    default="both",
+    show_default=True,
+    help="Through which door: Kafka REST, Kinesis, or each post through both.",
+)
 @click.option(
     "--rate", callback=rate_of, help="Posts a second such as 50/s, or max  [default: pauses of 0 or 1 s]"
 )

@@ -36,7 +36,7 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
     if name is None and sql is None:
         _list(form)
         return
-    with Parts(settings) as parts:
+    with Parts(settings, read_only=True) as parts:
         from pinflow.jobs.ask import ask, run_sql
 
         if sql is not None:

@@ -37,7 +37,8 @@ def columns_of(rows: Sequence[Sequence[object]], names: Sequence[str]) -> Table:
     """A plain table; numbers stand to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(names):
-        numbers = all(isinstance(row[index], int | float) for row in rows) and bool(rows)
+        values = [row[index] for row in rows if row[index] is not None]
+        numbers = bool(values) and all(isinstance(value, int | float) for value in values)
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_escaped, row))

@@ -42,7 +42,7 @@ def create(settings: Settings, *, posts: int, seed: int, replace: bool, as_json:
     _report(settings, made, as_json=as_json)
 
 
-@source.command
+@source.command(short_help="Read a source from three JSON Lines files.")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @replace_option
 @json_option
@@ -90,4 +90,6 @@ def _report(settings: Settings, posts: int, *, as_json: bool) -> None:
     if as_json:
         echo_json({"source": masked(settings.config.source.url), "posts": posts})
     else:
-        click.echo(f"{posts:,} posts in {masked(settings.config.source.url)}", err=True)
+        click.echo(
+            f"{posts:,} {'post' if posts == 1 else 'posts'} in {masked(settings.config.source.url)}", err=True
+        )

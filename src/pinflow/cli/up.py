@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pinflow.cli.common import command_options, stop_on_signals
+from pinflow.cli.emulate import rate_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,9 +25,15 @@ PLAIN_EVERY = 10
 
 @click.command
 @click.option("--no-emulator", is_flag=True, help="Post nothing; wait for posts from elsewhere.")
-@click.option("--rate", default=GENTLE, show_default=True, help="Posts a second of the emulator, or max.")
+@click.option(
+    "--rate",
+    default=GENTLE,
+    show_default=True,
+    callback=rate_of,
+    help="Posts a second of the emulator, or max.",
+)
 @command_options
-def up(settings: Settings, *, no_emulator: bool, rate: str) -> None:
+def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
     """Run gateway, land, stream, batch and emulator until Ctrl-C.
 
     Each is a process of its own; one that dies is started again. Their talk is in the logs folder of the home.
@@ -47,18 +54,14 @@ def up(settings: Settings, *, no_emulator: bool, rate: str) -> None:
             click.echo(_line(snapshot), err=True)
         told += 1
 
+    given = None if no_emulator else str(rate)
     with Bar() as bar:
-        if not console.is_terminal:
-            run(settings, stop=stop, rate=None if no_emulator else rate, progress=bar, show=plain)
-            return
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            run(
-                settings,
-                stop=stop,
-                rate=None if no_emulator else rate,
-                progress=bar,
-                show=lambda snapshot: live.update(_picture(snapshot), refresh=True),
-            )
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False, transient=True) as live:
+                show = lambda snapshot: live.update(_picture(snapshot), refresh=True)  # noqa: E731
+                run(settings, stop=stop, rate=given, progress=bar, show=show)
+        else:
+            run(settings, stop=stop, rate=given, progress=bar, show=plain)
     click.echo("all stations have ended", err=True)
 
 

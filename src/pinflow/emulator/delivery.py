@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry
+from urllib3.util import Retry, parse_url
 
 from pinflow.emulator.doors import Item, refusal
 from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import Event
 
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
     from pinflow.emulator.doors import Door, Refused, Request
     from pinflow.emulator.pace import Clock
@@ -75,13 +75,14 @@ class Delivery:
         messages: The first few reasons of refusals.
     """
 
-    def __init__(self, door: Door, http: PoolManager, url: str, *, clock: Clock, stop: Event) -> None:
+    def __init__(self, door: Door, http: HTTPConnectionPool, url: str, *, clock: Clock, stop: Event) -> None:
         self.tallies = {topic: Tally() for topic in door.topics}
         self.retries = 0
         self.messages: list[str] = []
         self._door = door
         self._http = http
         self._url = url.rstrip("/")
+        self._prefix = parse_url(self._url).path or ""
         self._clock = clock
         self._stop = stop
         self._jitter = Random()
@@ -145,9 +146,9 @@ class Delivery:
     def _request(self, request: Request) -> BaseHTTPResponse:
         return self._http.request(
             request.method,
-            self._url + request.path,
+            self._prefix + request.path,
             body=request.body,
-            headers={"Content-Type": request.content_type},
+            headers={**self._http.headers, "Content-Type": request.content_type},
         )
 
     def _count(self, topic: str, items: list[Item], body: bytes) -> list[Item]:

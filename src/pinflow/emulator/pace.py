@@ -95,17 +95,23 @@ class Steady:
 
     def next(self, supply: Supply, stop: Event) -> list[Post]:
         """See `Pace`: all posts that are due by now, up to so many at once."""
-        due = 0
-        while due < 1 and not stop.is_set():
+        taken = supply.take(1)
+        if not taken:
+            return []
+        due = self._wait_until_due(stop)
+        if stop.is_set():
+            return []
+        taken += supply.take(min(due, self._at_once) - 1)
+        self._sent += len(taken)
+        return [post for _, post in taken]
+
+    def _wait_until_due(self, stop: Event) -> int:
+        """How many posts are due, at least one: the first at once, post n at n / rate."""
+        while True:
             now = self._clock.now()
             if self._start is None:
                 self._start = now
-            # the first post is due at once, post n at n / rate
             due = int((now - self._start) * self._rate) + 1 - self._sent
-            if due < 1:
-                self._clock.wait(self._start + self._sent / self._rate - now, stop)
-        if stop.is_set():
-            return []
-        posts = [post for _, post in supply.take(min(due, self._at_once))]
-        self._sent += len(posts)
-        return posts
+            if due > 0 or stop.is_set():
+                return due
+            self._clock.wait(self._start + self._sent / self._rate - now, stop)

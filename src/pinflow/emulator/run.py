@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
-from urllib3 import PoolManager, Timeout
+from urllib3 import Timeout, connection_from_url
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
@@ -24,6 +24,8 @@ from pinflow.source import open_posts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from urllib3 import HTTPConnectionPool
 
     from pinflow.emulator.doors import Door
     from pinflow.emulator.pace import Clock, Pace
@@ -95,7 +97,7 @@ def emulate(
     _require_sense(to, posts, rate, batch_posts)
     _require_url(gateway_url)
     stop = Event() if stop is None else stop
-    with open_posts(source_url) as source, _connections(headers) as http:
+    with open_posts(source_url) as source, _connections(gateway_url, headers) as http:
         total = posts
         if each_once:
             picks, total = every_pick(source, seed), min(posts or sys.maxsize, source.count())
@@ -168,9 +170,10 @@ class _Run:
 
 
 @contextmanager
-def _connections(headers: Mapping[str, str] | None) -> Iterator[PoolManager]:
+def _connections(url: str, headers: Mapping[str, str] | None) -> Iterator[HTTPConnectionPool]:
     """Kept connections, one a door; urllib3's own retries are off, as they know nothing of records."""
-    http = PoolManager(
+    http = connection_from_url(
+        url,
         maxsize=len(DOORS["both"]),
         retries=False,
         timeout=TIMEOUT,
@@ -179,7 +182,7 @@ def _connections(headers: Mapping[str, str] | None) -> Iterator[PoolManager]:
     try:
         yield http
     finally:
-        http.clear()
+        http.close()
 
 
 def _pace(rate: Rate, batch_posts: int, clock: Clock) -> Pace:

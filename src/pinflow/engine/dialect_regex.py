@@ -16,10 +16,12 @@ DOT = f"[^{LINE_ENDS}]"
 DOLLAR = rf"\r\n|[{LINE_ENDS}]"
 """Java's `$` stands at the end and also before one line end that closes the text."""
 
+VERY_END = "write `\\z` for the very end"
 SPACE = r"\t\n\x0b\f\r "
 MAX_REPEAT = 1000
 """The most that RE2 repeats."""
 
+NAME = re.compile(r"\(\?<[A-Za-z][A-Za-z0-9]*>")
 QUANTIFIER = re.compile(r"[*+?]|\{(\d+)(?:,(\d*))?\}")
 CODE_POINT = re.compile(r"\\(?:x\{([0-9A-Fa-f]+)\}|x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))")
 CONTROLS = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\f": "\f", "\\a": "\a"}
@@ -38,14 +40,12 @@ class Pattern(NamedTuple):
         dollars: Which of them were closed by `$`.
         groups: How many groups capture.
         nullable: Whether it can match nothing at all.
-        eats_line_ends: Whether a part of it can match a line end.
     """
 
     alternatives: list[str]
     dollars: list[bool]
     groups: int
     nullable: bool
-    eats_line_ends: bool
 
     @property
     def text(self) -> str:
@@ -77,17 +77,13 @@ class Pattern(NamedTuple):
         if not any(self.dollars):
             return self.text, replacement
         self._single()
-        if self.eats_line_ends:
-            raise RegexError(
-                "a pattern that matches line ends and closes with `$`; write `\\z` for the very end"
-            )
-        if self.groups == 9:
-            raise RegexError("nine groups and a closing `$`; write `\\z` for the very end")
+        if self.groups == 9 or r"\0" in replacement.replace("\\\\", ""):
+            raise RegexError(f"nine groups, or `$0`, beside a closing `$`; {VERY_END}")
         return f"{self.alternatives[0]}((?:{DOLLAR})?)\\z", rf"{replacement}\{self.groups + 1}"
 
     def _single(self) -> None:
         if len(self.alternatives) > 1:
-            raise RegexError("`$` in one of several alternatives; write `\\z` for the very end")
+            raise RegexError(f"`$` in one of several alternatives; {VERY_END}")
 
 
 def _quoted(char: str) -> str:
@@ -170,7 +166,7 @@ class _Reader:
         return _quoted(char), False
 
     def group(self) -> tuple[str, bool]:
-        named = re.compile(r"\(\?<[A-Za-z][A-Za-z0-9]*>").match(self.source, self.at)
+        named = NAME.match(self.source, self.at)
         if self.rest("(?:"):
             self.at += 3
             opening = "(?:"
@@ -276,7 +272,9 @@ def read_pattern(source: str) -> Pattern:
     bodies, dollars, nullable = reader.alternatives(top=True)
     if reader.at < len(source):
         raise reader.refuse("a `)` without its group")
-    return Pattern(bodies, dollars, reader.groups, nullable, reader.eats_line_ends)
+    if any(dollars) and reader.eats_line_ends:  # Java sees no end between \r and \n
+        raise RegexError(f"a part that can match a line end beside a closing `$`; {VERY_END}")
+    return Pattern(bodies, dollars, reader.groups, nullable)
 
 
 def read_replacement(source: str, groups: int) -> str:

@@ -27,7 +27,9 @@ CANONICAL = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9
 
 YEAR_TO_MINUTE = rf"[+-]?[0-9]{{4,6}}(?:-[0-9]{{1,2}})?|{DATE}(?:[T ]{HOUR}(?::[0-9]{{1,2}})?)?"
 GENERAL = rf"\A{BLANK}(?:{YEAR_TO_MINUTE}|{SECOND}(?:{ZONE})?){BLANK}\z"
-UNCARRIED = rf"\A{BLANK}(?:T[0-9]|[0-9]{{1,2}}:|{SECOND}{BLANK}(?:[A-Za-z]{{2}}|[+-][0-9:]{{6}}))"
+CLOCK = rf"T{HOUR}|T?{HOUR}:[0-9]{{1,2}}(?::[0-9]{{1,2}}(?:\.[0-9]*)?(?:{ZONE})?)?"
+LONG_OFFSET = r"[+-](?:[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}|[0-9]{6})"
+UNCARRIED = rf"\A{BLANK}(?:{CLOCK}|{SECOND}{BLANK}(?:[A-Za-z]{{2,}}\S*|{LONG_OFFSET})){BLANK}\z"
 
 TO_SECOND = r"([T ][0-9]+:[0-9]+:[0-9.]+)"
 COMPLETIONS = (

@@ -14,7 +14,6 @@ __all__ = ["connect"]
 
 def connect(scratch: Path, memory_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that never loads an extension from outside, knows only UTC, and spills to a folder."""
-    scratch.mkdir(parents=True, exist_ok=True)
     db = duckdb.connect(
         ":memory:",
         config={

@@ -82,6 +82,10 @@ class DuckDBSession:
             )
         return Result(found.columns, rows)
 
+    def _tables_hint(self) -> str:
+        quoted = (f'"{name}"' if name[:1].isdigit() else name for name in self._views)
+        return f"the tables are {', '.join(quoted)}"
+
     @contextmanager
     def _bounded(self, db: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Interrupt what runs too long, and tell DuckDB's errors as ours."""
@@ -103,9 +107,10 @@ class DuckDBSession:
                 hint="ask for less, or raise it",
             ) from error
         except duckdb.CatalogException as error:
-            raise UsageError(
-                _first_line(error), where="the query", hint=f"tables: {', '.join(self._views)}"
-            ) from error
+            raise UsageError(_first_line(error), where="the query", hint=self._tables_hint()) from error
+        except duckdb.BinderException as error:
+            hint = "SELECT * FROM a table shows its columns"
+            raise UsageError(_first_line(error), where="the query", hint=hint) from error
         except duckdb.Error as error:
             raise UsageError(_first_line(error), where="the query") from error
         finally:
@@ -154,7 +159,7 @@ def _tables_of(db: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
         raise UsageError(
             f"only one SELECT can be run: {error or f'there are {count} statements'}",
             where="the query",
-            hint="pinflow query --sql 'SELECT count(*) FROM pin'",
+            hint="pinflow query --sql 'SELECT count(*) FROM pin'; a name that begins with a digit needs double quotes",
         )
     return {str(name).strip('"').lower() for name in tables}
 

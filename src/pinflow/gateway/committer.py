@@ -17,6 +17,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from pinflow.crash import reached
 from pinflow.errors import PinflowError, UnavailableError
 
 if TYPE_CHECKING:
@@ -174,7 +175,9 @@ class Committer:
     def _appended(self, group: _Group) -> _Outcomes:
         batches = [batch for waiting in group for batch in waiting.batches]
         began = time.perf_counter()
+        reached("gateway", "queued")
         offsets = self._log.append(batches)
+        reached("gateway", "appended")
         seconds = time.perf_counter() - began
         self._failed_at = None
         self._metrics.committed(sum([len(batch.records) for batch in batches]), seconds)

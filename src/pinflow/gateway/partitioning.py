@@ -144,10 +144,23 @@ def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
         if wanted is not None:
             chosen.append(wanted)
         elif key is not None:
-            chosen.append(partition_for(key, partitions))
+            chosen.append(partition_for(_plain(key), partitions))
         else:
             chosen.append(_by_value(value, partitions, turn))
     return chosen
+
+
+def _plain(key: bytes) -> bytes:
+    """A key as it is hashed: a JSON string without its quotes, so that `"17"`, 17 and post 17 go to one partition."""
+    if key[:1] != b'"':
+        return key
+    try:
+        return _string(key).encode()
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return key
+
+
+_string = msgspec.json.Decoder(str).decode
 
 
 def _by_value(value: bytes | None, partitions: int, turn: Turn) -> int:

@@ -8,6 +8,7 @@ import traceback
 
 from pinflow.errors import (
     OverloadedError,
+    PinflowError,
     TopicExistsError,
     UnavailableError,
     UnknownPartitionError,
@@ -47,7 +48,7 @@ class Reason(enum.Enum):
 
 RETRYABLE = frozenset({Reason.OVERLOADED, Reason.UNAVAILABLE})
 
-REASONS: dict[type[Exception], Reason] = {
+REASONS: dict[type[PinflowError], Reason] = {
     OverloadedError: Reason.OVERLOADED,
     TopicExistsError: Reason.EXISTS,
     UnavailableError: Reason.UNAVAILABLE,
@@ -82,9 +83,9 @@ def refusal_of(error: Exception) -> Refusal:
     """
     if isinstance(error, Refusal):
         return error
-    reason = REASONS.get(type(error))
-    if reason is not None:
-        return Refusal(reason, getattr(error, "what", ""))
+    for kind, reason in REASONS.items():
+        if isinstance(error, kind):
+            return Refusal(reason, error.what)
     trace = "".join(traceback.format_tb(error.__traceback__))
     log.error("unexpected %s in a request\n%s", type(error).__name__, trace)
     return Refusal(Reason.INTERNAL, "the gateway failed at this request; its own log says where")

@@ -81,6 +81,8 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
         ConfigError: The log's URL names no backend.
     """
     config = settings.config
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # one left by an earlier run would name a port that is not ours
     log = open_log(config.log.url)
     try:
         bound = _bound(config.gateway)

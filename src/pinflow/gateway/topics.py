@@ -104,6 +104,7 @@ class Topics:
 
     async def extents(self, topic: str) -> list[Extent]:
         """What each partition holds; raises as `get`."""
+        await self.get(topic)  # the log still shows a deleted topic to the jobs that read it
         return await self._blocking(lambda: self._log.extents(topic))
 
     async def create(self, topic: str, partitions: int) -> None:
@@ -120,7 +121,7 @@ class Topics:
         self._metrics.topic_created()
 
     async def delete(self, topic: str) -> None:
-        """Delete a topic and its records; raises as `get`."""
+        """Delete a topic; what it took stays in the log to be read. Raises as `get`."""
         self.forget(topic)
         await self._blocking(lambda: self._log.topics.delete(topic))
         self.forget(topic)

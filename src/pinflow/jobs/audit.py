@@ -75,7 +75,7 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     lines: list[Line] = []
     problems: list[str] = []
-    for topic in parts.log.topics.list():
+    for topic in parts.log.topics.readable():
         accepted = {extent.partition: extent.accepted for extent in parts.log.extents(topic)}
         landed = _totals(parts, f"land/{topic}", parts.landing.manifest)
         if topic in by_topic:

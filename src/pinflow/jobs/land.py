@@ -136,7 +136,7 @@ def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
     """A job for every topic of the log as it is now."""
     config = parts.config.land
     return [
-        LandJob(topic, parts.log, parts.landing, config, drain=drain) for topic in parts.log.topics.list()
+        LandJob(topic, parts.log, parts.landing, config, drain=drain) for topic in parts.log.topics.readable()
     ]
 
 

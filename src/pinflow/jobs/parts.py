@@ -18,7 +18,7 @@ __all__ = ["Parts"]
 class Parts:
     """Log, lake and engine of a configuration. A context manager; not safe to share between threads.
 
-    With `read_only` a log that is not there is an `AbsentError`, and is not made.
+    With `read_only` a log or a lake that is not there is an `AbsentError`, and is not made.
     """
 
     def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
@@ -38,7 +38,7 @@ class Parts:
     @cached_property
     def store(self) -> Store:
         """The lake's objects."""
-        return open_store(self.config.lake.url)
+        return open_store(self.config.lake.url, read_only=self._read_only)
 
     @cached_property
     def landing(self) -> Landing:

@@ -41,8 +41,9 @@ def status(parts: Parts) -> list[TopicStatus]:
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     found = []
-    for topic, partitions in parts.log.topics.list().items():
-        accepted = sum(extent.accepted for extent in parts.log.extents(topic))
+    for topic in parts.log.topics.readable():
+        extents = parts.log.extents(topic)
+        accepted = sum(extent.accepted for extent in extents)
         landed = _sum(parts, f"land/{topic}", parts.landing.manifest)
         road = by_topic.get(topic)
         cleaned = _sum(parts, road.job, road.open_table(parts.store)) if road else Tally()
@@ -50,7 +51,7 @@ def status(parts: Parts) -> list[TopicStatus]:
             TopicStatus(
                 topic=topic,
                 table=road.table if road else None,
-                partitions=partitions,
+                partitions=len(extents),
                 accepted=accepted,
                 landed=landed.records,
                 rows=cleaned.rows,

@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
-from pinflow.errors import ConfigError, UnavailableError
+from pinflow.errors import AbsentError, ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,11 +86,12 @@ class Store:
         )
 
 
-def open_store(url: str) -> Store:
-    """Open the lake at a folder.
+def open_store(url: str, *, read_only: bool = False) -> Store:
+    """Open the lake at a folder, which is made unless it is only to be read.
 
     Raises:
         ConfigError: The scheme is not carried.
+        AbsentError: It is only to be read, and not there.
         UnavailableError: The folder cannot be made.
     """
     scheme, separator, rest = url.partition("://")
@@ -99,6 +100,8 @@ def open_store(url: str) -> Store:
             f"no lake is called {scheme!r}", where=f"lake.url = {url}", hint="use a folder, or file:///folder"
         )
     folder = Path(rest if separator else url).absolute()
+    if read_only and not folder.exists():
+        raise AbsentError("there is no lake yet", where=str(folder), hint="pinflow demo, or pinflow up")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return Store(LocalStore(folder), str(folder))

@@ -6,7 +6,6 @@ records with list operations only.
 
 from __future__ import annotations
 
-import builtins
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zlib import crc32
@@ -16,6 +15,7 @@ import msgspec
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
 
 __all__ = ["Chunk", "EventLog", "Extent", "Headers", "Produce", "Records", "open_log", "partition_for"]
@@ -181,7 +181,7 @@ class TopicAdmin(Protocol):
         """
 
     def delete(self, topic: str) -> None:
-        """Delete a topic: nobody can append to it any more. What was accepted stays to be read, so that no job misses it.
+        """Delete a topic: nobody can append to it any more. What it took stays to be read, so that no job misses it.
 
         Offsets never start again: a new topic of the name counts on.
 

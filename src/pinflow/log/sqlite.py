@@ -10,54 +10,30 @@ Rows:
 
 from __future__ import annotations
 
-import builtins
-import sqlite3
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
 from zlib import crc32
 
 import msgspec
 
 from pinflow.crash import reached
 from pinflow.errors import (
-    AbsentError,
-    ConfigError,
     CorruptError,
     GapError,
     TopicExistsError,
-    UnavailableError,
     UnknownPartitionError,
     UnknownTopicError,
 )
 from pinflow.log.base import Chunk, Extent, Produce, Records
+from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 
 if TYPE_CHECKING:
+    import builtins
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
 __all__ = ["SqliteLog"]
-
-BUSY_TIMEOUT_S = 2.0
-"""How long a statement waits for another process's lock before the log counts as unavailable."""
-
-WAL_AUTOCHECKPOINT_PAGES = 4000
-"""16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS topic (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, live INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS tail (
-    topic INTEGER NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS batch (
-    topic INTEGER NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
-    accepted_at INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS batch_position ON batch (topic, partition, first, count);
-"""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Records).decode
@@ -72,7 +48,7 @@ class SqliteLog:
     """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
-        self._path = _path_of(url)
+        self._path = path_of(url)
         self._read_only = read_only
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -103,7 +79,11 @@ class SqliteLog:
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`."""
-        db = self.connection()
+        with self.reading() as db:
+            return self._read(db, _Wanted(topic, partition, position, max_records, max_bytes))
+
+    def _read(self, db: sqlite3.Connection, wanted: _Wanted) -> Chunk:
+        topic, partition, position, max_records, max_bytes = wanted
         row = _topic_row(db, topic, live=False)
         begin, end = _extent(db, row.id, partition)
         start = begin if position is None else int(position)
@@ -133,12 +113,10 @@ class SqliteLog:
 
     def extents(self, topic: str) -> list[Extent]:
         """See `EventLog.extents`."""
-        db = self.connection()
-        row = _topic_row(db, topic, live=False)
-        partitions = db.execute(
-            "SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,)
-        ).fetchall()
-        places = ((p, _extent(db, row.id, p)) for (p,) in partitions)
+        with self.reading() as db:
+            row = _topic_row(db, topic, live=False)
+            tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
+            places = [(partition, _extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
         return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
 
     def close(self) -> None:
@@ -153,35 +131,18 @@ class SqliteLog:
         """This thread's connection, opened on first use."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            db = self._local.db = self._connect()
+            db = self._local.db = connect(self._path, read_only=self._read_only)
             with self._lock:
                 self._connections.append(db)
         return db
 
-    def transaction(self) -> _Transaction:
-        """A write transaction on this thread's connection; waits `BUSY_TIMEOUT_S` for another writer."""
-        return _Transaction(self.connection(), str(self._path))
+    def reading(self) -> Reading:
+        """This thread's connection for reading, SQLite's errors told as ours."""
+        return Reading(self.connection(), str(self._path))
 
-    def _connect(self) -> sqlite3.Connection:
-        if self._read_only and not self._path.exists():
-            raise AbsentError(
-                "there is no log yet", where=str(self._path), hint="pinflow gateway, or pinflow demo"
-            )
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
-            if not self._read_only:
-                db.executescript(SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            raise UnavailableError(
-                f"the log cannot be opened: {error}", where=str(self._path), hint="pinflow doctor"
-            ) from error
-        return db
+    def transaction(self) -> Transaction:
+        """A write transaction on this thread's connection; waits `BUSY_TIMEOUT_S` for another writer."""
+        return Transaction(self.connection(), str(self._path))
 
     def _decoded(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> Records:
         crc, data = body
@@ -194,6 +155,21 @@ class SqliteLog:
         return _decode(data)
 
 
+class _Wanted(NamedTuple):
+    topic: str
+    partition: int
+    position: str | None
+    max_records: int
+    max_bytes: int
+
+
+_READABLE = """
+SELECT name FROM topic
+WHERE live OR EXISTS (SELECT 1 FROM batch WHERE batch.topic = topic.id)
+ORDER BY name
+"""
+
+
 class SqliteTopics:
     """`TopicAdmin` of the SQLite log."""
 
@@ -202,15 +178,13 @@ class SqliteTopics:
 
     def list(self) -> dict[str, int]:
         """See `TopicAdmin.list`."""
-        rows = self._log.connection().execute("SELECT name, partitions FROM topic WHERE live ORDER BY name")
-        return dict(rows.fetchall())
+        with self._log.reading() as db:
+            return dict(db.execute("SELECT name, partitions FROM topic WHERE live ORDER BY name").fetchall())
 
     def readable(self) -> builtins.list[str]:
         """See `TopicAdmin.readable`."""
-        rows = self._log.connection().execute(
-            "SELECT name FROM topic WHERE live OR EXISTS (SELECT 1 FROM batch WHERE topic = topic.id) ORDER BY name"
-        )
-        return [name for (name,) in rows]
+        with self._log.reading() as db:
+            return [name for (name,) in db.execute(_READABLE)]
 
     def create(self, topic: str, partitions: int) -> None:
         """See `TopicAdmin.create`."""
@@ -234,48 +208,6 @@ class SqliteTopics:
         with self._log.transaction() as db:
             row = _topic_row(db, topic)
             db.execute("UPDATE topic SET live = 0 WHERE id = ?", (row.id,))
-
-
-class _Transaction:
-    """`BEGIN IMMEDIATE` … `COMMIT`, with SQLite's errors told as ours."""
-
-    def __init__(self, db: sqlite3.Connection, where: str) -> None:
-        self._db = db
-        self._where = where
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._unavailable(error) from error
-        return self._db
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            try:
-                self._db.execute("COMMIT")
-            except sqlite3.Error as failed:
-                self._rollback()
-                raise self._unavailable(failed) from failed
-            return
-        self._rollback()
-        if isinstance(error, sqlite3.Error):
-            raise self._unavailable(error) from error
-
-    def _rollback(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
-    def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
-        return UnavailableError(
-            f"the log cannot be written: {error}", where=self._where, hint="pinflow doctor"
-        )
-
-
-def _path_of(url: str) -> Path:
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise ConfigError("a SQLite log needs a file", where=f"log.url = {url}", hint="sqlite:///path/log.db")
-    return Path(unquote(url.removeprefix("sqlite:///")))
 
 
 def _topic_row(db: sqlite3.Connection, topic: str, *, live: bool = True) -> _Topic:

@@ -42,7 +42,7 @@ def open_posts(url: str) -> Iterator[Posts]:
 
 
 class Posts:
-    """The posts of a source. Safe to use from several threads. Nothing is kept between calls."""
+    """The posts of a source. Safe to use from several threads; no row is kept between calls."""
 
     def __init__(self, engine: Engine, url: str) -> None:
         self._engine = engine

@@ -181,7 +181,7 @@ ODD_ENDINGS = (
     " ¿por qué no?",
     " \\o/",
 )
-"""What a pair of texts in a hundred ends in: the characters that break a careless reader."""
+"""What six texts of a hundred end in: the characters that break a careless reader."""
 
 ODD_TITLES = (
     "Красивые идеи для дома и сада: {n} простых решений",

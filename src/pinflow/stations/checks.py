@@ -91,7 +91,7 @@ def _log(settings: Settings) -> Check:
 
 
 def _lake(settings: Settings) -> Check:
-    with Parts(settings) as parts:
+    with Parts(settings, read_only=True) as parts:
         probe = f"plans/doctor/{time.time_ns()}"
         written = parts.store.put_if_absent(probe, b"probe")
         if not written or parts.store.get(probe) != b"probe":
@@ -109,7 +109,7 @@ def _lake(settings: Settings) -> Check:
 
 
 def _engine(settings: Settings) -> Check:
-    with Parts(settings) as parts:
+    with Parts(settings, read_only=True) as parts:
         session = parts.engine.session([])
         try:
             session.ask("SELECT 1 AS one", where="doctor")

@@ -1,0 +1,122 @@
+"""Opening the SQLite file of a log, and telling its errors as ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import unquote
+
+from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
+
+__all__ = ["Reading", "Transaction", "connect", "path_of"]
+
+BUSY_TIMEOUT_S = 2.0
+"""How long a statement waits for another process's lock before the log counts as unavailable."""
+
+WAL_AUTOCHECKPOINT_PAGES = 4000
+"""16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS topic (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, live INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tail (
+    topic INTEGER NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch (
+    topic INTEGER NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS batch_position ON batch (topic, partition, first, count);
+"""
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Open the file with a durable commit, and make its tables unless it is only to be read.
+
+    Raises:
+        AbsentError: It is only to be read, and not there.
+        UnavailableError: It cannot be opened.
+        CorruptError: It is no database.
+    """
+    if read_only and not path.exists():
+        raise AbsentError("there is no log yet", where=str(path), hint="pinflow gateway, or pinflow demo")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+        if not read_only:
+            db.executescript(SCHEMA)
+    except (sqlite3.Error, OSError) as error:
+        raise _told("opened", error, str(path)) from error
+    return db
+
+
+def path_of(url: str) -> Path:
+    """The file of a URL `sqlite:///path`.
+
+    Raises:
+        ConfigError: It names no file.
+    """
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise ConfigError("a SQLite log needs a file", where=f"log.url = {url}", hint="sqlite:///path/log.db")
+    return Path(unquote(url.removeprefix("sqlite:///")))
+
+
+class Reading:
+    """Gives the connection, and tells SQLite's errors as ours."""
+
+    def __init__(self, db: sqlite3.Connection, where: str) -> None:
+        self._db = db
+        self._where = where
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _told("read", error, self._where) from error
+
+
+class Transaction:
+    """`BEGIN IMMEDIATE` … `COMMIT`, with SQLite's errors told as ours."""
+
+    def __init__(self, db: sqlite3.Connection, where: str) -> None:
+        self._db = db
+        self._where = where
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _told("written", error, self._where) from error
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            try:
+                self._db.execute("COMMIT")
+            except sqlite3.Error as failed:
+                self._rollback()
+                raise _told("written", failed, self._where) from failed
+            return
+        self._rollback()
+        if isinstance(error, sqlite3.Error):
+            raise _told("written", error, self._where) from error
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _told(verb: str, error: Exception, where: str) -> PinflowError:
+    if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in DAMAGED:
+        return CorruptError(
+            f"the log cannot be {verb}: {error}", where=where, hint="bring the file back from a copy"
+        )
+    return UnavailableError(f"the log cannot be {verb}: {error}", where=where, hint="pinflow doctor")
+
+
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
