@@ -1,4 +1,4 @@
-"""Every crash point of maintain and replay: the process ends there, is started again, and nothing is lost or doubled."""
+"""Every crash point of maintain and replay: the process ends there, is run again, and nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
 from pinflow.jobs.audit import audit
+from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.parts import Parts
+from pinflow.lake.plans import Steps
 from tests.e2e.command import command, environment
 from tests.road import drain, post, rows, select, table, topic
 
@@ -79,4 +82,76 @@ def test_a_maintain_killed_at_a_point_is_run_again(parts: Parts, tmp_path: Path,
     verify(parts)
     fill(parts, 2, first=10)
     assert run(home, "maintain", **AT_ONCE) == 0
+    verify(parts)
+
+
+REPLAY_POINTS = [
+    point
+    for point in POINTS
+    if point.startswith("replay.") and point not in ("replay.moved", "replay.settled")
+]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("point", REPLAY_POINTS)
+def test_a_replay_killed_at_a_point_is_run_again(
+    parts: Parts, tmp_path: Path, side: Side, point: str
+) -> None:
+    fill(parts, 3)
+    home = tmp_path / "home"
+    before = answers(parts)
+    assert run(home, "replay", side, "user", **{VARIABLE: point}) == -signal.SIGKILL
+    assert answers(parts) == before
+    verify(parts)
+    assert run(home, "replay", side, "user") == 0
+    assert answers(parts) == before
+    verify(parts)
+    fill(parts, 2, first=3)
+    verify(parts)
+    assert run(home, "maintain", **AT_ONCE) == 0
+    verify(parts)
+
+
+def spoil(parts: Parts, side: Side) -> None:
+    """Records that the rules of today accept, in quarantine as if an older rule had rejected them."""
+    from pinflow.jobs.sides import side_roads
+
+    road = next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+    reject = "SELECT *, 'an older rule' AS _reason FROM parsed"
+    older = msgspec.structs.replace(road.dataset, reject_sql=reject)
+    job = CleanJob(road._replace(dataset=older), road_reader(parts, road), parts.store, parts.engine)
+    parts.engine._translated.clear()  # type: ignore[attr-defined]
+    while Steps(parts.store, job).advance():
+        continue
+    parts.engine._translated.clear()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("finisher", ["replay", "worker"])
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("point", ["planned", "prepared", "receipted", "committed", "moved", "settled"])
+def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
+    parts: Parts, tmp_path: Path, side: Side, point: str, finisher: str
+) -> None:
+    name, home = topic(side, "user"), tmp_path / "home"
+    for partition in range(2):
+        post(parts, name, [*rows({"ind": partition, "age": 1}, {"ind": 5}), b"x"], partition=partition)
+    drain(parts, "land")
+    spoil(parts, side)
+    assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
+    verify(parts)
+    post(parts, name, rows({"ind": 0, "age": 2}))  # later than the record in quarantine: it wins
+    drain(parts)
+    room = "replay" if point in ("moved", "settled") else side
+    killed = run(home, "replay", side, "user", "--quarantine", **{VARIABLE: f"{room}.{point}"})
+    assert killed == -signal.SIGKILL
+    assert (
+        run(home, *(["replay", side, "user", "--quarantine"] if finisher == "replay" else [side, "--drain"]))
+        == 0
+    )
+    assert select(parts, f'SELECT ind, age FROM "{table(side, "user")}" ORDER BY ind') == [
+        (0, 2),
+        (1, 1),
+        (5, None),
+    ]
+    assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}_quarantine"') == [(2,)]
     verify(parts)

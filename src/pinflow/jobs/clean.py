@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinflow.crash import reached
 from pinflow.errors import GapError
+from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
 from pinflow.lake.plans import Plan, Prepared, Slice
@@ -16,17 +18,28 @@ from pinflow.lake.plans import Plan, Prepared, Slice
 if TYPE_CHECKING:
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.parts import Parts
+    from pinflow.lake.generations import Generation
+    from pinflow.lake.plans import Receipt
     from pinflow.lake.store import Store
 
-__all__ = ["CleanJob", "clean_jobs"]
+__all__ = ["CleanJob", "clean_jobs", "road_reader"]
 
 
 class CleanJob:
-    """`lake.plans.Job` that cleans one road."""
+    """`lake.plans.Job` that cleans one road; by default as its own job, into the tables that are current."""
 
-    def __init__(self, road: Road, reader: Reader, store: Store, engine: Engine) -> None:
-        self.name = road.job
-        self.table, self._quarantine = road.tables_of(store, road.generation(store))
+    def __init__(
+        self,
+        road: Road,
+        reader: Reader,
+        store: Store,
+        engine: Engine,
+        *,
+        generation: Generation | None = None,
+        name: str = "",
+    ) -> None:
+        self.name = name or road.job
+        self.table, self._quarantine = road.tables_of(store, generation or road.generation(store))
         self._road = road
         self._reader = reader
         self._engine = engine
@@ -37,6 +50,8 @@ class CleanJob:
 
     def prepare(self, plan: Plan) -> Prepared:
         """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step."""
+        if plan.moves:
+            return prepare_move(self._road, self.table, self._quarantine, self._engine, plan)
         cleaned = self._engine.clean(self._road.dataset, self._road.topic, self._reader.read(plan.slices))
         _nothing_missing(plan, cleaned)
         writes = [(self.table, cleaned.rows)]
@@ -44,16 +59,24 @@ class CleanJob:
             writes.insert(0, (self._quarantine, cleaned.rejects))
         return Prepared(cleaned.tallies, writes)
 
+    def settle(self, receipt: Receipt) -> None:
+        """See `lake.plans.Settles`: what a step moved to the clean table leaves quarantine."""
+        if receipt.moved:
+            reached("replay", "moved")
+            self._quarantine.remove(self.name, receipt.step, receipt.moved)
+            reached("replay", "settled")
+
 
 def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
     """The three jobs of a side."""
     return [
-        CleanJob(road, _reader(parts, road), parts.store, parts.engine)
+        CleanJob(road, road_reader(parts, road), parts.store, parts.engine)
         for road in side_roads(side, parts.config.id)
     ]
 
 
-def _reader(parts: Parts, road: Road) -> Reader:
+def road_reader(parts: Parts, road: Road) -> Reader:
+    """Where the job of a road reads from."""
     if road.side == "stream":
         return LogReader(parts.log, road.topic, parts.config.stream)
     return LandingReader(parts.landing, road.topic, parts.config.batch)

@@ -68,6 +68,7 @@ class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
     end: str
     records: int
     objects: list[str] = []
+    skip: int = 0
     offsets: list[int] = []
 
     @property

@@ -135,16 +135,13 @@ class Table:
                 post_commithook_properties=HOOKS,
             )
             if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
-                nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0")
-                write_deltalake(
-                    delta,
-                    nothing.read_all(),
-                    mode="append",
-                    commit_properties=_transaction(job, step, retries=0),
-                    post_commithook_properties=HOOKS,
-                )
+                _commit_nothing(delta, job, step)
 
         return self._once(job, step, write)
+
+    def stamp(self, job: str, step: int) -> bool:
+        """Commit (job, step) with no rows, unless a commit of that step or a later one is there; see `append`."""
+        return self._once(job, step, lambda delta: _commit_nothing(delta, job, step))
 
     def _once(self, job: str, step: int, write: Callable[[DeltaTable], None]) -> bool:
         delta = self._delta()
@@ -224,6 +221,17 @@ class Table:
 
 def _transaction(job: str, step: int, *, retries: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(job, step)], max_commit_retries=retries)
+
+
+def _commit_nothing(delta: DeltaTable, job: str, step: int) -> None:
+    nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0").read_all()
+    write_deltalake(
+        delta,
+        nothing,
+        mode="append",
+        commit_properties=_transaction(job, step, retries=0),
+        post_commithook_properties=HOOKS,
+    )
 
 
 def _predicate(places: Sequence[Places]) -> str:

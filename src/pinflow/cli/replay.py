@@ -1,0 +1,89 @@
+"""`pinflow replay`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+    from pinflow.jobs.replay import Replayed
+    from pinflow.jobs.requarantine import Retried
+    from pinflow.jobs.sides import Side
+
+__all__ = ["replay"]
+
+
+@click.command
+@click.argument("side", type=click.Choice(["batch", "stream"]))
+@click.argument("dataset", type=click.Choice(["pin", "geo", "user"]), required=False)
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(["landing", "log"]),
+    default="landing",
+    show_default=True,
+    help="Where the records are read from.",
+)
+@click.option("--quarantine", is_flag=True, help="Try rejected records alone, and move what is now clean.")
+@click.option("--dry-run", is_flag=True, help="Report only; swap and move nothing.")
+@json_option
+@command_options
+def replay(
+    settings: Settings,
+    *,
+    side: Side,
+    dataset: str | None,
+    origin: Literal["landing", "log"],
+    quarantine: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Rebuild the tables of a side by the rules of today, say what differs, and swap them in.
+
+    Each dataset's clean table and quarantine are swapped in one step. Killed anywhere, run it again. A worker of the
+    side that runs meanwhile ends at the swap; start it again.
+    """
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.replay import replay as run
+    from pinflow.jobs.requarantine import retry_quarantine
+    from pinflow.jobs.sides import cleaned_roads
+
+    with Parts(settings) as parts:
+        chosen = cleaned_roads(parts.store, side, settings.config.id, dataset)
+        if quarantine:
+            retried = [retry_quarantine(parts, road, dry_run=dry_run) for road in chosen]
+            echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
+            return
+        replayed = [run(parts, road, origin=origin, dry_run=dry_run) for road in chosen]
+    echo_json(replayed) if as_json else _print_replayed(replayed)
+
+
+def _print_retried(found: list[Retried], *, dry_run: bool) -> None:
+    import msgspec
+
+    from pinflow.cli.show import print_rows
+
+    names = ["side", "dataset", "table", "tried", "would be moved" if dry_run else "moved"]
+    print_rows(names, [msgspec.structs.astuple(each) for each in found])
+
+
+def _print_replayed(found: list[Replayed]) -> None:
+    from pinflow.cli.show import print_rows
+
+    rows: list[list[object]] = []
+    for each in found:
+        what = each.difference
+        rows.append([each.table, "posts", what.before, what.after, None])
+        rows += [[each.table, "posts that came", None, None, what.added]] if what.added else []
+        rows += [[each.table, "posts that went", None, None, what.removed]] if what.removed else []
+        rows += [[each.table, name, None, None, count] for name, count in what.changed.items() if count]
+        rows += [[each.table, reason.reason, reason.before, reason.after, None] for reason in what.reasons]
+    print_rows(["table", "what", "before", "after", "changed"], rows)
+    for each in found:
+        verdict = "differs" if each.difference.any else "is the same"
+        end = "and was swapped in" if each.swapped else "nothing was swapped"
+        click.echo(f"replay: {each.table} of {each.records:,} records {verdict}, {end}", err=True)

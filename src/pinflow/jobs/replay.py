@@ -1,0 +1,256 @@
+"""replay: a table anew, by the rules of today, and both its tables swapped in one step.
+
+1. **Build.** All that the road's job has covered is read again, from the landing zone or the log, and cleaned into a
+   fresh generation, in steps of a job of its own, `replay/<folder>`. The road's job goes on meanwhile.
+2. **Fence.** The next step of the road's job is planned, as a step that only replay finishes. From here on no worker
+   can commit to the old generation; one that runs ends, one that starts names the command to run.
+3. **Build** what came since 1, up to exactly where the job stands.
+4. **Compare** both generations.
+5. **Receipt** of the job's step: the sums of the build.
+6. **Stamp.** An empty commit to the new table carries the transaction (job, step).
+7. **Swap.** The generation is put, if absent: now readers and workers find the new tables, and the step is committed.
+
+Before 7 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
+its build, and its fence, where they are. One without a fence may as well not be.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from pinflow import __version__
+from pinflow.crash import reached
+from pinflow.errors import AbsentError, FencedError, GapError, UnavailableError
+from pinflow.jobs.clean import CleanJob, road_reader
+from pinflow.jobs.comparing import Difference, compare
+from pinflow.jobs.leftovers import HOUR_MS, build_name, last_step_at
+from pinflow.jobs.rereading import Rereader, Target
+from pinflow.lake.generations import Generation, put_generation
+from pinflow.lake.plans import (
+    Plan,
+    Receipt,
+    Steps,
+    last_plan,
+    last_receipt,
+    pending_plan,
+    put_plan,
+    put_receipt,
+)
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import Road
+
+    Origin = Literal["landing", "log"]
+
+__all__ = ["Replayed", "replay"]
+
+FENCE_ATTEMPTS = 20
+"""Steps of running workers that the fence may lose against; each time the worker's step is finished for it."""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """One road replayed; `swapped` is False for a dry run. `records` is how many were read again."""
+
+    side: str
+    dataset: str
+    table: str
+    swapped: bool
+    records: int
+    difference: Difference
+
+
+class _Build(NamedTuple):
+    """A generation under construction, and where its records come from."""
+
+    road: Road
+    generation: Generation
+    origin: Origin
+
+
+def replay(parts: Parts, road: Road, *, origin: Origin = "landing", dry_run: bool = False) -> Replayed:
+    """Replay one road; see the module. With `dry_run` it ends after the comparison, and fences nobody.
+
+    A dry run covers whole landing objects only; what the job has covered beyond them is left out on both sides.
+
+    Raises:
+        AbsentError: The road's job has committed nothing yet.
+        GapError: Some records are not there to be read again.
+        FencedError: Another replay of the same road is under way.
+    """
+    build = _build(parts, road, origin)
+    _advance(parts, build, tail=False)
+    reached("replay", "built")
+    if dry_run:
+        return _told(parts, build, swapped=False)
+    plan = _fence(parts, build)
+    reached("replay", "fenced")
+    _advance(parts, build, tail=True)
+    _all_there(parts, build)
+    told = _told(parts, build, swapped=True)
+    _swap(parts, build, plan)
+    return told
+
+
+def _build(parts: Parts, road: Road, origin: Origin) -> _Build:
+    """The build of today's rules: one that was begun a short time ago, or a fresh one."""
+    current = road.generation(parts.store)
+    rules = f"{__version__} {origin} {road.dataset.clean} {road.dataset.reject_sql} {road.dataset.clean_sql}"
+    stem = f".g{current.number + 1}-{crc32(rules.encode()):08x}"
+    half_ms = parts.config.maintain.retention_hours * HOUR_MS // 2
+    attempt = 1
+    while True:
+        suffix = stem if attempt == 1 else f"{stem}-{attempt}"
+        step_at = last_step_at(parts.store, f"{road.table}{suffix}")
+        if not step_at or step_at >= time.time_ns() // 1_000_000 - half_ms or _fenced(parts, road):
+            return _Build(
+                road,
+                Generation(current.number + 1, f"{road.table}{suffix}", f"{road.quarantine}{suffix}"),
+                origin,
+            )
+        attempt += 1  # so old that maintain may be deleting it
+
+
+def _fenced(parts: Parts, road: Road) -> bool:
+    table = road.open_table(parts.store)
+    pending = pending_plan(parts.store, road.job, table.version_of(road.job)) if table.exists() else None
+    return pending is not None and bool(pending.command)
+
+
+def _advance(parts: Parts, build: _Build, *, tail: bool) -> None:
+    """Take the build as far as the road's job has come."""
+    road, name = build.road, build_name(build.generation.table)
+    table, _ = road.tables_of(parts.store, build.generation)
+    plan, receipt = _standing(parts, road)
+    targets = {
+        partition: Target(position, receipt.totals[partition].records)
+        for partition, position in plan.positions.items()
+    }
+
+    def done() -> dict[int, int]:
+        so_far = last_receipt(parts.store, name, table)
+        return {number: tally.records for number, tally in so_far.totals.items()} if so_far else {}
+
+    landing = parts.landing if build.origin == "landing" else None
+    reader = Rereader(road.topic, parts.log, landing, parts.config.batch, targets, done, tail=tail)
+    job = CleanJob(road, reader, parts.store, parts.engine, generation=build.generation, name=name)
+    steps = Steps(parts.store, job)
+    while steps.advance():
+        continue
+
+
+def _standing(parts: Parts, road: Road) -> tuple[Plan, Receipt]:
+    """The plan and the receipt of the last step that the road's job has committed.
+
+    Raises:
+        AbsentError: There is none.
+    """
+    table = road.open_table(parts.store)
+    for _ in range(FENCE_ATTEMPTS):
+        plan, receipt = (
+            last_plan(parts.store, road.job, table),
+            last_receipt(parts.store, road.job, table),
+        )
+        if plan is None or receipt is None:
+            raise AbsentError("nothing was cleaned yet", where=road.job, hint=f"pinflow {road.side} --drain")
+        if plan.step == receipt.step:
+            return plan, receipt
+    raise UnavailableError("the job moves all the time", where=road.job, hint="try again")
+
+
+def _fence(parts: Parts, build: _Build) -> Plan:
+    road = build.road
+    for _ in range(FENCE_ATTEMPTS):
+        last, _receipt = _standing(parts, road)
+        pending = pending_plan(parts.store, road.job, last.step)
+        if pending is not None and pending.command:
+            return pending
+        if pending is not None:
+            _finish_for_it(parts, road)
+            continue
+        plan = Plan(
+            job=road.job,
+            step=last.step + 1,
+            slices=[],
+            positions=last.positions,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            made_at=time.time_ns() // 1_000_000,
+            command=f"pinflow replay {road.side} {road.dataset.name}",
+        )
+        if put_plan(parts.store, plan):
+            return plan
+    raise UnavailableError(
+        "running workers were faster each time",
+        where=road.job,
+        hint=f"stop pinflow {road.side}, and try again",
+    )
+
+
+def _finish_for_it(parts: Parts, road: Road) -> None:
+    """Commit the step that another worker has planned; of the two, one commits and the other is fenced."""
+    job = CleanJob(road, road_reader(parts, road), parts.store, parts.engine)
+    try:
+        Steps(parts.store, job).advance(pending_only=True)
+    except FencedError:
+        return
+
+
+def _all_there(parts: Parts, build: _Build) -> None:
+    _, wanted = _standing(parts, build.road)
+    built = _built(parts, build)
+    for partition, tally in wanted.totals.items():
+        found = built.totals[partition].records if partition in built.totals else 0
+        if found != tally.records:
+            raise GapError(
+                f"{found} of {tally.records} records were found to be read again",
+                where=f"{build.road.topic} partition {partition}",
+                hint="pinflow audit --deep",
+            )
+
+
+def _built(parts: Parts, build: _Build) -> Receipt:
+    table, _ = build.road.tables_of(parts.store, build.generation)
+    name = build_name(build.generation.table)
+    return last_receipt(parts.store, name, table) or Receipt(name, 0, {})
+
+
+def _told(parts: Parts, build: _Build, *, swapped: bool) -> Replayed:
+    built = _built(parts, build)
+    return Replayed(
+        side=build.road.side,
+        dataset=build.road.dataset.name,
+        table=build.road.table,
+        swapped=swapped,
+        records=sum(tally.records for tally in built.totals.values()),
+        difference=compare(parts, build.road, build.generation, partial=not swapped),
+    )
+
+
+def _swap(parts: Parts, build: _Build, plan: Plan) -> None:
+    road = build.road
+    if road.generation(parts.store).number + 1 == build.generation.number:
+        put_receipt(parts.store, Receipt(road.job, plan.step, _built(parts, build).totals))
+    reached("replay", "counted")
+    table, _ = road.tables_of(parts.store, build.generation)
+    table.stamp(road.job, plan.step)
+    reached("replay", "stamped")
+    put_generation(parts.store, road.table, msgspec.structs.replace(build.generation, swapped_at=_now(plan)))
+    if road.generation(parts.store).table != build.generation.table:
+        raise FencedError(
+            "another replay has swapped its tables in",
+            where=road.table,
+            hint="pinflow replay, if it is needed still",
+        )
+    reached("replay", "swapped")
+
+
+def _now(plan: Plan) -> int:
+    return max(plan.made_at, time.time_ns() // 1_000_000)
