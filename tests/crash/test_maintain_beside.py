@@ -1,0 +1,118 @@
+"""maintain in a loop beside land, stream, batch and readers: nothing is lost, and no reader fails."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from pinflow.config import Batch, Land, Log, Maintain, Settings, Stream
+from pinflow.jobs.audit import audit
+from pinflow.jobs.clean import clean_jobs
+from pinflow.jobs.land import land_jobs
+from pinflow.jobs.maintain import maintain
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.worker import run
+from tests.road import drain, post, rows, select, table, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.jobs.sides import Side
+
+SIDES: tuple[Side, ...] = ("batch", "stream")
+MOST_TURNS = 1_000
+
+
+def busy(settings: Settings) -> Settings:
+    config = msgspec.structs.replace(
+        settings.config,
+        log=Log(url=settings.config.log.url, retention_bytes=1),
+        land=Land(flush_records=20, flush_seconds=0.05, poll_seconds=0.01),
+        stream=Stream(poll_seconds=0.01),
+        batch=Batch(every_seconds=0.01),
+        maintain=Maintain(retention_hours=1, keep_steps=3),
+    )
+    return msgspec.structs.replace(settings, config=config)
+
+
+class Beside:
+    """Threads that work at once, each with parts of its own, until stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stop = threading.Event()
+        self.failed: list[BaseException] = []
+        self.maintained = self.read = 0
+        works = (self._land, self._batch, self._stream, self._maintain, self._read)
+        self._threads = [threading.Thread(target=self._body, args=(work,)) for work in works]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _body(self, work: Callable[[Parts], None]) -> None:
+        try:
+            with Parts(self.settings) as parts:
+                work(parts)
+        except BaseException as error:  # noqa: BLE001
+            self.failed.append(error)
+
+    def _land(self, parts: Parts) -> None:
+        run(parts.store, lambda: land_jobs(parts), stop=self.stop, poll_seconds=0.01)
+
+    def _batch(self, parts: Parts) -> None:
+        jobs = clean_jobs(parts, "batch")
+        run(parts.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
+
+    def _stream(self, parts: Parts) -> None:
+        jobs = clean_jobs(parts, "stream")
+        run(parts.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
+
+    def _maintain(self, parts: Parts) -> None:
+        while not self.stop.is_set():
+            maintain(parts)
+            self.maintained += 1
+
+    def _read(self, parts: Parts) -> None:
+        while not self.stop.is_set():
+            for side in SIDES:
+                assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}" WHERE ind = 0') == [(1,)]
+            self.read += 1
+
+
+def post_turn(parts: Parts, turn: int) -> None:
+    for side in SIDES:
+        values = rows(*({"ind": n % 7, "age": turn} for n in range(10)), {"ind": 100 + turn})
+        post(parts, topic(side, "user"), [*values, b"x"], partition=turn % 2)
+
+
+def test_nothing_is_lost_and_no_reader_fails(settings: Settings) -> None:
+    with Parts(busy(settings)) as parts:
+        for side in SIDES:
+            post(parts, topic(side, "user"), rows({"ind": 0}))
+        drain(parts)
+        turns = 0
+        with Beside(busy(settings)) as beside:
+            while turns < MOST_TURNS and not beside.failed and min(beside.maintained, beside.read) < 3:
+                post_turn(parts, turns)
+                turns += 1
+                beside.stop.wait(0.05)
+        assert beside.failed == []
+        assert min(beside.maintained, beside.read) >= 3
+        drain(parts)
+        assert maintain(parts).problems == []
+        for deep in (False, True):
+            found = audit(parts, deep=deep)
+            assert found.problems == []
+            assert sum(line.accepted for line in found.lines) == 2 * (1 + turns * 12)
+            assert sum(line.waiting for line in found.lines) == 0
+        for side in SIDES:
+            assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(7 + turns,)]
