@@ -208,9 +208,7 @@ FUNCTIONS: dict[str, Function] = {
     "sum": Function(1, 1, _like_first("sum")),
     "trim": Function(1, 1, _form("trim(<0>, ' ')", kind="text")),
     "upper": Function(1, 1, _cased("upper", UPPER_UNSHARED)),
-    "year": Function(
-        1, 1, _form("CAST(year(CAST(<0> AS TIMESTAMP)) AS INTEGER)", kind="int")
-    ),  # BC as 0 and below
+    "year": Function(1, 1, _form("CAST(year(timezone('UTC', <0>)) AS INTEGER)", kind="int")),
 }
 """Name → function. `cast` and `try_cast`, which have a syntax of their own, are in `casts`."""
 
