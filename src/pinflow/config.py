@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -102,6 +102,13 @@ class Batch(_Section, frozen=True):
     every_seconds: Seconds = 30.0
 
 
+class Worker(_Section, frozen=True):
+    """What a worker does when another one holds its job: stop, or wait until that one has not moved for so long."""
+
+    fenced: Literal["stop", "wait"] = "stop"
+    takeover_seconds: Seconds = 10.0
+
+
 class Query(_Section, frozen=True):
     """Limits of one query and its answer."""
 
@@ -130,6 +137,7 @@ class Config(_Section, frozen=True):
     land: Land = Land()
     stream: Stream = Stream()
     batch: Batch = Batch()
+    worker: Worker = Worker()
     query: Query = Query()
     emulator: Emulator = Emulator()
 

@@ -39,6 +39,7 @@ def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
             stop=stop,
             poll_seconds=settings.config.land.poll_seconds,
             drain=drain,
+            stand_by_seconds=_stand_by_seconds(settings),
         )
     _report("land", records, as_json=as_json)
 
@@ -72,8 +73,20 @@ def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, 
     stop = stop_on_signals()
     with Parts(settings) as parts:
         jobs = clean_jobs(parts, side)
-        records = run(parts.store, lambda: jobs, stop=stop, poll_seconds=poll_seconds, drain=drain)
+        records = run(
+            parts.store,
+            lambda: jobs,
+            stop=stop,
+            poll_seconds=poll_seconds,
+            drain=drain,
+            stand_by_seconds=_stand_by_seconds(settings),
+        )
     _report(side, records, as_json=as_json)
+
+
+def _stand_by_seconds(settings: Settings) -> float | None:
+    worker = settings.config.worker
+    return worker.takeover_seconds if worker.fenced == "wait" else None
 
 
 def _report(job: str, records: int, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Protocol
 
-from pinflow.errors import TransientError
+from pinflow.errors import FencedError, TransientError
 from pinflow.lake.plans import Job, Plan, Steps
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run(
     stop: threading.Event,
     poll_seconds: float,
     drain: bool = False,
+    stand_by_seconds: float | None = None,
     on_step: OnStep | None = None,
 ) -> int:
     """Take steps of jobs in turn until told to stop or, with `drain`, until no job has anything to do.
@@ -48,13 +49,15 @@ def run(
         stop: Ends the loop after the step under way.
         poll_seconds: How long to wait when there is nothing to do.
         drain: End when nothing is left.
+        stand_by_seconds: When another worker holds a job, wait until that one has not moved for so long, and go on;
+            None for an error.
         on_step: Told of every committed step.
 
     Returns:
         Records covered.
 
     Raises:
-        FencedError: Another worker advances a job.
+        FencedError: Another worker advances a job, and this one is not to wait.
         PinflowError: A step failed for good, or a part stayed away through `ATTEMPTS` tries.
     """
     known: dict[str, tuple[Job, Steps]] = {}
@@ -64,7 +67,14 @@ def run(
         for job in jobs():
             if job.name not in known:
                 known[job.name] = (job, Steps(store, job))
-            plan, known[job.name] = _patiently(store, *known[job.name], stop)
+            try:
+                plan, known[job.name] = _patiently(store, *known[job.name], stop)
+            except FencedError as fenced:
+                if stand_by_seconds is None:
+                    raise
+                _log.warning("%s: waiting: %s", job.name, fenced.what)
+                known[job.name] = _stand_by(store, known[job.name][0], stop, stand_by_seconds)
+                continue
             if plan is None:
                 continue
             moved += sum(piece.records for piece in plan.slices)
@@ -76,6 +86,15 @@ def run(
                 break
             stop.wait(poll_seconds)
     return records
+
+
+def _stand_by(store: Store, job: Job, stop: threading.Event, seconds: float) -> tuple[Job, Steps]:
+    """Wait until the job has not moved for so long; the next step is taken from what is on record then."""
+    version = -1
+    while not stop.is_set() and version != (now := job.table.version_of(job.name)):
+        version = now
+        stop.wait(seconds)
+    return job, Steps(store, job)
 
 
 def _patiently(
