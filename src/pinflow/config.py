@@ -103,8 +103,9 @@ class Batch(_Section, frozen=True):
 
 
 class Worker(_Section, frozen=True):
-    """What a worker does when another one holds its job: stop, or wait until that one has not moved for so long."""
+    """How a job runs: how long it tries again while a part is away, and what it does when another worker holds it."""
 
+    retry_seconds: Seconds = 60.0
     fenced: Literal["stop", "wait"] = "stop"
     takeover_seconds: Seconds = 10.0
 

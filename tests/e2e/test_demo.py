@@ -76,4 +76,6 @@ def test_status_shows_nothing_waiting(home: Path, second: Any) -> None:
 
 def test_doctor_finds_every_part_well(home: Path, second: Any) -> None:
     states = {each["part"]: each["state"] for each in pinflow_json("doctor", home=home)}
-    assert states == dict.fromkeys(("home", "source", "log", "lake", "engine"), "ok") | {"gateway": "absent"}
+    assert states == dict.fromkeys(("home", "source", "log", "lake", "records", "engine"), "ok") | {
+        "gateway": "absent"
+    }

@@ -39,6 +39,7 @@ def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
             stop=stop,
             poll_seconds=settings.config.land.poll_seconds,
             drain=drain,
+            retry_seconds=settings.config.worker.retry_seconds,
             stand_by_seconds=_stand_by_seconds(settings),
         )
     _report("land", records, as_json=as_json)
@@ -79,6 +80,7 @@ def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, 
             stop=stop,
             poll_seconds=poll_seconds,
             drain=drain,
+            retry_seconds=settings.config.worker.retry_seconds,
             stand_by_seconds=_stand_by_seconds(settings),
         )
     _report(side, records, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import FencedError, TransientError
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-ATTEMPTS = 8
-"""Tries at one step while a part is away: with the waits below about half a minute in all."""
-
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
+"""Between two tries at a step, doubling; half as much again is added or taken by chance, so that workers spread."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +37,7 @@ def run(
     stop: threading.Event,
     poll_seconds: float,
     drain: bool = False,
+    retry_seconds: float = 60.0,
     stand_by_seconds: float | None = None,
     on_step: OnStep | None = None,
 ) -> int:
@@ -49,6 +49,7 @@ def run(
         stop: Ends the loop after the step under way.
         poll_seconds: How long to wait when there is nothing to do.
         drain: End when nothing is left.
+        retry_seconds: How long to try a step again while a part is away.
         stand_by_seconds: When another worker holds a job, wait until that one has not moved for so long, and go on;
             None for an error.
         on_step: Told of every committed step.
@@ -58,7 +59,7 @@ def run(
 
     Raises:
         FencedError: Another worker advances a job, and this one is not to wait.
-        PinflowError: A step failed for good, or a part stayed away through `ATTEMPTS` tries.
+        PinflowError: A step failed for good, or a part stayed away for `retry_seconds`.
     """
     known: dict[str, tuple[Job, Steps]] = {}
     records = 0
@@ -68,7 +69,7 @@ def run(
             if job.name not in known:
                 known[job.name] = (job, Steps(store, job))
             try:
-                plan, known[job.name] = _patiently(store, *known[job.name], stop)
+                plan, known[job.name] = _patiently(store, *known[job.name], stop, retry_seconds)
             except FencedError as fenced:
                 if stand_by_seconds is None:
                     raise
@@ -98,18 +99,17 @@ def _stand_by(store: Store, job: Job, stop: threading.Event, seconds: float) -> 
 
 
 def _patiently(
-    store: Store, job: Job, steps: Steps, stop: threading.Event
+    store: Store, job: Job, steps: Steps, stop: threading.Event, seconds: float
 ) -> tuple[Plan | None, tuple[Job, Steps]]:
     """Take a step; while a part is away try again, from what is on record."""
-    wait = FIRST_WAIT_S
-    for attempt in range(1, ATTEMPTS + 1):
+    wait, deadline = FIRST_WAIT_S, time.monotonic() + seconds
+    while True:
         try:
             return steps.advance(), (job, steps)
         except TransientError as error:
-            if attempt == ATTEMPTS or stop.is_set():
+            if time.monotonic() + wait > deadline or stop.is_set():
                 raise
             _log.warning("%s: trying again in about %.1f s: %s", job.name, wait, error.what)
             stop.wait(wait * random.uniform(0.5, 1.5))
             wait = min(wait * 2, LONGEST_WAIT_S)
             steps = Steps(store, job)
-    raise AssertionError("unreachable")

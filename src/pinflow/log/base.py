@@ -146,7 +146,7 @@ class EventLog(Protocol):
         Raises:
             UnknownTopicError: The topic does not exist.
             GapError: The position lies before the first record still kept.
-            CorruptError: A stored batch fails its checksum.
+            CorruptError: A stored batch fails its checksum, or the log ends before the position.
         """
 
     def extents(self, topic: str) -> list[Extent]:

@@ -87,6 +87,12 @@ class SqliteLog:
         row = _topic_row(db, topic, live=False)
         begin, end = _extent(db, row.id, partition)
         start = begin if position is None else int(position)
+        if start > end:
+            raise CorruptError(
+                f"the log ends at offset {end}, but was read up to {start} before: it has lost records",
+                where=f"{topic} partition {partition} of {self._path}",
+                hint="bring the file back from a copy",
+            )
         if start < begin:
             raise GapError(
                 f"offsets {start} to {begin - 1} are no longer in the log",

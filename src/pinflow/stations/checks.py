@@ -13,6 +13,7 @@ import urllib3
 
 from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
+from pinflow.jobs.integrity import damage
 from pinflow.jobs.parts import Parts
 from pinflow.source import summary
 
@@ -41,12 +42,13 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def run_checks(settings: Settings) -> list[Check]:
-    """Touch home, source, log, lake, engine and gateway, in this order. Writes only probes of its own."""
+    """Touch home, source, log, lake, records, engine and gateway, in this order. Writes only probes of its own."""
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("home", _home),
         ("source", _source),
         ("log", _log),
         ("lake", _lake),
+        ("records", _records),
         ("engine", _engine),
         ("gateway", _gateway),
     )
@@ -106,6 +108,17 @@ def _lake(settings: Settings) -> Check:
         return Check(
             "lake", "ok", f"{parts.landing.manifest.num_rows():,} landed objects at {parts.store.url}"
         )
+
+
+def _records(settings: Settings) -> Check:
+    with Parts(settings, read_only=True) as parts:
+        found = damage(parts)
+    if not found:
+        return Check("records", "ok", "the log and all landed objects are what was written")
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return Check(
+        "records", "broken", found[0] + more, "pinflow audit --deep names each; bring them back from a copy"
+    )
 
 
 def _engine(settings: Settings) -> Check:
