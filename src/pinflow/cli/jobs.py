@@ -80,6 +80,7 @@ def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, 
             stop=stop,
             poll_seconds=poll_seconds,
             drain=drain,
+            threads=settings.config.engine.threads,
             retry_seconds=settings.config.worker.retry_seconds,
             stand_by_seconds=_stand_by_seconds(settings),
         )

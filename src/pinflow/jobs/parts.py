@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from pinflow.engine import Engine, open_engine
 from pinflow.lake import Landing, Store, open_store
 from pinflow.log import EventLog, open_log
@@ -24,6 +26,7 @@ class Parts:
     def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
         self.settings = settings
         self._read_only = read_only
+        self._engines: list[Engine] = []
 
     @property
     def config(self) -> Config:
@@ -48,12 +51,23 @@ class Parts:
     @cached_property
     def engine(self) -> Engine:
         """The engine."""
-        return open_engine(self.config, self.settings.home / "scratch")
+        return self.new_engine(1)
+
+    def new_engine(self, share: int) -> Engine:
+        """An engine of its own, for a thread of its own, with one part in `share` of the memory."""
+        engine = msgspec.structs.replace(
+            self.config.engine, memory_mb=max(1, self.config.engine.memory_mb // share)
+        )
+        config = msgspec.structs.replace(self.config, engine=engine)
+        self._engines.append(open_engine(config, self.settings.home / "scratch"))
+        return self._engines[-1]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in ("engine", "log"):
-            if name in self.__dict__:
-                self.__dict__.pop(name).close()
+        while self._engines:
+            self._engines.pop().close()
+        self.__dict__.pop("engine", None)
+        if "log" in self.__dict__:
+            self.__dict__.pop("log").close()

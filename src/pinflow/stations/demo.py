@@ -91,7 +91,14 @@ def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> Dem
         with clock.stage("batch"):
             say("cleaning the landed records into the batch tables")
             jobs = clean_jobs(parts, "batch")
-            run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+            run(
+                parts.store,
+                lambda: jobs,
+                stop=threading.Event(),
+                poll_seconds=0,
+                drain=True,
+                threads=len(jobs),
+            )
         with clock.stage("questions"):
             say("answering ten questions from both sides")
             batch, stream = ask(parts, "batch"), ask(parts, "stream")
