@@ -26,6 +26,9 @@ __all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "ov
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
 
+NOT_IN_A_HOME = "?#%*[]{}"
+"""Characters that mean something else in the URLs made of the home folder, or in the names of its files."""
+
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -54,7 +57,7 @@ class Log(_Section, frozen=True):
 class Lake(_Section, frozen=True):
     """Landing objects and tables: a folder."""
 
-    url: str = "{home}/lake"
+    url: Annotated[str, Meta(min_length=1)] = "{home}/lake"
 
 
 class Engine(_Section, frozen=True):
@@ -115,7 +118,7 @@ class Query(_Section, frozen=True):
 
     memory_mb: Positive = 1024
     max_rows: Positive = 1_000_000
-    timeout_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    timeout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
 
 
 class Emulator(_Section, frozen=True):
@@ -163,6 +166,7 @@ def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None 
     Raises:
         ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
     """
+    _require_plain(home)
     origins: dict[str, str] = {}
     values: dict[str, Any] = {}
     path = file if file is not None else home / FILE_NAME
@@ -188,7 +192,7 @@ def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     """
     given = {key: value for key, value in flags.items() if value is not None}
     origins = settings.origins | dict.fromkeys(given, "flag")
-    config = _converted(flattened(settings.config) | given, origins, settings.home)
+    config = _converted(flattened(settings.config) | given, origins, None)
     return msgspec.structs.replace(settings, config=config, origins=origins)
 
 
@@ -272,15 +276,25 @@ def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, A
 
 
 def _unknown(key: str, where: str) -> ConfigError:
-    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
     return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)
 
 
-def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path) -> Config:
+def _require_plain(home: Path) -> None:
+    bad = sorted(set(str(home)) & set(NOT_IN_A_HOME))
+    if bad or not str(home).isprintable():
+        raise ConfigError(
+            f"the home folder's path has characters that a URL cannot carry: {' '.join(bad)}",
+            where=repr(str(home)),
+            hint="choose another folder with --home",
+        )
+
+
+def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path | None) -> Config:
     tree: dict[str, Any] = {}
     for key, value in (KNOWN | dict(values)).items():
-        filled = value.replace("{home}", str(home)) if isinstance(value, str) else value
+        filled = value.replace("{home}", str(home)) if isinstance(value, str) and home is not None else value
         section, dot, name = key.partition(".")
         if dot:
             tree.setdefault(section, {})[name] = filled

@@ -62,6 +62,9 @@ class PinflowError(Exception):
         self.where = where
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.what, self.where, self.hint)
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
@@ -69,6 +72,13 @@ class PinflowError(Exception):
         if self.hint:
             lines.append(f"  next:  {self.hint}")
         return "\n".join(lines)
+
+
+def _again(kind: type[PinflowError], what: str, where: str, hint: str) -> PinflowError:
+    """The error again, on the other side of a process border."""
+    error = kind.__new__(kind, what)
+    PinflowError.__init__(error, what, where=where, hint=hint)
+    return error
 
 
 class UsageError(PinflowError):

@@ -260,16 +260,32 @@ def test_a_truncated_log_is_found_and_named(parts: Parts, tmp_path: Path) -> Non
 def test_a_log_that_lost_its_end_stops_the_jobs_instead_of_skipping_what_comes(
     parts: Parts, tmp_path: Path
 ) -> None:
-    post(parts, topic("stream", "user"), rows({"ind": 1}, {"ind": 2}))
+    post(parts, topic("stream", "user"), rows({"ind": 1}))
+    parts.log.close()
+    copy = (tmp_path / "home" / "log.db").read_bytes()
+    post(parts, topic("stream", "user"), rows({"ind": 2}))
     drain(parts)
     parts.log.close()
-    for file in (tmp_path / "home").glob("log.db*"):
-        file.unlink()
-    post(parts, topic("stream", "user"), rows({"ind": 3}))
+    (tmp_path / "home" / "log.db").write_bytes(copy)
     for job in ("stream", "land"):
         with pytest.raises(CorruptError, match="it has lost records"):
             drain(parts, job)
     assert not audit(parts).ok
+
+
+def test_a_log_put_in_the_place_of_another_is_refused_however_long_it_grows(tmp_path: Path) -> None:
+    settings = load(tmp_path / "home", env={})
+    with Parts(settings) as parts:
+        post(parts, topic("stream", "user"), rows({"ind": 1}))
+        drain(parts)
+    for file in (tmp_path / "home").glob("log.db*"):
+        file.unlink()
+    with Parts(settings) as parts:
+        post(parts, topic("stream", "user"), rows({"ind": 2}, {"ind": 3}, {"ind": 4}))
+        for job in ("stream", "land"):
+            with pytest.raises(CorruptError, match="not the one that this lake is filled from"):
+                drain(parts, job)
+        assert any("not the one" in problem for problem in audit(parts).problems)
 
 
 def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: Path) -> None:

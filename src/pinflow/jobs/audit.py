@@ -75,6 +75,9 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     lines: list[Line] = []
     problems: list[str] = []
+    identity = parts.log.identity
+    if parts.lake_log() not in (None, identity):
+        problems.append(f"{parts.config.log.url}: the log is not the one that this lake is filled from")
     for topic in parts.log.topics.readable():
         accepted = {extent.partition: extent.accepted for extent in parts.log.extents(topic)}
         landed = _totals(parts, f"land/{topic}", parts.landing.manifest)

@@ -55,7 +55,7 @@ def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
 
 def _reader(parts: Parts, road: Road) -> Reader:
     if road.side == "stream":
-        return LogReader(parts.log, road.topic, parts.config.stream)
+        return LogReader(lambda: parts.bound_log, road.topic, parts.config.stream)
     return LandingReader(Landing(parts.store), road.topic, parts.config.batch)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from pinflow.engine import Engine, open_engine
+from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
 from pinflow.log import EventLog, open_log
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pinflow.config import Config, Settings
 
 __all__ = ["Parts"]
+
+LOG_OF_LAKE = "plans/log"
+"""The object that binds a lake to its log."""
 
 
 class Parts:
@@ -37,6 +41,30 @@ class Parts:
     def log(self) -> EventLog:
         """The durable log."""
         return open_log(self.config.log.url, read_only=self._read_only)
+
+    @cached_property
+    def bound_log(self) -> EventLog:
+        """The log, checked to be the one that this lake is filled from; the first job binds them together.
+
+        Raises:
+            CorruptError: It is another one. Its positions mean nothing here, and records would be passed over.
+        """
+        bound = self.lake_log()
+        if bound is None:
+            self.store.put_if_absent(LOG_OF_LAKE, self.log.identity.encode())
+            bound = self.lake_log()
+        if bound != self.log.identity:
+            raise CorruptError(
+                "the log is not the one that this lake is filled from",
+                where=f"{self.config.log.url}, {self.store.url}",
+                hint="bring the log back from a copy, or give the new log a lake of its own (lake.url)",
+            )
+        return self.log
+
+    def lake_log(self) -> str | None:
+        """The identity of the log that this lake is filled from; None before the first job."""
+        data = self.store.get(LOG_OF_LAKE)
+        return data.decode() if data is not None else None
 
     @cached_property
     def store(self) -> Store:

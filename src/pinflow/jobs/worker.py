@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from pinflow.errors import FencedError, TransientError
 from pinflow.lake.plans import Job, Plan, Steps
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
 
 __all__ = ["run"]
+
+T = TypeVar("T")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
 """Between two tries at a step, doubling; half as much again is added or taken by chance, so that workers spread."""
@@ -68,7 +70,7 @@ def run(
     records = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
         while not stop.is_set():
-            turns = list(pool.map(crew.take_turn, jobs()))
+            turns = list(pool.map(crew.take_turn, crew.patiently("jobs", jobs)))
             for turn in turns:
                 if turn.plan is not None:
                     records += sum(piece.records for piece in turn.plan.slices)
@@ -103,7 +105,7 @@ class _Crew:
     def take_turn(self, job: Job) -> _Turn:
         """Take the job's next step, if there is one. The first job of a name is kept; others of it are passed over."""
         try:
-            plan = self._patiently(job)
+            plan = self.patiently(job.name, lambda: self._step(job))
         except FencedError as fenced:
             if self._stand_by_seconds is None:
                 raise
@@ -112,20 +114,27 @@ class _Crew:
             return _Turn(None, moved=True)
         return _Turn(plan, moved=plan is not None)
 
-    def _patiently(self, job: Job) -> Plan | None:
-        """Take a step; while a part is away try again, from what is on record."""
+    def patiently(self, name: str, call: Callable[[], T]) -> T:
+        """Call; while a part is away call again."""
         wait, deadline = FIRST_WAIT_S, time.monotonic() + self._retry_seconds
         while True:
-            steps = self._steps.setdefault(job.name, Steps(self._store, job))
             try:
-                return steps.advance()
+                return call()
             except TransientError as error:
-                del self._steps[job.name]
                 if time.monotonic() + wait > deadline or self._stop.is_set():
                     raise
-                _log.warning("%s: trying again in about %.1f s: %s", job.name, wait, error.what)
+                _log.warning("%s: trying again in about %.1f s: %s", name, wait, error.what)
                 self._stop.wait(wait * random.uniform(0.5, 1.5))
                 wait = min(wait * 2, LONGEST_WAIT_S)
+
+    def _step(self, job: Job) -> Plan | None:
+        """Take a step; after a failure the next one is taken from what is on record."""
+        steps = self._steps.setdefault(job.name, Steps(self._store, job))
+        try:
+            return steps.advance()
+        except TransientError:
+            del self._steps[job.name]
+            raise
 
     def _stand_by(self, job: Job, seconds: float) -> None:
         """Wait until the job has not moved for so long; the next step is taken from what is on record then."""

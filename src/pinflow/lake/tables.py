@@ -156,8 +156,9 @@ class Table:
         return self._opened
 
     def _failed(self, verb: str, reason: object) -> UnavailableError:
+        first = str(reason).strip().split("\n", 1)[0]
         return UnavailableError(
-            f"table {self.name!r} cannot be {verb}: {reason}", where=self.url, hint="pinflow doctor"
+            f"table {self.name!r} cannot be {verb}: {first}", where=self.url, hint="pinflow doctor"
         )
 
     def _created(self) -> DeltaTable:

@@ -160,6 +160,10 @@ class EventLog(Protocol):
         """Release files and connections. Safe to repeat."""
 
     @property
+    def identity(self) -> str:
+        """Tells this log from every other one, such as an empty one put in its place; never changes."""
+
+    @property
     def topics(self) -> TopicAdmin:
         """Create, list and delete topics."""
 

@@ -2,6 +2,7 @@
 
 Rows:
 
+- `identity`: one row, drawn when the file was made, that tells this log from any other.
 - `topic`: a name, its number of partitions, and whether it lives.
 - `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
 - `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time they
@@ -124,6 +125,13 @@ class SqliteLog:
             tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
             places = [(partition, _extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
         return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
+
+    @property
+    def identity(self) -> str:
+        """See `EventLog.identity`: drawn when the file was made."""
+        with self.reading() as db:
+            (identity,) = db.execute("SELECT id FROM identity").fetchone()
+        return str(identity)
 
     def close(self) -> None:
         """See `EventLog.close`."""

@@ -28,7 +28,7 @@ from pinflow.jobs.clean import clean_jobs
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import status
 from pinflow.jobs.worker import run
-from pinflow.stations.process import Station, end_all, wait_for_file
+from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,11 @@ def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> Dem
     Raises:
         PinflowError: A station ended, or something could not be done.
     """
+    with only_one(settings.home):
+        return _demo(settings, posts, say, progress)
+
+
+def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoReport:
     clock = _Clock()
     with clock.stage("source"):
         held = _source(settings, posts, say, progress)
@@ -139,7 +144,7 @@ def _stations(settings: Settings) -> Iterator[tuple[str, list[Station]]]:
     try:
         for station in stations:
             station.start()
-        yield wait_for_file(ready, gateway, READY_S), stations
+        yield wait_for_file(ready, gateway, READY_S, threading.Event()) or "", stations
     finally:
         end_all(stations, STOP_S)
 
