@@ -8,25 +8,29 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+import pinflow
 from pinflow.config import Config, Gateway, Log
 from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
-from pinflow.log import open_log
+from pinflow.log import answering, open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from pinflow.log import EventLog, Produce
+    from pinflow.log import EventLog, Produce, Token
 
 KAFKA_JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
 KAFKA_BINARY = {"content-type": "application/vnd.kafka.binary.v2+json"}
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
+
+SOURCES = Path(pinflow.__file__).parents[1]
+"""Where the pinflow that is tested lies, for processes."""
 
 BOUND_S = 30.0
 """No test waits longer than this for anything."""
@@ -142,12 +146,21 @@ class Wrapped:
         return getattr(self._log, name)
 
     def append(self, batches: Sequence[Produce]) -> list[int]:
+        self._hold()
+        return self._log.append(batches)
+
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+        self._hold()
+        log = answering(self._log)
+        assert log is not None
+        return log.append_once(batches, tokens)
+
+    def _hold(self) -> None:
         self.appends += 1
         self.entered.set()
         assert self.open.wait(BOUND_S)
         if self.unavailable:
             raise UnavailableError("the log is away")
-        return self._log.append(batches)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -168,10 +181,14 @@ serve(load(home), ready_file=home / "ready")
 
 
 @contextmanager
-def server_process(home: Path, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def server_process(
+    home: Path, *before: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A real gateway on a free port, its log in `home`: the process and its URL. `before` runs it under a tool."""
     command = [*before, sys.executable, "-W", "error", "-c", SERVE, str(home)]
-    environment = {"PINFLOW__GATEWAY__PORT": "0", "PATH": "/usr/bin:/bin"}
+    environment = {"PINFLOW__GATEWAY__PORT": "0", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(SOURCES)} | dict(
+        env or {}
+    )
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     try:
         yield process, _url_of(process, home / "ready")

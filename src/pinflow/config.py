@@ -66,7 +66,10 @@ class Engine(_Section, frozen=True):
 
 
 class Gateway(_Section, frozen=True):
-    """The HTTP door. Sizes in bytes; 0 as the port takes a free one."""
+    """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
+
+    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8082
@@ -75,6 +78,7 @@ class Gateway(_Section, frozen=True):
     max_inflated_bytes: Positive = 64 * MiB
     max_record_bytes: Positive = 10 * MiB
     max_pending_bytes: Positive = 256 * MiB
+    idempotency_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
 
 
 class Land(_Section, frozen=True):

@@ -68,8 +68,8 @@ def emulate(
     """Send posts of the source through the gateway, pin, geo and user of each in this order.
 
     Posts are drawn with replacement, always in the same order for a seed; 100 gives the published one.
-    Records are delivered at least once: a request whose answer is lost is sent again. Blocks until all are
-    sent; when `stop` is set, the posts in flight are settled and the report returned.
+    A request whose answer is lost is sent again under the same `Idempotency-Key`, which the gateway appends once.
+    Blocks until all are sent; when `stop` is set, the posts in flight are settled and the report returned.
 
     Args:
         source_url: The source database.

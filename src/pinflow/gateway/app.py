@@ -44,7 +44,7 @@ class GatewayApp:
         gateway = config.gateway
         pending = Pending(gateway.max_pending_bytes)
         self.metrics = Metrics(pending)
-        self.committer = Committer(log, self.metrics, stall_s=stall_s)
+        self.committer = Committer(log, self.metrics, stall_s=stall_s, keep_s=gateway.idempotency_seconds)
         partitions = config.log.partitions if gateway.create_topics else None
         self._topics = Topics(log, self.metrics, partitions=partitions)
         self._producer = Producer(self.committer, self._topics, pending, self.metrics, gateway)

@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
+from pinflow.log import sqlite_answers
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
-BUSY_TIMEOUT_S = 2.0
-"""How long a statement waits for another process's lock before the log counts as unavailable."""
+BUSY_TIMEOUT_S = 0.75
+"""How long a statement waits for another process's lock before the log counts as unavailable: long against a commit,
+and short enough that the gateway says so to its clients within two seconds."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
@@ -48,7 +50,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
         if not read_only:
-            db.executescript(SCHEMA)
+            db.executescript(SCHEMA + sqlite_answers.SCHEMA)
     except (sqlite3.Error, OSError) as error:
         raise _told("opened", error, str(path)) from error
     return db
