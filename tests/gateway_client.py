@@ -17,6 +17,7 @@ import pinflow
 from pinflow.config import Config, Gateway, Log
 from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
+from pinflow.gateway.guard import Guard
 from pinflow.log import answering, open_log
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ class Client:
 
 
 @contextmanager
-def serving(log: EventLog, config: Config, *, stall_s: float = 10.0) -> Iterator[Client]:
+def serving(
+    log: EventLog, config: Config, *, guard: Guard | None = None, stall_s: float = 10.0
+) -> Iterator[Client]:
     """An app on a log, from the start of its lifespan to its end."""
-    app = GatewayApp(log, config, stall_s=stall_s)
+    app = GatewayApp(log, config, guard, stall_s=stall_s)
     with asyncio.Runner() as runner:
         lifespan = _Lifespan(app)
         runner.run(lifespan.start())
@@ -117,11 +120,12 @@ def values(log: EventLog, topic: str) -> list[bytes | None]:
 def gateway(
     folder: Path, *, wrap: Callable[[EventLog], Any] | None = None, stall_s: float = 10.0, **settings: Any
 ) -> Iterator[Client]:
-    """An app on a new SQLite log, perhaps wrapped, with settings of the gateway section."""
+    """An app on a new SQLite log, perhaps wrapped, with settings of the gateway section; keys only if they name one."""
     log = open_log(log_url(folder))
     config = Config(gateway=Gateway(**settings), log=Log(partitions=4))
     try:
-        with serving(wrap(log) if wrap else log, config, stall_s=stall_s) as client:
+        guard = Guard(Path(settings["keys_file"])) if "keys_file" in settings else None
+        with serving(wrap(log) if wrap else log, config, guard=guard, stall_s=stall_s) as client:
             yield client
     finally:
         log.close()

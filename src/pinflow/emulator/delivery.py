@@ -11,7 +11,7 @@ import msgspec
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry, parse_url
 
-from pinflow.emulator.doors import Item, refusal
+from pinflow.emulator.doors import Item, Refused, refusal
 from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
-    from pinflow.emulator.doors import Door, Refused, Request
+    from pinflow.emulator.doors import Door, Request
     from pinflow.emulator.pace import Clock
     from pinflow.source import Post
 
@@ -205,18 +205,23 @@ class Delivery:
 
     def _give_up_refused(self) -> None:
         if self._first_refusal is None:
-            message, topic, unknown = self.messages[0], self._door.topics[0], False
+            refused, topic = Refused(200, self.messages[0], unknown_topic=False), self._door.topics[0]
         else:
             refused, topic = self._first_refusal
-            message, unknown = refused.message, refused.unknown_topic
-        kind = UnknownTopicError if unknown else TerminalError
+        kind = UnknownTopicError if refused.unknown_topic else TerminalError
         raise kind(
-            f"the gateway refused all records of the first posts: {message}",
+            f"the gateway refused all records of the first posts: {refused.message}",
             where=f"{self._url}, topic {topic}",
-            hint="set gateway.create_topics, or check id and emulator.url with pinflow config show"
-            if unknown
-            else "check emulator.url and emulator.batch_posts with pinflow config show",
+            hint=_hint(refused),
         )
+
+
+def _hint(refused: Refused) -> str:
+    if refused.unknown_topic:
+        return "set gateway.create_topics, or check id and emulator.url with pinflow config show"
+    if refused.status in {401, 403}:
+        return "set PINFLOW__EMULATOR__API_KEY to a key of pinflow gateway keys create"
+    return "check emulator.url and emulator.batch_posts with pinflow config show"
 
 
 def _new_key() -> str:

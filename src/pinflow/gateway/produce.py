@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import UnavailableError, UnknownPartitionError, UnknownTopicError
 from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
+from pinflow.gateway.guard import caller_of
 from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.refusal import refusal_of
@@ -102,8 +103,9 @@ class Producer:
         headers = BodyHeaders.of(scope["headers"])
         asked = None
         if self._committer.answers:
-            caller = scope.get("pinflow.caller", "")
-            asked = asked_once(scope["headers"], caller, scope["method"], scope["path"])
+            caller = caller_of(scope)
+            name = caller.name if caller is not None else ""
+            asked = asked_once(scope["headers"], name, scope["method"], scope["path"])
         body = await self.read(headers, receive, hold)
         posted = target.dialect.parse(headers.content_type, body)
         return _Request(target, headers.content_type, body, posted, asked)
