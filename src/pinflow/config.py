@@ -21,7 +21,7 @@ from pinflow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "override", "template"]
+__all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "override", "shown", "template"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
@@ -69,7 +69,12 @@ class Engine(_Section, frozen=True):
 
 
 class Gateway(_Section, frozen=True):
-    """The HTTP door. Sizes in bytes; 0 as the port takes a free one."""
+    """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
+
+    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`.
+    Where `keys_file` is there, every request needs an API key of it. Beyond the loopback the gateway listens only with
+    keys and TLS, unless it is `insecure`.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8082
@@ -78,6 +83,17 @@ class Gateway(_Section, frozen=True):
     max_inflated_bytes: Positive = 64 * MiB
     max_record_bytes: Positive = 10 * MiB
     max_pending_bytes: Positive = 256 * MiB
+    idempotency_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
+    keys_file: str = "{home}/gateway-keys.json"
+    tls_cert: str = ""
+    tls_key: str = ""
+    insecure: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
 
 class Land(_Section, frozen=True):
@@ -122,9 +138,14 @@ class Query(_Section, frozen=True):
 
 
 class Emulator(_Section, frozen=True):
-    """Who replays the posts, and where to. `url` empty means the gateway of this configuration."""
+    """Who replays the posts, and where to. `url` empty means the gateway of this configuration.
+
+    `api_key` is sent to it; better have it in the environment than in a file. `ca_file` is trusted beside the system's.
+    """
 
     url: str = ""
+    api_key: str = ""
+    ca_file: str = ""
     seed: int = 100
     batch_posts: Positive = 500
 
@@ -239,6 +260,16 @@ def masked(value: object) -> str:
     text = re.sub(r"(://[^/:@\s]*):[^@/\s]*@", r"\1:***@", text)
     return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&;]+", r"\1***", text)
 
+
+def shown(key: str, value: object) -> str:
+    """A setting's value as it may be shown: `masked`, and nothing of a setting that is a secret."""
+    return HIDDEN if key in SECRETS and value else masked(value)
+
+
+HIDDEN = "***"
+
+SECRETS = frozenset({"emulator.api_key"})
+"""Settings whose value is never shown, only whether there is one."""
 
 KNOWN = flattened(Config())
 """Every setting with its default."""

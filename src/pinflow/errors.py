@@ -17,6 +17,7 @@ The tree:
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
+    ├── RepeatedError         a request that is to be appended once was appended before
     └── TopicExistsError      a topic of this name is there already
 
 An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it.
@@ -35,6 +36,7 @@ __all__ = [
     "MissingExtraError",
     "OverloadedError",
     "PinflowError",
+    "RepeatedError",
     "TerminalError",
     "TopicExistsError",
     "TransientError",
@@ -144,6 +146,10 @@ class UnknownTopicError(PinflowError):
 
 class UnknownPartitionError(PinflowError):
     """The topic has no partition of this number."""
+
+
+class RepeatedError(PinflowError):
+    """A request that is to be appended once was appended before; the log kept what answers it."""
 
 
 class TopicExistsError(PinflowError):

@@ -7,6 +7,7 @@ Rows:
 - `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
 - `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time they
   were accepted (ms since 1970 UTC) and the CRC-32 of the body.
+- `answered`: what answers a request that comes again, see `sqlite_answers`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from pinflow.errors import (
     UnknownPartitionError,
     UnknownTopicError,
 )
-from pinflow.log.base import Chunk, Extent, Produce, Records
+from pinflow.log import sqlite_answers
+from pinflow.log.base import Answered, Chunk, Extent, Produce, Records, Token
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class SqliteLog:
 
     def append(self, batches: Sequence[Produce]) -> list[int]:
         """See `EventLog.append`: one transaction, one row a partition, one fsync."""
+        return self.append_once(batches, ())
+
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+        """See `AnsweringLog.append_once`: the tokens are rows of the same transaction."""
         merged: dict[tuple[str, int], list[Records]] = {}
         for batch in batches:
             merged.setdefault((batch.topic, batch.partition), []).append(batch.records)
@@ -67,14 +73,17 @@ class SqliteLog:
         }
         with self.transaction() as db:
             firsts = {place: _insert(db, place, *bodies[place]) for place in merged}
+            offsets = _offsets(batches, firsts)
+            if tokens:
+                sqlite_answers.keep(db, tokens, offsets)
             reached("log", "inserted")
         reached("log", "committed")
-        offsets = []
-        for batch in batches:
-            place = (batch.topic, batch.partition)
-            offsets.append(firsts[place])
-            firsts[place] += len(batch.records)
         return offsets
+
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+        """See `AnsweringLog.answered`."""
+        with self.reading() as db:
+            return sqlite_answers.find(db, keys)
 
     def read(
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
@@ -250,6 +259,16 @@ def _insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: by
         "UPDATE tail SET next = ? WHERE topic = ? AND partition = ?", (first + count, row.id, partition)
     )
     return first
+
+
+def _offsets(batches: Sequence[Produce], firsts: dict[tuple[str, int], int]) -> list[int]:
+    """The first offset of every batch, given that of every partition; batches of one partition follow each other."""
+    offsets = []
+    for batch in batches:
+        place = (batch.topic, batch.partition)
+        offsets.append(firsts[place])
+        firsts[place] += len(batch.records)
+    return offsets
 
 
 def _extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:

@@ -8,17 +8,18 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
+from pinflow.log import sqlite_answers
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
-BUSY_TIMEOUT_S = 2.0
-"""How long a statement waits for another process's lock before the log counts as unavailable."""
+BUSY_TIMEOUT_S = 0.75
+"""How long a statement waits for another process's lock before the log counts as unavailable: long against a commit,
+and short enough that the gateway says so to its clients within two seconds."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
 
 SCHEMA = """
-BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
 INSERT OR IGNORE INTO identity (one, id) VALUES (1, lower(hex(randomblob(16))));
 CREATE TABLE IF NOT EXISTS topic (
@@ -32,7 +33,6 @@ CREATE TABLE IF NOT EXISTS batch (
     accepted_at INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS batch_position ON batch (topic, partition, first, count);
-COMMIT;
 """
 
 
@@ -59,7 +59,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
     if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,):
-        db.executescript(SCHEMA)
+        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}COMMIT;")
     return db
 
 

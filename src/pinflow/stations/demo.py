@@ -161,6 +161,8 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
             rate="max",
             seed=settings.config.emulator.seed,
             batch_posts=settings.config.emulator.batch_posts,
+            api_key=settings.config.emulator.api_key,
+            ca_file=settings.config.emulator.ca_file,
             progress=progress,
         )
         return report.acknowledged
