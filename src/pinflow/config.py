@@ -48,10 +48,12 @@ class Source(_Section, frozen=True):
 
 
 class Log(_Section, frozen=True):
-    """The durable log."""
+    """The durable log. `maintain` drops what every job has committed and is past the retention; 0 keeps for ever."""
 
     url: str = "sqlite:///{home}/log.db"
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 4
+    retention_seconds: Seconds = 0.0
+    retention_bytes: Annotated[int, Meta(ge=0)] = 0
 
 
 class Lake(_Section, frozen=True):
@@ -129,6 +131,13 @@ class Worker(_Section, frozen=True):
     takeover_seconds: Seconds = 10.0
 
 
+class Maintain(_Section, frozen=True):
+    """Upkeep: how long files that no table needs any more stay for readers, and how many plans a job keeps."""
+
+    retention_hours: Annotated[int, Meta(ge=0)] = 24
+    keep_steps: Positive = 100
+
+
 class Query(_Section, frozen=True):
     """Limits of one query and its answer."""
 
@@ -163,6 +172,7 @@ class Config(_Section, frozen=True):
     stream: Stream = Stream()
     batch: Batch = Batch()
     worker: Worker = Worker()
+    maintain: Maintain = Maintain()
     query: Query = Query()
     emulator: Emulator = Emulator()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.errors import RepeatedError, TopicExistsError, UnknownPartitionError, UnknownTopicError
+from pinflow.errors import GapError, RepeatedError, TopicExistsError, UnknownPartitionError, UnknownTopicError
 from pinflow.log import (
     Answered,
     AnsweringLog,
@@ -163,6 +163,39 @@ def test_a_topic_made_again_counts_on_in_every_partition_it_ever_had(log: EventL
     assert [extent.accepted for extent in log.extents("posts")] == [2, 0, 1]
     with pytest.raises(UnknownPartitionError):
         log.append([Produce("posts", 2, values("late"))])
+
+
+def test_a_trim_drops_only_what_all_have_committed_and_is_past_a_limit(log: EventLog) -> None:
+    for text in "abcd":
+        log.append([Produce("posts", 0, values(text))])
+    places = [log.read("posts", 0, None, max_records=n, max_bytes=99).end for n in (1, 2, 3)]
+    assert log.trim("posts", 0, places, older_than_ms=None, keep_bytes=None) == 0
+    assert log.trim("posts", 0, places, older_than_ms=0, keep_bytes=1 << 30) == 0
+    assert log.trim("posts", 0, [], older_than_ms=1 << 50, keep_bytes=None) == 0
+    assert log.trim("posts", 0, places[1:], older_than_ms=1 << 50, keep_bytes=None) == 2
+    assert log.read("posts", 0, None, **PLENTY).records.values == [b"c", b"d"]
+    assert log.read("posts", 0, places[1], **PLENTY).records.values == [b"c", b"d"]
+    with pytest.raises(GapError):
+        log.read("posts", 0, places[0], **PLENTY)
+    assert log.extents("posts")[0].accepted == 4
+    assert log.append([Produce("posts", 0, values("e"))]) == [4]
+
+
+def test_a_trim_by_bytes_keeps_at_least_so_many(log: EventLog) -> None:
+    for _ in range(4):
+        log.append([Produce("posts", 0, values("x" * 1_000))])
+    end = log.extents("posts")[0].end
+    assert log.trim("posts", 0, [end], older_than_ms=None, keep_bytes=1_500) == 2
+    assert log.trim("posts", 0, [end], older_than_ms=None, keep_bytes=1_500) == 0
+
+
+def test_a_deleted_topic_that_was_trimmed_is_gone(log: EventLog) -> None:
+    log.append([Produce("posts", 0, values("a"))])
+    log.topics.delete("posts")
+    log.trim("posts", 0, [log.extents("posts")[0].end], older_than_ms=1 << 50, keep_bytes=None)
+    assert log.topics.readable() == []
+    log.topics.create("posts", 3)
+    assert log.append([Produce("posts", 0, values("b"))]) == [1]
 
 
 def test_another_opener_reads_what_is_appended_meanwhile(

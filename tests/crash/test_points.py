@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pinflow.jobs.sides import Side
 
 JOB_POINTS = [point for point in POINTS if point.partition(".")[0] in ("land", "stream", "batch")]
-GATEWAY_POINTS = [point for point in POINTS if point not in JOB_POINTS]
+GATEWAY_POINTS = [point for point in POINTS if point.partition(".")[0] in ("gateway", "log")]
 
 
 @pytest.fixture

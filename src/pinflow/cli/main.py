@@ -35,6 +35,9 @@ COMMANDS = {
     "query": _Entry("pinflow.cli.query:query", "Answer a question from the tables."),
     "audit": _Entry("pinflow.cli.audit:audit", "Check that what came in adds up with what came out."),
     "status": _Entry("pinflow.cli.audit:status", "Show how far every topic is."),
+    "maintain": _Entry(
+        "pinflow.cli.maintain:maintain", "Keep log, tables and plans small, beside running jobs."
+    ),
     "config": _Entry("pinflow.cli.config:config", "Show the configuration and where each value came from."),
     "doctor": _Entry("pinflow.cli.doctor:doctor", "Touch every configured part and say what to mend."),
 }

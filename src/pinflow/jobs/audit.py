@@ -3,6 +3,7 @@
 For every partition of a road, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come from
 the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
 for records that are there twice, and reads the log and every landed object against their checksums.
+Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.jobs.integrity import damage
+from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import QUARANTINE, Road, roads
 from pinflow.lake.plans import Tally, last_receipt
 
@@ -103,16 +105,17 @@ def _road_lines(
     *,
     deep: bool,
 ) -> list[Line]:
-    table, quarantine = road.open_table(parts.store), road.open_quarantine(parts.store)
+    table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
     totals = _totals(parts, road.job, table)
-    for each, counted in ((table, "rows"), (quarantine, "rejected")):
-        told = sum(getattr(tally, counted) for tally in totals.values())
+    removed = removed_rows(parts.store, table)
+    for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
+        told = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != told:
             problems.append(f"{each.name}: the table holds {held} rows, its job's receipts say {told}")
     rows = _rows_by_partition(parts, road, table, quarantine) if deep else None
     lines = []
     for partition, count in accepted.items():
-        line = _line(road, partition, count, landed, totals.get(partition, Tally()), rows)
+        line = _line(road, partition, count, landed, totals.get(partition, Tally()), rows, removed)
         lines.append(line)
         if line.difference:
             problems.append(f"{road.topic} partition {partition}: {line.difference} records do not add up")
@@ -128,13 +131,16 @@ def _line(
     landed: dict[int, Tally],
     total: Tally,
     rows: dict[int, _Rows] | None,
+    removed: dict[int, int],
 ) -> Line:
     waiting = accepted - total.records
     if rows is None:
-        cleaned, superseded, quarantined = total.rows, None, total.rejected
+        superseded = None
+        cleaned, quarantined = total.rows, total.rejected
     else:
         seen = rows.get(partition, _Rows())
-        cleaned, superseded, quarantined = seen.standing, seen.rows - seen.standing, seen.rejects
+        superseded = seen.rows - seen.standing + removed.get(partition, 0)
+        cleaned, quarantined = seen.standing, seen.rejects
     return Line(
         topic=road.topic,
         partition=partition,

@@ -27,8 +27,7 @@ class CleanJob:
 
     def __init__(self, road: Road, reader: Reader, store: Store, engine: Engine) -> None:
         self.name = road.job
-        self.table = road.open_table(store)
-        self._quarantine = road.open_quarantine(store)
+        self.table, self._quarantine = road.tables_of(store, road.generation(store))
         self._road = road
         self._reader = reader
         self._engine = engine

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pinflow.datasets import LINEAGE, Dataset, datasets
+from pinflow.lake.generations import Generation, current_generation
 from pinflow.lake.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -45,12 +46,24 @@ class Road(NamedTuple):
 
     def open_table(self, store: Store) -> Table:
         """The table of clean rows."""
-        columns = self.dataset.clean | LINEAGE
-        return Table(store, self.table, [Column(*pair) for pair in columns.items()])
+        return self.tables_of(store, self.generation(store))[0]
 
     def open_quarantine(self, store: Store) -> Table:
         """The table of rejected records."""
-        return Table(store, self.quarantine, [Column(*pair) for pair in QUARANTINE.items()])
+        return self.tables_of(store, self.generation(store))[1]
+
+    def generation(self, store: Store) -> Generation:
+        """Where its tables stand now."""
+        return current_generation(store, self.table, self.quarantine)
+
+    def tables_of(self, store: Store, generation: Generation) -> tuple[Table, Table]:
+        """The table of clean rows and the quarantine of one generation."""
+        clean = [Column(*pair) for pair in (self.dataset.clean | LINEAGE).items()]
+        rejected = [Column(*pair) for pair in QUARANTINE.items()]
+        return (
+            Table(store, self.table, clean, generation.table),
+            Table(store, self.quarantine, rejected, generation.quarantine),
+        )
 
 
 def side_roads(side: Side, user_id: str) -> list[Road]:

@@ -22,13 +22,13 @@ from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
 from pinflow.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.lake.store import Store
 
-__all__ = ["Column", "Table"]
+__all__ = ["HOOKS", "Column", "Places", "Table"]
 
 CHECKPOINT_INTERVAL = 50
 """Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
@@ -39,6 +39,9 @@ CONFIGURATION = {
 }
 
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+REBASES = 15
+"""Appends of others that a removal lets pass while it commits; it takes longer than they do."""
 
 COMMIT_ATTEMPTS = 20
 """Appends of other jobs to the same table that one commit may lose against before it gives up."""
@@ -60,15 +63,24 @@ class Column(NamedTuple):
     type: str
 
 
+class Places(NamedTuple):
+    """Rows of one partition, by their offsets."""
+
+    partition: int
+    offsets: list[int]
+
+
 class Table:
     """A Delta table of the lake, opened on first use and made if it is not there.
 
-    Not safe to share between threads. Several processes may append to one table.
+    Its folder below `tables/` is its name, unless told otherwise: `lake.generations`. Not safe to share between
+    threads. Several processes may append to one table.
     """
 
-    def __init__(self, store: Store, name: str, columns: Sequence[Column]) -> None:
+    def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str = "") -> None:
         self.name = name
-        self.url = store.child(f"tables/{name}")
+        self.folder = folder or name
+        self.url = store.child(f"tables/{self.folder}")
         self.columns = tuple(columns)
         self._opened: DeltaTable | None = None
 
@@ -90,19 +102,57 @@ class Table:
         Raises:
             UnavailableError: The table cannot be written now.
         """
-        transaction = CommitProperties(app_transactions=[Transaction(job, step)], max_commit_retries=0)
+
+        def write(delta: DeltaTable) -> None:
+            write_deltalake(
+                delta,
+                rows,
+                mode="append",
+                commit_properties=_transaction(job, step, retries=0),
+                post_commithook_properties=HOOKS,
+            )
+
+        return self._once(job, step, write)
+
+    def remove(self, job: str, step: int, places: Sequence[Places]) -> bool:
+        """Remove rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
+
+        Whole files are written anew without the rows, beside appends: the bounds on partition and offset let the
+        library see that what others append meanwhile is not meant. Where it cannot see it, since one partition is far
+        behind another, the commit fails and is tried again on what the table is then; no row is lost.
+
+        Returns:
+            True when this call made the commit.
+
+        Raises:
+            UnavailableError: The table cannot be written now, or others wrote to it all the time.
+        """
+
+        def write(delta: DeltaTable) -> None:
+            delta.delete(
+                _predicate(places),
+                commit_properties=_transaction(job, step, retries=REBASES),
+                post_commithook_properties=HOOKS,
+            )
+            if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
+                nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0")
+                write_deltalake(
+                    delta,
+                    nothing.read_all(),
+                    mode="append",
+                    commit_properties=_transaction(job, step, retries=0),
+                    post_commithook_properties=HOOKS,
+                )
+
+        return self._once(job, step, write)
+
+    def _once(self, job: str, step: int, write: Callable[[DeltaTable], None]) -> bool:
         delta = self._delta()
         for _ in range(COMMIT_ATTEMPTS):
             if (delta.transaction_version(job) or 0) >= step:
                 return False
             try:
-                write_deltalake(
-                    delta,
-                    rows,
-                    mode="append",
-                    commit_properties=transaction,
-                    post_commithook_properties=HOOKS,
-                )
+                write(delta)
             except CommitFailedError:
                 delta = self._reopened()  # the table moved under us: look again
                 continue
@@ -114,6 +164,10 @@ class Table:
                 self._opened = None
             return True
         raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def opened(self) -> DeltaTable:
+        """The Delta table itself, from a fresh look, for what `lake.upkeep` does to it."""
+        return self._reopened()
 
     def exists(self) -> bool:
         """Whether the table is there; does not make it."""
@@ -167,6 +221,18 @@ class Table:
             return DeltaTable.create(self.url, Schema(fields), mode="error", configuration=CONFIGURATION)
         except DeltaError:
             return DeltaTable(self.url)  # another process made it first
+
+
+def _transaction(job: str, step: int, *, retries: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(job, step)], max_commit_retries=retries)
+
+
+def _predicate(places: Sequence[Places]) -> str:
+    return " OR ".join(
+        f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)}"
+        f" AND _offset IN ({', '.join(map(str, each.offsets))}))"
+        for each in places
+    )
 
 
 def _delta_type(name: str) -> PrimitiveType | ArrayType:

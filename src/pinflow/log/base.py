@@ -197,6 +197,27 @@ class EventLog(Protocol):
             UnknownTopicError: The topic does not exist.
         """
 
+    def trim(
+        self,
+        topic: str,
+        partition: int,
+        committed: Sequence[str],
+        *,
+        older_than_ms: int | None,
+        keep_bytes: int | None,
+    ) -> int:
+        """Drop the oldest records of a partition, and return how many.
+
+        Dropped is only what lies before every position of `committed`, and is besides accepted before
+        `older_than_ms` or followed by more than `keep_bytes` bytes; with both None nothing is. A backend may keep
+        more than it is asked to. `accepted` of the extent still counts what was dropped. Blocks; safe to repeat,
+        and beside appends and reads.
+
+        Raises:
+            UnknownTopicError: The topic does not exist.
+            UnavailableError: The log cannot be written now.
+        """
+
     def close(self) -> None:
         """Release files and connections. Safe to repeat."""
 

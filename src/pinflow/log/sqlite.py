@@ -30,6 +30,7 @@ from pinflow.errors import (
 from pinflow.log import sqlite_answers
 from pinflow.log.base import Answered, Chunk, Extent, Produce, Records, Token
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
+from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
 
 if TYPE_CHECKING:
     import builtins
@@ -141,6 +142,29 @@ class SqliteLog:
         with self.reading() as db:
             (identity,) = db.execute("SELECT id FROM identity").fetchone()
         return str(identity)
+
+    def trim(
+        self,
+        topic: str,
+        partition: int,
+        committed: Sequence[str],
+        *,
+        older_than_ms: int | None,
+        keep_bytes: int | None,
+    ) -> int:
+        """See `EventLog.trim`: whole batches, some a transaction. The file keeps its size; the room is used again."""
+        with self.reading() as db:
+            row = _topic_row(db, topic, live=False)
+            limits = TrimLimits(min(map(int, committed), default=0), older_than_ms, keep_bytes)
+            firsts, dropped = droppable(db, row.id, partition, limits)
+        for at in range(0, len(firsts), BATCHES_A_TRIM):
+            last = firsts[at : at + BATCHES_A_TRIM][-1]
+            with self.transaction() as db:
+                db.execute(
+                    "DELETE FROM batch WHERE topic = ? AND partition = ? AND first <= ?",
+                    (row.id, partition, last),
+                )
+        return dropped
 
     def close(self) -> None:
         """See `EventLog.close`."""

@@ -1,0 +1,66 @@
+"""`pinflow maintain`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+    from pinflow.jobs.maintain import Maintained
+
+__all__ = ["maintain"]
+
+
+@click.command
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
+@click.option("--every", type=click.FloatRange(min=1), help="Run again after so many seconds, until stopped.")
+@json_option
+@command_options
+def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json: bool) -> None:
+    """Keep log, tables and plans small, beside running jobs and readers.
+
+    Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
+    maintain.retention_hours. Safe at any kill; run it again.
+    """
+    from pinflow.jobs.maintain import maintain as run
+    from pinflow.jobs.parts import Parts
+
+    stop = stop_on_signals()
+    failed = False
+    with Parts(settings, read_only=dry_run) as parts:
+        while not stop.is_set():
+            done = run(parts, dry_run=dry_run)
+            echo_json(done) if as_json else _print(done)
+            failed = bool(done.problems)
+            if every is None:
+                break
+            stop.wait(every)
+    if failed:
+        sys.exit(1)
+
+
+def _print(done: Maintained) -> None:
+    import msgspec
+
+    from pinflow.cli.show import print_rows
+
+    names = [
+        "table",
+        "superseded rows",
+        "files joined",
+        "commits deleted",
+        "files deleted",
+        "plans deleted",
+    ]
+    print_rows(names, [msgspec.structs.astuple(each) for each in done.tables])
+    for topic, records in done.trimmed.items():
+        click.echo(f"maintain: {records:,} records left the log of {topic}", err=True)
+    for folder in done.generations:
+        click.echo(f"maintain: generation {folder} {'would be' if done.dry_run else 'was'} deleted", err=True)
+    for problem in done.problems:
+        click.echo(f"maintain: {problem}", err=True)

@@ -1,0 +1,119 @@
+"""maintain: keep log, tables and plans small, beside running writers and readers.
+
+1. The log loses what every job has committed and is past the retention.
+2. Each table's superseded rows are removed, in steps that count them (`jobs.removal`).
+3. Its many small files are joined into few.
+4. Its state is written as a checkpoint, and commits that the checkpoint covers and are old enough go.
+5. Files that the table gave up longer ago than `maintain.retention_hours` are deleted.
+6. Old plans and receipts of its jobs go, all but the last `maintain.keep_steps`.
+7. Generations that a replay has left behind that long ago go, with their plans.
+
+Every step is safe to repeat and at any kill; what one run did not come to, the next does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.crash import reached
+from pinflow.errors import TransientError
+from pinflow.jobs.leftovers import remove_leftovers
+from pinflow.jobs.removal import RemovalJob, count_superseded, removal_name
+from pinflow.jobs.retention import trim_log
+from pinflow.jobs.sides import roads
+from pinflow.lake.plans import Steps, remove_plans
+from pinflow.lake.upkeep import checkpoint, clean_log, compact, vacuum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import Road
+    from pinflow.lake.tables import Table
+
+__all__ = ["Maintained", "TableUpkeep", "maintain"]
+
+
+class TableUpkeep(msgspec.Struct, frozen=True):
+    """What was done to one table: superseded rows removed; files joined; commits, files and plans deleted."""
+
+    table: str
+    superseded: int
+    joined: int
+    commits: int
+    files: int
+    plans: int
+
+
+class Maintained(msgspec.Struct, frozen=True):
+    """What one run did, or with `dry_run` would do; `trimmed` is topic → records that left the log.
+
+    `problems` are tables that others wrote to all the time, in words; the next run takes them up.
+    """
+
+    dry_run: bool
+    tables: list[TableUpkeep]
+    trimmed: dict[str, int]
+    generations: list[str]
+    problems: list[str]
+
+
+def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
+    """Run once over everything. With `dry_run` nothing changes; the log is then not looked at.
+
+    Raises:
+        FencedError: Another maintain is removing superseded rows of the same table.
+        UnavailableError: The log or the lake cannot be read.
+    """
+    trimmed = {} if dry_run else trim_log(parts)
+    tables, problems = [], []
+    for table, jobs, road in _tables(parts):
+        try:
+            tables.append(_kept(parts, table, jobs, road, dry_run=dry_run))
+        except TransientError as error:
+            problems.append(f"{table.name}: {error.what}")
+    generations = remove_leftovers(parts, dry_run=dry_run)
+    return Maintained(dry_run, tables, trimmed, generations, problems)
+
+
+def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
+    """Every table that is there, the jobs whose commit it carries, and its road if it holds clean rows."""
+    manifest = parts.landing.manifest
+    if manifest.exists():
+        yield manifest, [f"land/{topic}" for topic in parts.log.topics.readable()], None
+    for road in roads(parts.config.id):
+        table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
+        if table.exists():
+            yield table, [road.job, removal_name(table)], road
+        if quarantine.exists():
+            yield quarantine, [], None
+
+
+def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry_run: bool) -> TableUpkeep:
+    hours = parts.config.maintain.retention_hours
+    if dry_run:
+        superseded = count_superseded(road, parts.store, parts.engine) if road is not None else 0
+        files = vacuum(parts.store, table, hours, dry_run=True)
+        return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
+    superseded = _without_superseded(parts, road) if road is not None else 0
+    joined = compact(table)
+    reached("maintain", "compacted")
+    checkpoint(table)
+    reached("maintain", "checkpointed")
+    commits = clean_log(parts.store, table, jobs)
+    reached("maintain", "log-cleaned")
+    files = vacuum(parts.store, table, hours)
+    reached("maintain", "vacuumed")
+    keep = parts.config.maintain.keep_steps
+    plans = sum(remove_plans(parts.store, job, table.version_of(job) - keep + 1) for job in jobs)
+    return TableUpkeep(table.name, superseded, joined, commits, files, plans)
+
+
+def _without_superseded(parts: Parts, road: Road) -> int:
+    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine))
+    removed = 0
+    while plan := steps.advance():
+        removed += sum(piece.records for piece in plan.slices)
+    return removed

@@ -1,0 +1,59 @@
+"""Log retention: what every job has committed, and is past the retention, may leave the log."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pinflow.crash import reached
+from pinflow.jobs.sides import side_roads
+from pinflow.lake.plans import last_plan
+
+if TYPE_CHECKING:
+    from pinflow.jobs.parts import Parts
+
+__all__ = ["trim_log"]
+
+
+def trim_log(parts: Parts) -> dict[str, int]:
+    """Trim every topic, and return how many records left each that lost some. Safe to repeat, and at any kill.
+
+    A partition is trimmed only before the smallest position that all who read the log have committed: `land` always,
+    `stream` for its own topics. `batch` reads the landing zone and does not count. Of a topic that was deleted all
+    that they have committed goes, whatever the retention.
+    """
+    config = parts.config.log
+    live = parts.log.topics.list()
+    trimmed = {}
+    for topic in parts.log.topics.readable():
+        older_than = keep = None
+        if topic not in live:
+            older_than = time.time_ns() // 1_000_000 + 1
+        elif config.retention_seconds:
+            older_than = int((time.time() - config.retention_seconds) * 1000)
+        if config.retention_bytes and topic in live:
+            keep = config.retention_bytes
+        if older_than is None and keep is None:
+            continue
+        dropped = sum(
+            parts.log.trim(topic, partition, committed, older_than_ms=older_than, keep_bytes=keep)
+            for partition, committed in committed_by_all(parts, topic).items()
+        )
+        if dropped:
+            trimmed[topic] = dropped
+        reached("maintain", "log-trimmed")
+    return trimmed
+
+
+def committed_by_all(parts: Parts, topic: str) -> dict[int, list[str]]:
+    """Partition → where each job that reads it from the log stands; only partitions that all have committed some of."""
+    readers = [(f"land/{topic}", parts.landing.manifest)]
+    readers += [
+        (road.job, road.open_table(parts.store))
+        for road in side_roads("stream", parts.config.id)
+        if road.topic == topic
+    ]
+    plans = [last_plan(parts.store, job, table) for job, table in readers]
+    positions = [plan.positions if plan is not None else {} for plan in plans]
+    everywhere = set(positions[0]).intersection(*positions[1:])
+    return {partition: [each[partition] for each in positions] for partition in sorted(everywhere)}

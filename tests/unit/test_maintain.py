@@ -1,0 +1,150 @@
+"""maintain: smaller, and nothing else different."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from tests.road import drain, post, rows, select, table, topic
+
+from pinflow.config import Log, Maintain
+from pinflow.jobs.audit import audit
+from pinflow.jobs.maintain import maintain
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.sides import side_roads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pinflow.config import Settings
+    from pinflow.jobs.sides import Side
+
+SIDES: tuple[Side, ...] = ("batch", "stream")
+
+
+def with_config(settings: Settings, **sections: Any) -> Settings:
+    return msgspec.structs.replace(settings, config=msgspec.structs.replace(settings.config, **sections))
+
+
+@pytest.fixture
+def small(settings: Settings) -> Settings:
+    """At once past every retention."""
+    return with_config(settings, maintain=Maintain(retention_hours=0, keep_steps=2))
+
+
+@pytest.fixture
+def parts(small: Settings) -> Iterator[Parts]:
+    with Parts(small) as parts:
+        yield parts
+
+
+def fill(parts: Parts, times: int = 10) -> None:
+    for turn in range(times):
+        for side in SIDES:
+            for partition in range(2):
+                post(
+                    parts,
+                    topic(side, "user"),
+                    [
+                        *rows(
+                            {"ind": partition, "age": turn},
+                            {"ind": 10 + partition + 2 * turn},
+                            {"ind": partition},
+                        ),
+                        b"x",
+                    ],
+                    partition=partition,
+                )
+        drain(parts)
+
+
+def answers(parts: Parts) -> list[list[tuple[object, ...]]]:
+    return [
+        select(parts, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
+        for side in SIDES
+        for suffix in ("", "_quarantine")
+    ]
+
+
+def test_answers_and_audit_are_the_same_and_everything_is_smaller(parts: Parts, small: Settings) -> None:
+    fill(parts)
+    before, deep = answers(parts), audit(parts, deep=True)
+    home = small.home / "lake"
+    done = maintain(parts)
+    assert done.problems == []
+    assert answers(parts) == before
+    for again in (False, True):
+        found = audit(parts, deep=again)
+        assert found.problems == []
+    assert audit(parts, deep=True).lines == deep.lines
+    by_table = {each.table: each for each in done.tables}
+    assert by_table["user"].superseded == 38
+    assert by_table["user"].files >= 10
+    assert by_table["landing"].joined >= 10
+    road = side_roads("batch", small.config.id)[2]
+    assert len(road.open_table(parts.store).files()) <= 8
+    assert len(list((home / "tables" / "user").glob("*.parquet"))) == len(
+        road.open_table(parts.store).files()
+    )
+    assert len(list((home / "plans" / "batch").glob("*user/*.json"))) == 4
+
+
+def test_a_second_run_has_nothing_to_do_and_jobs_go_on(parts: Parts) -> None:
+    fill(parts)
+    maintain(parts)
+    again = maintain(parts)
+    assert sum(each.superseded + each.joined + each.plans for each in again.tables) == 0
+    fill(parts, 3)
+    assert audit(parts, deep=True).problems == []
+    assert maintain(parts).problems == []
+    assert audit(parts, deep=True).problems == []
+
+
+def test_a_dry_run_says_what_it_would_do_and_changes_nothing(parts: Parts, small: Settings) -> None:
+    fill(parts)
+    before = sorted(path for path in small.home.rglob("*") if path.is_file())
+    done = maintain(parts, dry_run=True)
+    assert {each.table: each.superseded for each in done.tables}["user"] == 38
+    assert sorted(path for path in small.home.rglob("*") if path.is_file()) == before
+
+
+def test_nothing_leaves_the_log_that_a_job_has_not_committed(settings: Settings) -> None:
+    at_once = with_config(settings, log=Log(url=settings.config.log.url, retention_bytes=1))
+    name = topic("stream", "user")
+    with Parts(at_once) as parts:
+        post(parts, name, rows({"ind": 1}))
+        post(parts, "other", rows({"ind": 1}))
+        assert maintain(parts).trimmed == {}
+        drain(parts, "land")
+        assert maintain(parts).trimmed == {}  # the last batch is within the bytes to keep
+        post(parts, name, rows({"ind": 2}))
+        post(parts, "other", rows({"ind": 2}))
+        assert maintain(parts).trimmed == {"other": 1}
+        assert len(parts.log.read(name, 0, None, max_records=9, max_bytes=999)) == 2
+        drain(parts)
+        assert maintain(parts).trimmed == {name: 1}
+        assert [extent.accepted for extent in parts.log.extents(name)] == [2, 0]
+        assert audit(parts, deep=True).problems == []
+
+
+def test_what_is_younger_than_the_retention_stays(settings: Settings) -> None:
+    young = with_config(settings, log=Log(url=settings.config.log.url, retention_seconds=3600))
+    with Parts(young) as parts:
+        post(parts, "other", rows({"ind": 1}))
+        drain(parts)
+        assert maintain(parts).trimmed == {}
+
+
+def test_a_deleted_topic_goes_when_all_is_committed(parts: Parts) -> None:
+    post(parts, "other", rows({"ind": 1}))
+    parts.log.topics.delete("other")
+    assert maintain(parts).trimmed == {}
+    drain(parts)
+    assert maintain(parts).trimmed == {"other": 1}
+    assert parts.log.topics.readable() == []
+    parts.log.topics.create("other", 1)
+    post(parts, "other", rows({"ind": 2}))
+    assert drain(parts, "land") == 1
+    assert audit(parts, deep=True).problems == []
