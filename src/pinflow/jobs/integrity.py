@@ -8,7 +8,6 @@ from pinflow.errors import CorruptError, GapError, PinflowError
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
-    from pinflow.log import Extent
 
 __all__ = ["damage"]
 
@@ -44,24 +43,28 @@ def _damaged_log(parts: Parts, topic: str) -> list[str]:
         return [_told(error)]
     for extent in extents:
         try:
-            _read_through(parts, topic, extent)
+            _read_through(parts, topic, extent.partition, extent.begin)
         except (CorruptError, GapError) as error:
             found.append(_told(error))
     return found
 
 
-def _read_through(parts: Parts, topic: str, extent: Extent) -> None:
-    position = extent.begin
-    while position != extent.end:
-        chunk = parts.log.read(
-            topic, extent.partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ
-        )
-        if not len(chunk):
+def _read_through(parts: Parts, topic: str, partition: int, position: str) -> None:
+    while True:
+        end = _end(parts, topic, partition)  # before the read: the log may grow meanwhile
+        chunk = parts.log.read(topic, partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ)
+        if len(chunk):
+            position = chunk.end
+        elif position != end:
             raise GapError(
-                f"the log has nothing from {position} to {extent.end}",
-                where=f"{topic} partition {extent.partition}",
+                f"the log has nothing from {position} to {end}", where=f"{topic} partition {partition}"
             )
-        position = chunk.end
+        else:
+            return
+
+
+def _end(parts: Parts, topic: str, partition: int) -> str:
+    return next(extent.end for extent in parts.log.extents(topic) if extent.partition == partition)
 
 
 def _damaged_objects(parts: Parts, topic: str) -> list[str]:
