@@ -28,6 +28,7 @@ FILE_NAME = "pinflow.toml"
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+Timeout = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 
@@ -80,7 +81,13 @@ class Gateway(_Section, frozen=True):
     max_inflated_bytes: Positive = 64 * MiB
     max_record_bytes: Positive = 10 * MiB
     max_pending_bytes: Positive = 256 * MiB
-    idempotency_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
+    max_requests: Positive = 1000
+    max_connections: Positive = 4000
+    max_header_bytes: Annotated[int, Meta(ge=1024)] = 32 * 1024
+    header_seconds: Timeout = 10.0
+    body_seconds: Timeout = 30.0
+    keep_alive_seconds: Timeout = 30.0
+    idempotency_seconds: Timeout = 86_400.0
     keys_file: str = "{home}/gateway-keys.json"
     tls_cert: str = ""
     tls_key: str = ""
@@ -123,7 +130,7 @@ class Query(_Section, frozen=True):
 
     memory_mb: Positive = 1024
     max_rows: Positive = 1_000_000
-    timeout_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    timeout_seconds: Timeout = 60.0
 
 
 class Emulator(_Section, frozen=True):
