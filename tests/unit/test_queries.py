@@ -68,14 +68,14 @@ def posts(number: int, seed: int) -> Posts:
     draw = random.Random(seed)
     tables: Posts = ([], [], [])
     for ind in range(number):
-        pin = {
+        pin: Row = {
             "ind": ind,
             "category": draw.choice(CATEGORIES),
             "poster_name": draw.choice(POSTERS),
             "follower_count": draw.choice(FOLLOWERS),
         }
-        geo = {"ind": ind, "country": draw.choice(COUNTRIES), "timestamp": draw.choice(TIMES)}
-        user = {
+        geo: Row = {"ind": ind, "country": draw.choice(COUNTRIES), "timestamp": draw.choice(TIMES)}
+        user: Row = {
             "ind": ind,
             "user_name": draw.choice(NAMES),
             "age": draw.choice(AGES),
