@@ -31,6 +31,7 @@ NOT_IN_A_HOME = "?#%*[]{}"
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+Timeout = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 
@@ -85,7 +86,13 @@ class Gateway(_Section, frozen=True):
     max_inflated_bytes: Positive = 64 * MiB
     max_record_bytes: Positive = 10 * MiB
     max_pending_bytes: Positive = 256 * MiB
-    idempotency_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
+    max_requests: Positive = 1000
+    max_connections: Positive = 4000
+    max_header_bytes: Annotated[int, Meta(ge=1024)] = 32 * 1024
+    header_seconds: Timeout = 10.0
+    body_seconds: Timeout = 30.0
+    keep_alive_seconds: Timeout = 30.0
+    idempotency_seconds: Timeout = 86_400.0
     keys_file: str = "{home}/gateway-keys.json"
     tls_cert: str = ""
     tls_key: str = ""

@@ -21,6 +21,7 @@ CODES: dict[Reason, tuple[int, int]] = {
     Reason.EXISTS: (409, 409),
     Reason.FORBIDDEN: (403, 40301),
     Reason.HEADER: (400, 400),
+    Reason.HEADERS: (431, 431),
     Reason.INTERNAL: (500, 500),
     Reason.INVALID: (422, 422),
     Reason.MALFORMED: (422, 42203),

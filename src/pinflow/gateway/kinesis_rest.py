@@ -41,6 +41,7 @@ TYPES: dict[Reason, tuple[int, str]] = {
     Reason.EXISTS: (400, "ResourceInUseException"),
     Reason.FORBIDDEN: (403, "AccessDeniedException"),
     Reason.HEADER: (400, "ValidationException"),
+    Reason.HEADERS: (431, "RequestHeaderFieldsTooLargeException"),
     Reason.INTERNAL: (500, "InternalFailure"),
     Reason.INVALID: (400, "ValidationException"),
     Reason.MALFORMED: (400, "SerializationException"),

@@ -11,6 +11,7 @@ from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.guard import caller_of
 from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
+from pinflow.gateway.pending import InFlight
 from pinflow.gateway.refusal import refusal_of
 from pinflow.log import Answered
 
@@ -65,7 +66,8 @@ class Producer:
         self._topics = topics
         self._pending = pending
         self._metrics = metrics
-        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes)
+        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes, gateway.body_seconds)
+        self._in_flight = InFlight(gateway.max_requests)
         self._max_record_bytes = gateway.max_record_bytes
         self._turns: dict[str, Turn] = {}
 
@@ -82,7 +84,8 @@ class Producer:
         with self._pending.hold() as hold:
             try:
                 request = await self._request(target, scope, receive, hold)
-                placed = await self._append(request)
+                with self._in_flight:
+                    placed = await self._append(request)
             except ClientGoneError:
                 return None
             except asyncio.CancelledError:

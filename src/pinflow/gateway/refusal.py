@@ -35,7 +35,9 @@ class Reason(enum.Enum):
     FORBIDDEN = enum.auto()
     """The API key is good, but not for this topic."""
     HEADER = enum.auto()
-    """A header holds what it may not."""
+    """A header holds what it may not, or it is no HTTP at all."""
+    HEADERS = enum.auto()
+    """The headers are too long."""
     INTERNAL = enum.auto()
     INVALID = enum.auto()
     """JSON, but not of the shape or within the limits that the route asks for."""
@@ -49,7 +51,7 @@ class Reason(enum.Enum):
     """The idempotency key of another request."""
     ROUTE = enum.auto()
     SLOW = enum.auto()
-    """The body did not arrive in time."""
+    """The headers or the body did not arrive in time."""
     TOO_LARGE = enum.auto()
     TOPIC = enum.auto()
     UNAUTHORIZED = enum.auto()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import signal
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from pinflow.gateway.app import create_app
+from pinflow.gateway.connections import ConnectionLimits, Connections, raise_file_limit
 from pinflow.gateway.guard import Guard
 from pinflow.gateway.listening import BACKLOG, bound, require_safe, tls_context, url_of
+from pinflow.gateway.protocol import GatewayProtocol
 from pinflow.log import open_log
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Generator
 
-    from pinflow.config import Settings
+    from pinflow.config import Gateway, Settings
     from pinflow.gateway.app import GatewayApp
 
 __all__ = ["serve"]
@@ -40,18 +43,40 @@ logger = logging.getLogger("pinflow.gateway")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that says where it listens and returns after a signal instead of dying of it."""
+    """uvicorn's server with bounded connections, that says where it listens and outlives its signals."""
 
-    def __init__(self, config: uvicorn.Config, url: str, ready_file: Path | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, connections: Connections, url: str, ready_file: Path | None
+    ) -> None:
         super().__init__(config)
+        self._connections = connections
         self._url = url
         self._ready_file = ready_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets=[])
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> GatewayProtocol:
+            return GatewayProtocol(
+                self.config, self.server_state, self.lifespan.state, self._connections, loop
+            )
+
+        tls = self.config.ssl
+        handshake_s = self._connections.limits.header_s if tls is not None else None
+        for each in sockets or []:
+            server = await loop.create_server(
+                protocol, sock=each, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=handshake_s
+            )
+            self.servers.append(server)
+        self._looking = loop.create_task(self._connections.looking())
         if self._ready_file is not None:
             _write_whole(self._ready_file, self._url)
         logger.info("the gateway listens on %s", self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._looking.cancel()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -90,8 +115,14 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
     log = open_log(config.log.url)
     try:
         listening = bound(config.gateway)
+        app = create_app(log, config, guard)
+        limits = ConnectionLimits.of(config.gateway)
+        limits = limits._replace(max_connections=raise_file_limit(limits.max_connections))
         server = _Server(
-            _uvicorn(create_app(log, config, guard), tls), url_of(listening, tls=tls is not None), ready_file
+            _uvicorn(app, config.gateway, tls),
+            Connections(limits, app.metrics),
+            url_of(listening, tls=tls is not None),
+            ready_file,
         )
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()  # what is loaded by now stays; no collection needs to look at it
@@ -100,7 +131,7 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
         log.close()
 
 
-def _uvicorn(app: GatewayApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+def _uvicorn(app: GatewayApp, gateway: Gateway, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
@@ -112,6 +143,7 @@ def _uvicorn(app: GatewayApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=gateway.keep_alive_seconds,  # type: ignore[arg-type] # it takes any number
         backlog=BACKLOG,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
