@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up test lint bench format requirements clean system
+.PHONY: demo up test lint bench soak format requirements clean system
 
 demo: $(VENV)/.base
 	$(BIN)/pinflow demo
@@ -23,6 +23,10 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# Kill stations at random moments, and look for every record: make soak KILLS=2000
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.crash --kills $(or $(KILLS),1000)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

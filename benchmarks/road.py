@@ -63,9 +63,9 @@ def fill(parts: Parts, posts: int) -> float:
     return seconds
 
 
-def timed(parts: Parts, jobs: Callable[[], Any]) -> tuple[int, float]:
+def timed(parts: Parts, jobs: Callable[[], Any], threads: int) -> tuple[int, float]:
     began = time.perf_counter()
-    records = run(parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+    records = run(parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, threads=threads)
     return records, time.perf_counter() - began
 
 
@@ -107,7 +107,7 @@ def main() -> None:
             ("landing -> batch tables", lambda: batch),
         )
         for name, jobs in stages:
-            records, seconds = timed(parts, jobs)
+            records, seconds = timed(parts, jobs, 1 if "zone" in name else parts.config.engine.threads)
             rate = records / seconds
             print(f"{name:28} {rate:>12,.0f} records/s   {rate / least:5.2f} of the floor")
         for name, work in (

@@ -8,25 +8,30 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+import pinflow
 from pinflow.config import Config, Gateway, Log
 from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
-from pinflow.log import open_log
+from pinflow.gateway.guard import Guard
+from pinflow.log import answering, open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from pinflow.log import EventLog, Produce
+    from pinflow.log import EventLog, Produce, Token
 
 KAFKA_JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
 KAFKA_BINARY = {"content-type": "application/vnd.kafka.binary.v2+json"}
 NDJSON = {"content-type": "application/x-ndjson"}
 JSON = {"content-type": "application/json"}
+
+SOURCES = Path(pinflow.__file__).parents[1]
+"""Where the pinflow that is tested lies, for processes."""
 
 BOUND_S = 30.0
 """No test waits longer than this for anything."""
@@ -62,9 +67,11 @@ class Client:
 
 
 @contextmanager
-def serving(log: EventLog, config: Config, *, stall_s: float = 10.0) -> Iterator[Client]:
+def serving(
+    log: EventLog, config: Config, *, guard: Guard | None = None, stall_s: float = 10.0
+) -> Iterator[Client]:
     """An app on a log, from the start of its lifespan to its end."""
-    app = GatewayApp(log, config, stall_s=stall_s)
+    app = GatewayApp(log, config, guard, stall_s=stall_s)
     with asyncio.Runner() as runner:
         lifespan = _Lifespan(app)
         runner.run(lifespan.start())
@@ -113,11 +120,12 @@ def values(log: EventLog, topic: str) -> list[bytes | None]:
 def gateway(
     folder: Path, *, wrap: Callable[[EventLog], Any] | None = None, stall_s: float = 10.0, **settings: Any
 ) -> Iterator[Client]:
-    """An app on a new SQLite log, perhaps wrapped, with settings of the gateway section."""
+    """An app on a new SQLite log, perhaps wrapped, with settings of the gateway section; keys only if they name one."""
     log = open_log(log_url(folder))
     config = Config(gateway=Gateway(**settings), log=Log(partitions=4))
     try:
-        with serving(wrap(log) if wrap else log, config, stall_s=stall_s) as client:
+        guard = Guard(Path(settings["keys_file"])) if "keys_file" in settings else None
+        with serving(wrap(log) if wrap else log, config, guard=guard, stall_s=stall_s) as client:
             yield client
     finally:
         log.close()
@@ -142,12 +150,21 @@ class Wrapped:
         return getattr(self._log, name)
 
     def append(self, batches: Sequence[Produce]) -> list[int]:
+        self._hold()
+        return self._log.append(batches)
+
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+        self._hold()
+        log = answering(self._log)
+        assert log is not None
+        return log.append_once(batches, tokens)
+
+    def _hold(self) -> None:
         self.appends += 1
         self.entered.set()
         assert self.open.wait(BOUND_S)
         if self.unavailable:
             raise UnavailableError("the log is away")
-        return self._log.append(batches)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -168,10 +185,14 @@ serve(load(home), ready_file=home / "ready")
 
 
 @contextmanager
-def server_process(home: Path, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def server_process(
+    home: Path, *before: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A real gateway on a free port, its log in `home`: the process and its URL. `before` runs it under a tool."""
     command = [*before, sys.executable, "-W", "error", "-c", SERVE, str(home)]
-    environment = {"PINFLOW__GATEWAY__PORT": "0", "PATH": "/usr/bin:/bin"}
+    environment = {"PINFLOW__GATEWAY__PORT": "0", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(SOURCES)} | dict(
+        env or {}
+    )
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     try:
         yield process, _url_of(process, home / "ready")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pinflow.jobs.sides import Side
 
 ID = "0a6a638f5991"
+RETRY_SECONDS = 10.0
 
 
 def topic(side: Side, name: str) -> str:
@@ -56,7 +57,9 @@ def _drain(parts: Parts, station: str) -> int:
     def jobs() -> Any:
         return land_jobs(parts, drain=True) if station == "land" else cleaning
 
-    return run(parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+    return run(
+        parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, retry_seconds=RETRY_SECONDS
+    )
 
 
 def select(parts: Parts, sql: str) -> list[tuple[object, ...]]:

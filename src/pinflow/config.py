@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,13 +21,17 @@ from pinflow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "override", "template"]
+__all__ = ["FILE_NAME", "Config", "Settings", "flattened", "load", "masked", "override", "shown", "template"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
 
+NOT_IN_A_HOME = "?#%*[]{}"
+"""Characters that mean something else in the URLs made of the home folder, or in the names of its files."""
+
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+Timeout = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 
@@ -56,7 +60,7 @@ class Log(_Section, frozen=True):
 class Lake(_Section, frozen=True):
     """Landing objects and tables: a folder."""
 
-    url: str = "{home}/lake"
+    url: Annotated[str, Meta(min_length=1)] = "{home}/lake"
 
 
 class Engine(_Section, frozen=True):
@@ -68,7 +72,12 @@ class Engine(_Section, frozen=True):
 
 
 class Gateway(_Section, frozen=True):
-    """The HTTP door. Sizes in bytes; 0 as the port takes a free one."""
+    """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
+
+    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`.
+    Where `keys_file` is there, every request needs an API key of it. Beyond the loopback the gateway listens only with
+    keys and TLS, unless it is `insecure`.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8082
@@ -77,6 +86,23 @@ class Gateway(_Section, frozen=True):
     max_inflated_bytes: Positive = 64 * MiB
     max_record_bytes: Positive = 10 * MiB
     max_pending_bytes: Positive = 256 * MiB
+    max_requests: Positive = 1000
+    max_connections: Positive = 4000
+    max_header_bytes: Annotated[int, Meta(ge=1024)] = 32 * 1024
+    header_seconds: Timeout = 10.0
+    body_seconds: Timeout = 30.0
+    keep_alive_seconds: Timeout = 30.0
+    idempotency_seconds: Timeout = 86_400.0
+    keys_file: str = "{home}/gateway-keys.json"
+    tls_cert: str = ""
+    tls_key: str = ""
+    insecure: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
 
 class Land(_Section, frozen=True):
@@ -104,6 +130,14 @@ class Batch(_Section, frozen=True):
     every_seconds: Seconds = 30.0
 
 
+class Worker(_Section, frozen=True):
+    """How a job runs: how long it tries again while a part is away, and what it does when another worker holds it."""
+
+    retry_seconds: Seconds = 60.0
+    fenced: Literal["stop", "wait"] = "stop"
+    takeover_seconds: Seconds = 10.0
+
+
 class Maintain(_Section, frozen=True):
     """Upkeep: how long files that no table needs any more stay for readers, and how many plans a job keeps."""
 
@@ -116,13 +150,18 @@ class Query(_Section, frozen=True):
 
     memory_mb: Positive = 1024
     max_rows: Positive = 1_000_000
-    timeout_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    timeout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
 
 
 class Emulator(_Section, frozen=True):
-    """Who replays the posts, and where to. `url` empty means the gateway of this configuration."""
+    """Who replays the posts, and where to. `url` empty means the gateway of this configuration.
+
+    `api_key` is sent to it; better have it in the environment than in a file. `ca_file` is trusted beside the system's.
+    """
 
     url: str = ""
+    api_key: str = ""
+    ca_file: str = ""
     seed: int = 100
     batch_posts: Positive = 500
 
@@ -139,6 +178,7 @@ class Config(_Section, frozen=True):
     land: Land = Land()
     stream: Stream = Stream()
     batch: Batch = Batch()
+    worker: Worker = Worker()
     maintain: Maintain = Maintain()
     query: Query = Query()
     emulator: Emulator = Emulator()
@@ -164,6 +204,7 @@ def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None 
     Raises:
         ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
     """
+    _require_plain(home)
     origins: dict[str, str] = {}
     values: dict[str, Any] = {}
     path = file if file is not None else home / FILE_NAME
@@ -189,7 +230,7 @@ def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     """
     given = {key: value for key, value in flags.items() if value is not None}
     origins = settings.origins | dict.fromkeys(given, "flag")
-    config = _converted(flattened(settings.config) | given, origins, settings.home)
+    config = _converted(flattened(settings.config) | given, origins, None)
     return msgspec.structs.replace(settings, config=config, origins=origins)
 
 
@@ -237,6 +278,16 @@ def masked(value: object) -> str:
     return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&;]+", r"\1***", text)
 
 
+def shown(key: str, value: object) -> str:
+    """A setting's value as it may be shown: `masked`, and nothing of a setting that is a secret."""
+    return HIDDEN if key in SECRETS and value else masked(value)
+
+
+HIDDEN = "***"
+
+SECRETS = frozenset({"emulator.api_key"})
+"""Settings whose value is never shown, only whether there is one."""
+
 KNOWN = flattened(Config())
 """Every setting with its default."""
 
@@ -273,15 +324,25 @@ def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, A
 
 
 def _unknown(key: str, where: str) -> ConfigError:
-    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
     return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)
 
 
-def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path) -> Config:
+def _require_plain(home: Path) -> None:
+    bad = sorted(set(str(home)) & set(NOT_IN_A_HOME))
+    if bad or not str(home).isprintable():
+        raise ConfigError(
+            f"the home folder's path has characters that a URL cannot carry: {' '.join(bad)}",
+            where=repr(str(home)),
+            hint="choose another folder with --home",
+        )
+
+
+def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path | None) -> Config:
     tree: dict[str, Any] = {}
     for key, value in (KNOWN | dict(values)).items():
-        filled = value.replace("{home}", str(home)) if isinstance(value, str) else value
+        filled = value.replace("{home}", str(home)) if isinstance(value, str) and home is not None else value
         section, dot, name = key.partition(".")
         if dot:
             tree.setdefault(section, {})[name] = filled

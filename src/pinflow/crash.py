@@ -1,7 +1,8 @@
 """Named points at which a test can end the process, as kill -9 would.
 
 `PINFLOW_CRASH_AT=land.planned` ends the process when it first reaches that point, `land.planned:3` when it reaches it
-the third time. Without the variable a point is one comparison.
+the third time. With `PINFLOW_CRASH_BY=STOP` it is paused there instead, until somebody sends it SIGCONT. Without the
+variable a point is one comparison.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["POINTS", "reached"]
+__all__ = ["POINTS", "SIGNAL_VARIABLE", "VARIABLE", "reached"]
 
 VARIABLE = "PINFLOW_CRASH_AT"
+SIGNAL_VARIABLE = "PINFLOW_CRASH_BY"
 
 STEP_POINTS = ("planned", "prepared", "receipted", "committed")
 """The points of a job's step, between the numbers of `lake.plans`."""
@@ -61,4 +63,4 @@ def reached(room: str, point: str) -> None:
         return
     _left -= 1
     if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[f"SIG{os.environ.get(SIGNAL_VARIABLE, 'KILL')}"])

@@ -17,6 +17,7 @@ The tree:
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
+    ├── RepeatedError         a request that is to be appended once was appended before
     └── TopicExistsError      a topic of this name is there already
 
 An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it.
@@ -35,6 +36,7 @@ __all__ = [
     "MissingExtraError",
     "OverloadedError",
     "PinflowError",
+    "RepeatedError",
     "TerminalError",
     "TopicExistsError",
     "TransientError",
@@ -62,6 +64,9 @@ class PinflowError(Exception):
         self.where = where
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.what, self.where, self.hint)
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
@@ -69,6 +74,13 @@ class PinflowError(Exception):
         if self.hint:
             lines.append(f"  next:  {self.hint}")
         return "\n".join(lines)
+
+
+def _again(kind: type[PinflowError], what: str, where: str, hint: str) -> PinflowError:
+    """The error again, on the other side of a process border."""
+    error = kind.__new__(kind, what)
+    PinflowError.__init__(error, what, where=where, hint=hint)
+    return error
 
 
 class UsageError(PinflowError):
@@ -134,6 +146,10 @@ class UnknownTopicError(PinflowError):
 
 class UnknownPartitionError(PinflowError):
     """The topic has no partition of this number."""
+
+
+class RepeatedError(PinflowError):
+    """A request that is to be appended once was appended before; the log kept what answers it."""
 
 
 class TopicExistsError(PinflowError):

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.errors import GapError, TopicExistsError, UnknownPartitionError, UnknownTopicError
-from pinflow.log import EventLog, Produce, Records, open_log, partition_for
+from pinflow.errors import GapError, RepeatedError, TopicExistsError, UnknownPartitionError, UnknownTopicError
+from pinflow.log import (
+    Answered,
+    AnsweringLog,
+    EventLog,
+    Produce,
+    Records,
+    Token,
+    answering,
+    open_log,
+    partition_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,6 +222,91 @@ def test_many_threads_append_without_loss_or_doubling(log: EventLog) -> None:
         thread.join()
     seen = log.read("posts", 0, None, **PLENTY).records.values
     assert sorted(map(str, seen)) == sorted(str(f"{a}-{n}".encode()) for a in range(5) for n in range(20))
+
+
+FAR = 1 << 45
+"""In the year 3084, in milliseconds."""
+
+
+@pytest.fixture
+def once(log: EventLog) -> AnsweringLog:
+    found = answering(log)
+    if found is None:
+        pytest.skip("this log does not take a request once")
+    return found
+
+
+def token(key: bytes, start: int, stop: int, *, expires: int = FAR) -> Token:
+    return Token(key, b"print of " + key, b"note of " + key, expires, start, stop)
+
+
+def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: AnsweringLog) -> None:
+    once.append([Produce("posts", 0, values("a"))])
+    batches = [
+        Produce("posts", 0, values("b", "c")),
+        Produce("posts", 2, values("d")),
+        Produce("posts", 0, values("e")),
+    ]
+    assert once.append_once(batches, [token(b"k1", 0, 2), token(b"k2", 2, 3)]) == [1, 0, 3]
+    assert once.answered([b"k1", b"k2", b"k3"]) == {
+        b"k1": Answered(b"print of k1", b"note of k1", [1, 0]),
+        b"k2": Answered(b"print of k2", b"note of k2", [3]),
+    }
+
+
+def test_a_token_that_is_kept_lets_nothing_be_appended(
+    once: AnsweringLog, open_again: Callable[[], EventLog]
+) -> None:
+    once.append_once([Produce("posts", 0, values("a"))], [token(b"k", 0, 1)])
+    other = answering(open_again())
+    assert other is not None
+    for log in (once, other):
+        assert list(log.answered([b"k"])) == [b"k"]
+        with pytest.raises(RepeatedError):
+            log.append_once(
+                [Produce("posts", 0, values("x")), Produce("posts", 1, values("a"))],
+                [token(b"new", 0, 1), token(b"k", 1, 2)],
+            )
+        assert log.answered([b"new"]) == {}
+    with pytest.raises(RepeatedError):
+        once.append_once([Produce("posts", 0, values("y", "z"))], [token(b"2", 0, 1), token(b"2", 0, 1)])
+    assert [extent.accepted for extent in once.extents("posts")] == [1, 0, 0]
+
+
+def test_a_token_of_an_append_that_failed_is_not_kept(once: AnsweringLog) -> None:
+    with pytest.raises(UnknownPartitionError):
+        once.append_once([Produce("posts", 7, values("a"))], [token(b"k", 0, 1)])
+    assert once.answered([b"k"]) == {}
+    once.append_once([Produce("posts", 0, values("a"))], [token(b"k", 0, 1)])
+
+
+def test_a_token_that_has_expired_is_as_if_it_never_was(once: AnsweringLog) -> None:
+    once.append_once([Produce("posts", 0, values("a"))], [token(b"k", 0, 1, expires=1)])
+    assert once.answered([b"k"]) == {}
+    assert once.append_once([Produce("posts", 0, values("b"))], [token(b"k", 0, 1)]) == [1]
+    assert once.answered([b"k"])[b"k"].firsts == [1]
+
+
+def test_the_same_token_from_many_threads_is_appended_once(
+    once: AnsweringLog, open_again: Callable[[], EventLog]
+) -> None:
+    refused: list[RepeatedError] = []
+
+    def append() -> None:
+        log = answering(open_again())
+        assert log is not None
+        try:
+            log.append_once([Produce("posts", 0, values("a"))], [token(b"k", 0, 1)])
+        except RepeatedError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=append) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 5
+    assert once.extents("posts")[0].accepted == 1
 
 
 def test_a_key_goes_to_one_partition_always() -> None:

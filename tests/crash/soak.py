@@ -1,6 +1,6 @@
 """Stations killed at random moments, under load, any number of times.
 
-    python -m tests.crash.soak --kills 2000
+    make soak KILLS=2000
 
 Each station is a real process, forked from a server that has imported everything, so that a start costs milliseconds
 and the kills fall into the work and not into imports. Now and then two workers of one job run at once.
@@ -8,16 +8,13 @@ and the kills fall into the work and not into imports. Now and then two workers 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import multiprocessing
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -29,6 +26,7 @@ from tests.crash.load import Client, verify
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
 PRELOADED = [
     "tests.crash.soak",
@@ -141,20 +139,3 @@ def _started(
     process = context.Process(target=station, args=(name, settings), daemon=True)
     process.start()
     return time.monotonic() + chance.uniform(*LIFE_S), process
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Kill stations at random, then look for every acknowledged record."
-    )
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    given = parser.parse_args()
-    print(f"seed {given.seed}")
-    with tempfile.TemporaryDirectory() as folder:
-        print(soak(Path(folder) / "home", given.kills, seed=given.seed))
-
-
-if __name__ == "__main__":
-    main()

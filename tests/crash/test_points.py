@@ -7,11 +7,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3
 
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
 from pinflow.jobs.parts import Parts
-from tests.crash.load import Client, verify
+from tests.crash.load import KAFKA, Client, verify
 from tests.e2e.command import command, environment, running, until
 from tests.road import drain, post, topic
 
@@ -94,3 +95,35 @@ def test_a_gateway_killed_at_a_point_has_kept_all_that_it_acknowledged(
         client.stop()
     assert client.doubled == []
     assert verify(parts, client.acknowledged) >= len(client.acknowledged)
+
+
+@pytest.mark.parametrize("point", GATEWAY_POINTS)
+def test_a_request_sent_again_after_the_gateway_was_killed_is_appended_once(
+    parts: Parts, tmp_path: Path, point: str
+) -> None:
+    home, ready = tmp_path / "home", tmp_path / "url"
+    start = ("gateway", "--port", "0", "--ready-file", str(ready))
+
+    def send() -> urllib3.BaseHTTPResponse:
+        return urllib3.request(
+            "POST",
+            f"{ready.read_text()}/topics/posts",
+            body=b'{"records":[{"value":1},{"value":2}]}',
+            headers=KAFKA | {"Idempotency-Key": '"the one"'},
+            retries=False,
+            timeout=20,
+        )
+
+    with running(*start, home=home, **{VARIABLE: point}) as armed:
+        until(ready.exists)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            send()
+        assert armed.wait(60) == -signal.SIGKILL
+    ready.unlink()
+    survived = sum(extent.accepted for extent in parts.log.extents("posts"))
+    assert survived == (2 if point in {"gateway.appended", "log.committed"} else 0)
+    with running(*start, home=home):
+        until(ready.exists)
+        first, again = send(), send()
+    assert (first.status, first.data) == (200, again.data)
+    assert sum(extent.accepted for extent in parts.log.extents("posts")) == 2

@@ -27,16 +27,21 @@ def command(*args: str, home: Path) -> list[str]:
     return [sys.executable, "-m", "pinflow", *args, "--home", str(home)]
 
 
-def pinflow(*args: str, home: Path, code: int = 0) -> str:
-    """Run a command to its end, and return its stdout."""
-    done = subprocess.run(
+def run(*args: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, however it ends."""
+    return subprocess.run(
         command(*args, home=home),
         capture_output=True,
         text=True,
         timeout=BOUND_S,
         check=False,
-        env=environment(),
+        env=environment(**env),
     )
+
+
+def pinflow(*args: str, home: Path, code: int = 0) -> str:
+    """Run a command to its end, and return its stdout."""
+    done = run(*args, home=home)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout

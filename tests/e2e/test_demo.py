@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.command import pinflow, pinflow_json
+from tests.e2e.command import pinflow, pinflow_json, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,4 +76,19 @@ def test_status_shows_nothing_waiting(home: Path, second: Any) -> None:
 
 def test_doctor_finds_every_part_well(home: Path, second: Any) -> None:
     states = {each["part"]: each["state"] for each in pinflow_json("doctor", home=home)}
-    assert states == dict.fromkeys(("home", "source", "log", "lake", "engine"), "ok") | {"gateway": "absent"}
+    assert states == dict.fromkeys(("home", "source", "log", "lake", "records", "engine"), "ok") | {
+        "gateway": "absent"
+    }
+
+
+def test_free_sql_is_bounded_by_the_system_in_memory_and_time(home: Path, second: Any) -> None:
+    bounds = {"PINFLOW__QUERY__MEMORY_MB": "64", "PINFLOW__QUERY__TIMEOUT_SECONDS": "3"}
+    for sql, told in (
+        ("SELECT length(repeat('x', 3000000000))", "MiB"),
+        ("SELECT repeat(title, 100000) FROM pin", "MiB"),
+        ("SELECT count(*) FROM range(100000000000) a, range(100000) b", "stopped after 3 s"),
+    ):
+        done = run("query", "--sql", sql, home=home, **bounds)
+        assert done.returncode in (1, 2), done.stdout[:200]
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from pinflow.config import load
+from pinflow.jobs.audit import audit
+from pinflow.jobs.parts import Parts
 from tests.e2e.command import pinflow_json, running, until
 
 if TYPE_CHECKING:
@@ -69,3 +72,16 @@ def test_no_station_outlives_a_supervisor_that_was_killed(home: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         _, still = psutil.wait_procs(alive, timeout=15)
         assert still == []
+
+
+def test_an_audit_adds_up_at_any_time_while_all_stations_run(home: Path) -> None:
+    with running("up", "--rate", "300/s", home=home, PINFLOW__GATEWAY__PORT="0") as process:
+        until(lambda: (home / "log.db").exists() and stations(process).keys() == STATIONS)
+        until(lambda: accepted(home) > 500)
+        settings = load(home, env={})
+        for turn in range(40):
+            with Parts(settings, read_only=True) as parts:
+                found = audit(parts, deep=turn % 4 == 0)
+            assert found.problems == []
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from pinflow.engine.dialect import to_duckdb
-from pinflow.engine.dialect_functions import FUNCTIONS
+from pinflow.engine.dialect.functions import FUNCTIONS
 from pinflow.errors import DialectError
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ REFUSED = [
     ("SELECT 1.5 / 2", "division of decimals", "1:8", "DOUBLE"),
     ("DELETE FROM t", "no SELECT", "1:1", "one SELECT"),
     ("", "no SELECT", "1:1", "one SELECT"),
+    ("(1 + 2)", "no SELECT", "1:1", "one SELECT"),
     ("SELECT 1;\nSELECT 2", "more than one statement", "1:9", "one SELECT"),
     ("SELECT x FROM", "cannot be read", "1:", "one SELECT"),
     ("SELECT x FROM t WHERE (x = 1", "cannot be read: Expecting )", "1:", "one SELECT"),
@@ -165,6 +166,11 @@ def test_what_is_not_listed_is_refused_with_its_place(sql: str, what: str, place
     assert what in refused.value.what
     assert refused.value.where.startswith(f"some/question.sql:{place}")
     assert hint in refused.value.hint
+
+
+def test_sql_nested_beyond_reading_is_refused() -> None:
+    with pytest.raises(DialectError, match="nested too deeply"):
+        to_duckdb(f"SELECT {'(' * 20_000}1{')' * 20_000}", where="case.sql")
 
 
 def test_every_name_comes_out_quoted() -> None:

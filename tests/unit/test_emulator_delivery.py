@@ -6,6 +6,7 @@ from collections import Counter
 from email.utils import formatdate
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -213,6 +214,29 @@ def test_a_request_whose_answer_is_lost_is_sent_again_and_counted_once(
     assert numbers(first) == published(3) * 2
     assert all(numbers(values) == published(3) for values in others)
     assert (report.sent, report.acknowledged, report.retries) == (9, 9, 1)
+
+
+@pytest.mark.parametrize("to", ["batch", "stream"])
+def test_a_request_keeps_its_key_when_it_is_sent_again_and_no_other_has_it(
+    url: str, gateway: StandIn, to: Doors
+) -> None:
+    gateway.faults = [LOST, NOT_NOW, Fault(status=409)]
+    run(url, gateway, to=to, posts=3)
+    keys = [seen.headers["Idempotency-Key"] for seen in gateway.seen]
+    assert len(keys) == 6
+    assert len(set(keys[:4])) == 1
+    assert len(set(keys)) == 3
+    assert all(UUID(key.strip('"')).version == 4 for key in keys)
+    run(url, gateway, to=to, posts=3)
+    assert len({seen.headers["Idempotency-Key"] for seen in gateway.seen}) == 6
+
+
+def test_the_rest_of_a_request_is_a_request_of_its_own(url: str, gateway: StandIn) -> None:
+    gateway.faults = [Fault(entries=(0, 3), code=50003), NOT_NOW, Fault(entries=(0, 1), code=50003)]
+    run(url, gateway, to="batch", posts=5)
+    keys = [seen.headers["Idempotency-Key"] for seen in gateway.seen]
+    assert keys[1] == keys[2]
+    assert len({keys[0], keys[1], keys[3]}) == 3
 
 
 @pytest.mark.parametrize(

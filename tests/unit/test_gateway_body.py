@@ -13,7 +13,6 @@ from backports import zstd
 from tests.gateway_client import JSON, KAFKA_JSON, gateway, values
 
 from pinflow.errors import OverloadedError
-from pinflow.gateway import body as body_module
 from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.refusal import Reason, Refusal
@@ -122,8 +121,8 @@ def test_pieces_are_refused_when_others_hold_all_the_room() -> None:
     assert (pending.bytes, pending.requests) == (0, 0)
 
 
-def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "BODY_TIMEOUT_S", 0.01)
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    limits = Limits(1000, 1000, seconds=0.01)
 
     async def reading() -> bytes:
         messages = [{"type": "http.request", "body": b"x", "more_body": True}]
@@ -134,7 +133,7 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) 
             return messages.pop()
 
         with ThreadPoolExecutor(1) as pool, Pending(100).hold() as hold:
-            return await read_body(BodyHeaders(), receive, LIMITS, hold, pool)
+            return await read_body(BodyHeaders(), receive, limits, hold, pool)
 
     with pytest.raises(Refusal) as refused:
         asyncio.run(reading())
@@ -173,3 +172,16 @@ def test_statuses_of_both_dialects(tmp_path: Path) -> None:
         assert values(client.log, "a") == [b'{"index":1}']
         health = client.get("/healthz").json()
         assert (health["pending_bytes"], health["pending_requests"]) == (0, 0)
+
+
+def test_bodies_that_are_not_complete_leave_room_for_those_that_are() -> None:
+    pending = Pending(100)
+    with pending.hold() as slow, pending.hold() as other, pending.hold() as quick:
+        slow.take(50, more=True)
+        with pytest.raises(OverloadedError, match="under way"):
+            other.take(1, more=True)
+        quick.take(50)
+        assert (pending.bytes, pending.unread) == (100, 50)
+        slow.complete()
+        assert (pending.bytes, pending.unread) == (100, 0)
+    assert (pending.bytes, pending.unread, pending.requests) == (0, 0, 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, values
 
+from pinflow.gateway import committer, topics
 from pinflow.log import sqlite_file
 
 if TYPE_CHECKING:
@@ -177,3 +178,79 @@ def test_a_stop_cancels_a_waiting_request_with_an_answer(tmp_path: Path) -> None
         client.run(cancelled())
         assert sent[0]["status"] == 503
         log.open.set()
+
+
+def test_the_bounds_of_an_absent_log_add_up_to_less_than_two_seconds() -> None:
+    assert committer.STALL_S + committer.WATCH_S < 2
+    assert sqlite_file.BUSY_TIMEOUT_S < committer.STALL_S
+    assert 2 * sqlite_file.BUSY_TIMEOUT_S <= topics.BLOCKING_TIMEOUT_S < 2
+
+
+def test_those_that_wait_behind_a_failed_append_are_told_with_it(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            log.open.clear()
+            posts = [post(client)]
+            await until(log.entered.is_set)
+            posts += [post(client) for _ in range(5)]
+            await until(lambda: len(client.app.committer._waiting) == 5)
+            log.unavailable = True
+            log.open.set()
+            return await asyncio.gather(*posts)
+
+        answers = client.run(together())
+        assert [(each.status_code, each.headers["retry-after"]) for each in answers] == [(503, "1")] * 6
+        assert log.appends == 1
+        log.unavailable = False
+        assert client.post("a", BODY).status_code == 200
+
+
+def test_a_full_disk_is_503_and_what_was_acknowledged_stays(tmp_path: Path) -> None:
+    class Full(Wrapped):
+        """A log whose file may not grow, as on a disk that is full: SQLite says SQLITE_FULL."""
+
+        full = False
+
+        def _hold(self) -> None:
+            db = self._log.connection()  # type: ignore[attr-defined]
+            pages = db.execute("PRAGMA page_count").fetchone()[0] if self.full else 1 << 30
+            db.execute(f"PRAGMA max_page_count = {pages}")
+            super()._hold()
+
+    big = b'{"records":[{"value":"%s"}]}' % (b"x" * 200_000)
+    with gateway(tmp_path, wrap=Full) as client:
+        log: Any = client.log
+        assert client.post("a", BODY).status_code == 200
+        log.full = True
+        for _ in range(3):
+            answer = client.post("a", big)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "full" in answer.json()["message"]
+            assert client.get("/healthz").json()["log"] == "unavailable"
+        log.full = False
+        assert client.post("a", big).status_code == 200
+        assert client.get("/healthz").json()["log"] == "ok"
+        assert len(values(client.log, "a")) == 2
+
+
+def test_more_requests_than_may_be_under_way_are_429_in_each_dialect(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped, max_requests=3) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            log.open.clear()
+            waiting = [post(client) for _ in range(3)]
+            await until(log.entered.is_set)
+            refused = [
+                await post(client),
+                await client.http.put("/streams/a/record", content=b'{"Data":1}', headers=JSON),
+            ]
+            assert (await client.http.get("/healthz")).status_code == 200
+            log.open.set()
+            return [*refused, *await asyncio.gather(*waiting), await post(client)]
+
+        answers = client.run(together())
+        assert [answer.status_code for answer in answers] == [429, 429, 200, 200, 200, 200]
+        assert [answer.headers["retry-after"] for answer in answers[:2]] == ["1", "1"]

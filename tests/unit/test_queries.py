@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import Row, answers
 
@@ -68,14 +68,14 @@ def posts(number: int, seed: int) -> Posts:
     draw = random.Random(seed)
     tables: Posts = ([], [], [])
     for ind in range(number):
-        pin = {
+        pin: Row = {
             "ind": ind,
             "category": draw.choice(CATEGORIES),
             "poster_name": draw.choice(POSTERS),
             "follower_count": draw.choice(FOLLOWERS),
         }
-        geo = {"ind": ind, "country": draw.choice(COUNTRIES), "timestamp": draw.choice(TIMES)}
-        user = {
+        geo: Row = {"ind": ind, "country": draw.choice(COUNTRIES), "timestamp": draw.choice(TIMES)}
+        user: Row = {
             "ind": ind,
             "user_name": draw.choice(NAMES),
             "age": draw.choice(AGES),
@@ -117,6 +117,7 @@ def test_the_questions_answer_as_the_reference_does(
     assert answered(db) == answers(*tables)
 
 
+@settings(deadline=None)
 @given(number=st.integers(1, 15), seed=st.integers(0, 2**32))
 def test_few_posts_answer_as_the_reference_does(number: int, seed: int) -> None:
     tables = posts(number, seed)

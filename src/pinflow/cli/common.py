@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pinflow.errors import PinflowError
+from pinflow.errors import PinflowError, UnavailableError
 from pinflow.stations.process import STDIN_ENDS_IT
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Report as JS
 def command_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--home`, `--config` and `--debug`, and hand it the settings as its first argument.
 
-    A `PinflowError` is printed to stderr in a few lines and becomes the exit code.
+    A `PinflowError`, or an error of the operating system, is told on stderr in a few lines and becomes the exit code.
     """
 
     @click.option(
@@ -54,15 +54,26 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
 
         _talk(debug=debug)
         try:
-            settings = load(home.expanduser().absolute(), file=config_file)
-            command(settings, **arguments)
+            command(load(home.expanduser().absolute(), file=config_file), **arguments)
         except PinflowError as error:
-            if debug:
-                traceback.print_exc()
-            click.echo(f"pinflow: {error}", err=True)
-            sys.exit(error.exit_code)
+            _fail(error, debug=debug)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = str(error.filename or home)
+            told = UnavailableError(
+                f"the system refuses: {error.strerror or error}", where=where, hint="pinflow doctor"
+            )
+            _fail(told, debug=debug)
 
     return wrapped
+
+
+def _fail(error: PinflowError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"pinflow: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 def echo_json(value: object) -> None:

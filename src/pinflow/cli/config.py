@@ -42,9 +42,11 @@ def config() -> None:
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
     """Every setting, its value, and where the value came from. Secrets are hidden."""
-    from pinflow.config import flattened, masked
+    from pinflow.config import flattened, shown
 
-    rows = [(key, masked(value), settings.origins[key]) for key, value in flattened(settings.config).items()]
+    rows = [
+        (key, shown(key, value), settings.origins[key]) for key, value in flattened(settings.config).items()
+    ]
     if as_json:
         echo_json({key: {"value": value, "from": origin} for key, value, origin in rows})
     else:

@@ -70,7 +70,7 @@ def emulate(
     with Bar() as bar:
         report = run(
             config.source.url,
-            url or config.emulator.url or f"http://{config.gateway.host}:{config.gateway.port}",
+            url or config.emulator.url or config.gateway.url,
             config.id,
             to=to,  # type: ignore[arg-type]
             posts=posts,
@@ -78,6 +78,8 @@ def emulate(
             rate=rate,  # type: ignore[arg-type]
             seed=config.emulator.seed if seed is None else seed,
             batch_posts=config.emulator.batch_posts,
+            api_key=config.emulator.api_key,
+            ca_file=config.emulator.ca_file,
             stop=stop_on_signals(),
             progress=bar,
         )

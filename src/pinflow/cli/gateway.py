@@ -1,37 +1,123 @@
-"""`pinflow gateway`."""
+"""`pinflow gateway` and its keys."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from pinflow.cli.common import command_options, watch_stdin
+from pinflow.cli.common import command_options, echo_json, json_option, watch_stdin
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
 
 __all__ = ["gateway"]
 
+FILE = click.Path(dir_okay=False, path_type=Path)
 
-@click.command
+
+@click.group(invoke_without_command=True)
 @click.option("--host", help="Address to listen on  [default: gateway.host]")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one  [default: gateway.port]")
 @click.option(
-    "--ready-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the address here once connections are taken.",
+    "--tls-cert",
+    help="PEM file with the certificate, and those that it rests on  [default: gateway.tls_cert]",
 )
+@click.option("--tls-key", help="PEM file with the certificate's key  [default: gateway.tls_key]")
+@click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Listen beyond this machine even without API keys or TLS  [default: gateway.insecure]",
+)
+@click.option("--ready-file", type=FILE, help="Write the address here once connections are taken.")
 @command_options
-def gateway(settings: Settings, *, host: str | None, port: int | None, ready_file: Path | None) -> None:
+def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> None:
     """Take posts over HTTP into the log, until stopped.
 
     Speaks the Kafka REST Proxy v2 API under /topics and a Kinesis API under /streams. A 2xx answer means that the
-    records are on disk.
+    records are on disk. Where there are API keys, every request needs one.
     """
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is not None:
+        _require_no_options(ctx, ctx.invoked_subcommand)
+        return
     from pinflow.config import override
     from pinflow.gateway import serve
 
     watch_stdin()
-    serve(override(settings, {"gateway.host": host, "gateway.port": port}), ready_file=ready_file)
+    serve(
+        override(settings, {f"gateway.{name}": value for name, value in flags.items()}), ready_file=ready_file
+    )
+
+
+def _require_no_options(ctx: click.Context, subcommand: str) -> None:
+    for param in ctx.command.params:
+        if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
+            ctx.fail(f"{param.opts[0]} has to come after {subcommand!r} and its command, which has its own.")
+
+
+@gateway.group
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    From the first key on every request needs one. A gateway that runs notices every change at once.
+    """
+
+
+@keys.command
+@click.option("--name", required=True, help="Who it is for; the user of Basic authentication.")
+@click.option(
+    "--topics",
+    multiple=True,
+    default=["*"],
+    show_default=True,
+    help="Which topics and streams it is for, as a pattern such as 'a.*'; may be given again.",
+)
+@json_option
+@command_options
+def create(settings: Settings, *, name: str, topics: tuple[str, ...], as_json: bool) -> None:
+    """Make an API key. It is shown this once, on stdout, and kept nowhere."""
+    from pinflow.gateway.keys import create_key
+
+    key, text = create_key(Path(settings.config.gateway.keys_file), name, topics)
+    if as_json:
+        echo_json({"id": key.id, "name": key.name, "topics": key.topics, "key": text})
+        return
+    click.echo(text)
+    click.echo(f"key {key.id} of {key.name!r}, for {', '.join(key.topics)}; it is not shown again", err=True)
+
+
+@keys.command(name="list")
+@json_option
+@command_options
+def list_keys(settings: Settings, *, as_json: bool) -> None:
+    """List the API keys: id, name, topics, and when each was made."""
+    from pinflow.errors import AbsentError
+    from pinflow.gateway.keys import read_keys
+
+    try:
+        found = read_keys(Path(settings.config.gateway.keys_file))
+    except AbsentError:
+        found = []
+    if as_json:
+        echo_json([{"id": k.id, "name": k.name, "topics": k.topics, "created": k.created} for k in found])
+        return
+    from pinflow.cli.show import print_rows
+
+    print_rows(
+        ["id", "name", "topics", "created"], [(k.id, k.name, ", ".join(k.topics), k.created) for k in found]
+    )
+
+
+@keys.command
+@click.argument("ident", metavar="ID")
+@command_options
+def revoke(settings: Settings, *, ident: str) -> None:
+    """Revoke the API key with this id. The next request with it is refused."""
+    from pinflow.gateway.keys import revoke_key
+
+    key = revoke_key(Path(settings.config.gateway.keys_file), ident)
+    click.echo(f"revoked {key.id} of {key.name!r}", err=True)

@@ -27,18 +27,25 @@ def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
     Every topic is landed. An object is written when there are enough records for it, or when the oldest has waited
     long enough (land.flush_records, land.flush_bytes, land.flush_seconds).
     """
+    from pinflow.cli.show import Bar
     from pinflow.jobs.land import land_jobs
     from pinflow.jobs.parts import Parts
+    from pinflow.jobs.status import status
     from pinflow.jobs.worker import run
 
     stop = stop_on_signals()
-    with Parts(settings) as parts:
+    with Parts(settings) as parts, Bar() as bar:
+        if drain:
+            bar.start(sum(each.to_land for each in status(parts)), "records")
         records = run(
             parts.store,
             lambda: land_jobs(parts, drain=drain),
+            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
             stop=stop,
             poll_seconds=settings.config.land.poll_seconds,
             drain=drain,
+            retry_seconds=settings.config.worker.retry_seconds,
+            stand_by_seconds=_stand_by_seconds(settings),
         )
     _report("land", records, as_json=as_json)
 
@@ -65,15 +72,36 @@ def stream(settings: Settings, *, drain: bool, as_json: bool) -> None:
 
 
 def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, as_json: bool) -> None:
+    from pinflow.cli.show import Bar
     from pinflow.jobs.clean import clean_jobs
     from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import side_roads
+    from pinflow.jobs.status import status
     from pinflow.jobs.worker import run
 
     stop = stop_on_signals()
-    with Parts(settings) as parts:
+    with Parts(settings) as parts, Bar() as bar:
+        if drain:
+            tables = [road.topic for road in side_roads(side, settings.config.id)]
+            bar.start(sum(each.to_clean for each in status(parts) if each.topic in tables), "records")
         jobs = clean_jobs(parts, side)
-        records = run(parts.store, lambda: jobs, stop=stop, poll_seconds=poll_seconds, drain=drain)
+        records = run(
+            parts.store,
+            lambda: jobs,
+            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
+            stop=stop,
+            poll_seconds=poll_seconds,
+            drain=drain,
+            threads=settings.config.engine.threads,
+            retry_seconds=settings.config.worker.retry_seconds,
+            stand_by_seconds=_stand_by_seconds(settings),
+        )
     _report(side, records, as_json=as_json)
+
+
+def _stand_by_seconds(settings: Settings) -> float | None:
+    worker = settings.config.worker
+    return worker.takeover_seconds if worker.fenced == "wait" else None
 
 
 def _report(job: str, records: int, *, as_json: bool) -> None:

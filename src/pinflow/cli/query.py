@@ -36,12 +36,15 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
     if name is None and sql is None:
         _list(form)
         return
-    with Parts(settings, read_only=True) as parts:
-        from pinflow.jobs.ask import ask, run_sql
+    if sql is not None:
+        from pinflow.jobs.fenced_sql import run_fenced
 
-        if sql is not None:
-            _print(run_sql(parts, sql), form)
-        elif name == "all":
+        _print(run_fenced(settings, sql), form)
+        return
+    with Parts(settings, read_only=True) as parts:
+        from pinflow.jobs.ask import ask
+
+        if name == "all":
             for each, result in ask(parts, side).items():
                 click.echo(f"\n{each}: {questions()[each].title}", err=True)
                 _print(result, form)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 import msgspec
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry, parse_url
 
-from pinflow.emulator.doors import Item, refusal
+from pinflow.emulator.doors import Item, Refused, refusal
 from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
-    from pinflow.emulator.doors import Door, Refused, Request
+    from pinflow.emulator.doors import Door, Request
     from pinflow.emulator.pace import Clock
     from pinflow.source import Post
 
@@ -38,8 +39,8 @@ LONGEST_DELAY_S = 5.0
 LONGEST_RETRY_AFTER_S = 30.0
 """A server may ask for more patience than this and does not get it."""
 
-RETRIED_STATUSES = frozenset({408, 425, 429})
-"""Besides all from 500 on."""
+RETRIED_STATUSES = frozenset({408, 409, 425, 429})
+"""Besides all from 500 on. 409 says that the same request is under way."""
 
 MESSAGES = 5
 """Reasons of refusals that are kept: the others are mostly the same."""
@@ -55,10 +56,11 @@ class Tally:
 
 
 class _Trouble(NamedTuple):
-    """Why a request has to be sent again, and how long the server wants to be left alone."""
+    """Why something has to be sent again, how long the server wants to be left alone, and whether it was answered."""
 
     reason: str
     retry_after: float = 0.0
+    answered: bool = False
 
 
 class Delivery:
@@ -115,11 +117,14 @@ class Delivery:
 
     def _settle(self, topic: str, items: list[Item]) -> None:
         attempts = 0
+        key = _new_key()
         while True:
             before = len(items)
-            items, trouble = self._attempt(topic, items)
+            items, trouble = self._attempt(topic, items, key)
             if not items:
                 return
+            if trouble.answered:
+                key = _new_key()
             attempts = attempts + 1 if len(items) == before else 1
             if self._stop.is_set():
                 return
@@ -128,11 +133,11 @@ class Delivery:
             self.retries += 1
             self._clock.wait(self._delay(attempts, trouble), self._stop)
 
-    def _attempt(self, topic: str, items: list[Item]) -> tuple[list[Item], _Trouble]:
+    def _attempt(self, topic: str, items: list[Item], key: str) -> tuple[list[Item], _Trouble]:
         """Send once and count; return what has to be sent again and why."""
         request = self._door.request(topic, items)
         try:
-            answer = self._request(request)
+            answer = self._request(request, key)
         except HTTPError as error:
             return items, _Trouble(str(error))
         self._answered = True
@@ -141,14 +146,19 @@ class Delivery:
         if not 200 <= answer.status < 300:
             self._refused_whole(topic, items, refusal(answer.status, answer.data))
             return [], _Trouble("")
-        return self._count(topic, items, answer.data), _Trouble("the gateway asks to send some records again")
+        again = self._count(topic, items, answer.data)
+        return again, _Trouble("the gateway asks to send some records again", answered=True)
 
-    def _request(self, request: Request) -> BaseHTTPResponse:
+    def _request(self, request: Request, key: str) -> BaseHTTPResponse:
         return self._http.request(
             request.method,
             self._prefix + request.path,
             body=request.body,
-            headers={**self._http.headers, "Content-Type": request.content_type},
+            headers={
+                **self._http.headers,
+                "Content-Type": request.content_type,
+                "Idempotency-Key": f'"{key}"',
+            },
         )
 
     def _count(self, topic: str, items: list[Item], body: bytes) -> list[Item]:
@@ -195,18 +205,28 @@ class Delivery:
 
     def _give_up_refused(self) -> None:
         if self._first_refusal is None:
-            message, topic, unknown = self.messages[0], self._door.topics[0], False
+            refused, topic = Refused(200, self.messages[0], unknown_topic=False), self._door.topics[0]
         else:
             refused, topic = self._first_refusal
-            message, unknown = refused.message, refused.unknown_topic
-        kind = UnknownTopicError if unknown else TerminalError
+        kind = UnknownTopicError if refused.unknown_topic else TerminalError
         raise kind(
-            f"the gateway refused all records of the first posts: {message}",
+            f"the gateway refused all records of the first posts: {refused.message}",
             where=f"{self._url}, topic {topic}",
-            hint="set gateway.create_topics, or check id and emulator.url with pinflow config show"
-            if unknown
-            else "check emulator.url and emulator.batch_posts with pinflow config show",
+            hint=_hint(refused),
         )
+
+
+def _hint(refused: Refused) -> str:
+    if refused.unknown_topic:
+        return "set gateway.create_topics, or check id and emulator.url with pinflow config show"
+    if refused.status in {401, 403}:
+        return "set PINFLOW__EMULATOR__API_KEY to a key of pinflow gateway keys create"
+    return "check emulator.url and emulator.batch_posts with pinflow config show"
+
+
+def _new_key() -> str:
+    """A name that no other request has, in this run or another: not from the seeded draw."""
+    return str(uuid4())
 
 
 def _retry_after(answer: BaseHTTPResponse) -> float:

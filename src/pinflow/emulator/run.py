@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ def emulate(
     seed: int = 100,
     batch_posts: int = 100,
     headers: Mapping[str, str] | None = None,
+    api_key: str = "",
+    ca_file: str = "",
     stop: Event | None = None,
     progress: Progress = SILENT,
     clock: Clock = CLOCK,
@@ -68,8 +71,8 @@ def emulate(
     """Send posts of the source through the gateway, pin, geo and user of each in this order.
 
     Posts are drawn with replacement, always in the same order for a seed; 100 gives the published one.
-    Records are delivered at least once: a request whose answer is lost is sent again. Blocks until all are
-    sent; when `stop` is set, the posts in flight are settled and the report returned.
+    A request whose answer is lost is sent again under the same `Idempotency-Key`, which the gateway appends once.
+    Blocks until all are sent; when `stop` is set, the posts in flight are settled and the report returned.
 
     Args:
         source_url: The source database.
@@ -81,14 +84,16 @@ def emulate(
         rate: Posts a second, `"max"` for as many as the gateway takes, None for the traditional pauses.
         seed: Of the draw.
         batch_posts: Posts in a request, at most, when they come faster than one by one.
-        headers: Further headers of every request, such as an API key's.
+        headers: Further headers of every request.
+        api_key: Sent with every request, unless it is empty.
+        ca_file: A PEM file with the authority that the gateway's certificate rests on, besides the system's.
         stop: Set it, from another thread or a signal handler, to end.
         progress: Is told of every post sent.
         clock: Paces and delays.
 
     Raises:
         UsageError: A number makes no sense.
-        ConfigError: The gateway's URL is none.
+        ConfigError: The gateway's URL is none, or `ca_file` cannot be loaded.
         AbsentError: There is no source, or no post in it that could be drawn.
         UnavailableError: The gateway, or the source, cannot be reached.
         UnknownTopicError: The gateway does not know the topics.
@@ -97,7 +102,10 @@ def emulate(
     _require_sense(to, posts, rate, batch_posts)
     _require_url(gateway_url)
     stop = Event() if stop is None else stop
-    with open_posts(source_url) as source, _connections(gateway_url, headers) as http:
+    with (
+        open_posts(source_url) as source,
+        _connections(gateway_url, _headers(headers, api_key), ca_file) as http,
+    ):
         total = posts
         if each_once:
             picks, total = every_pick(source, seed), min(posts or sys.maxsize, source.count())
@@ -169,20 +177,35 @@ class _Run:
         )
 
 
+def _headers(headers: Mapping[str, str] | None, api_key: str) -> dict[str, str]:
+    authorization = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    return {"User-Agent": "pinflow-emulator", **authorization, **(headers or {})}
+
+
 @contextmanager
-def _connections(url: str, headers: Mapping[str, str] | None) -> Iterator[HTTPConnectionPool]:
+def _connections(url: str, headers: Mapping[str, str], ca_file: str) -> Iterator[HTTPConnectionPool]:
     """Kept connections, one a door; urllib3's own retries are off, as they know nothing of records."""
+    trust = {"ssl_context": _trust(ca_file)} if url.startswith("https:") else {}
     http = connection_from_url(
-        url,
-        maxsize=len(DOORS["both"]),
-        retries=False,
-        timeout=TIMEOUT,
-        headers={"User-Agent": "pinflow-emulator", **(headers or {})},
+        url, maxsize=len(DOORS["both"]), retries=False, timeout=TIMEOUT, headers=headers, **trust
     )
     try:
         yield http
     finally:
         http.close()
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"the authority's certificate cannot be loaded: {getattr(error, 'strerror', None) or error}",
+                where=f"emulator.ca_file = {ca_file}",
+            ) from error
+    return context
 
 
 def _pace(rate: Rate, batch_posts: int, clock: Clock) -> Pace:

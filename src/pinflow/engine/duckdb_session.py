@@ -11,7 +11,7 @@ import duckdb
 from pinflow.engine.base import Result, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
-from pinflow.errors import PinflowError, UsageError
+from pinflow.errors import CorruptError, PinflowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ class DuckDBSession:
                 where="query.max_rows",
                 hint="add a LIMIT, or raise it",
             )
-        return Result(found.columns, rows)
+        return Result(_distinct(found.columns), rows)
 
     def _tables_hint(self) -> str:
         quoted = (f'"{name}"' if name[:1].isdigit() else name for name in self._views)
@@ -126,9 +126,34 @@ def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
             f'CAST(NULL AS {EMPTY_TYPES.get(kind, kind)}) AS "{name}"' for name, kind in view.columns.items()
         )
         source = f"(SELECT {columns} LIMIT 0)"
+    try:
+        _load_rows(db, view, source)
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise CorruptError(
+            f"a file of table {view.name!r} cannot be read: {_first_line(error)}",
+            where=view.name,
+            hint="bring it back from a copy; pinflow audit names what is missing",
+        ) from error
+
+
+def _load_rows(db: duckdb.DuckDBPyConnection, view: View, source: str) -> None:
     db.execute(f"CREATE OR REPLACE TEMP VIEW _stored AS SELECT * FROM {source}")  # noqa: S608
     latest = to_duckdb(view.sql.replace("{table}", "_stored"), where=view.name)
     db.execute(f'CREATE TABLE "{view.name}" AS {latest}')
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names of columns, those that come again with a number, so that none is lost in JSON."""
+    seen: set[str] = set()
+    distinct = []
+    for name in names:
+        fresh, number = name, 1
+        while fresh in seen:
+            number += 1
+            fresh = f"{name}_{number}"
+        seen.add(fresh)
+        distinct.append(fresh)
+    return distinct
 
 
 def _without_zones(found: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

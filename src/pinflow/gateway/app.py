@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from pinflow.gateway.committer import STALL_S, Committer
+from pinflow.gateway.guard import Guard
 from pinflow.gateway.kafka_rest import KafkaRest, partition_number
 from pinflow.gateway.kinesis_rest import KinesisRecord, KinesisRecords
 from pinflow.gateway.metrics import Metrics
@@ -35,20 +36,29 @@ KINESIS: dict[str, Dialect] = {"record": KinesisRecord(), "records": KinesisReco
 class GatewayApp:
     """The gateway as an ASGI application. It needs the lifespan: without it no request can append.
 
+    Args:
+        log: What records go to.
+        config: Its `gateway` section, and `log.partitions` for topics created on first use.
+        guard: Lets requests in; None lets all in.
+        stall_s: See `Committer`.
+
     Attributes:
         metrics: What it counts.
         committer: Its one thread that appends.
     """
 
-    def __init__(self, log: EventLog, config: Config, *, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, log: EventLog, config: Config, guard: Guard | None = None, *, stall_s: float = STALL_S
+    ) -> None:
         gateway = config.gateway
+        self._guard = guard or Guard(None)
         pending = Pending(gateway.max_pending_bytes)
         self.metrics = Metrics(pending)
-        self.committer = Committer(log, self.metrics, stall_s=stall_s)
+        self.committer = Committer(log, self.metrics, stall_s=stall_s, keep_s=gateway.idempotency_seconds)
         partitions = config.log.partitions if gateway.create_topics else None
         self._topics = Topics(log, self.metrics, partitions=partitions)
         self._producer = Producer(self.committer, self._topics, pending, self.metrics, gateway)
-        pages = Pages(self._topics, self.committer, pending, self.metrics, self._producer)
+        self._pages = pages = Pages(self._topics, self.committer, pending, self.metrics, self._producer)
         # An `Answer` is not Starlette's Response, but all that is asked of one is to be an ASGI application.
         handlers: dict[Any, Any] = {HTTPException: pages.not_routed}
         self._starlette = Starlette(
@@ -59,6 +69,10 @@ class GatewayApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
         if scope["type"] == "http":
+            refusal = self._guard.refusal(scope)
+            if refusal is not None:
+                await self._pages.refuse(scope["path"], refusal)(scope, receive, send)
+                return
             target = target_of(scope["method"], scope["path"])
             if target is not None:
                 answer = await self._producer(target, scope, receive)
@@ -81,14 +95,15 @@ class GatewayApp:
             self._topics.stop()
 
 
-def create_app(log: EventLog, config: Config) -> GatewayApp:
+def create_app(log: EventLog, config: Config, guard: Guard | None = None) -> GatewayApp:
     """Make the gateway's ASGI application.
 
     Args:
         log: The open log that records go to. The caller closes it, after the application's lifespan ended.
         config: Its `gateway` section, and `log.partitions` for topics created on first use.
+        guard: Lets requests in; None lets all in.
     """
-    return GatewayApp(log, config)
+    return GatewayApp(log, config, guard)
 
 
 def target_of(method: str, path: str) -> Target | None:

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     from pinflow.gateway.pending import Hold
 
-__all__ = ["BODY_TIMEOUT_S", "BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
-
-BODY_TIMEOUT_S = 30.0
-"""The largest body passes in this time at 1 MiB/s; a client slower than that would hold memory for others."""
+__all__ = ["BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
 
 INLINE_BYTES = 32 * 1024
 """Compressed bodies up to this size are inflated on the event loop, where a hand-over would cost more."""
@@ -42,10 +39,11 @@ class ClientGoneError(Exception):
 
 
 class Limits(NamedTuple):
-    """Caps of a body in bytes, as it comes and after inflating."""
+    """Caps of a body in bytes, as it comes and after inflating, and in seconds, until it is here."""
 
     body: int
     inflated: int
+    seconds: float = 30.0
 
 
 class BodyHeaders(NamedTuple):
@@ -101,7 +99,8 @@ async def read_body(
         raise _too_large(limits.body, "")
     body, more = await _part(receive, limits.body, hold)
     if more:
-        body = await _rest(body, receive, limits.body, hold)
+        body = await _rest(body, receive, limits, hold)
+    hold.complete()
     start = ENCODINGS.get(encoding)
     if start is None:
         return body
@@ -149,21 +148,25 @@ async def _part(receive: Receive, limit: int, hold: Hold) -> tuple[bytes, bool]:
     part: bytes = message.get("body", b"")
     if hold.size + len(part) > limit:
         raise _too_large(limit, "")
-    hold.take(len(part))
-    return part, message.get("more_body", False)
+    more: bool = message.get("more_body", False)
+    hold.take(len(part), more=more)
+    return part, more
 
 
-async def _rest(first: bytes, receive: Receive, limit: int, hold: Hold) -> bytes:
-    """The whole body, when it does not come in one piece; only then is it worth a timer."""
+async def _rest(first: bytes, receive: Receive, limits: Limits, hold: Hold) -> bytes:
+    """The whole body, when it does not come in one piece; only then is it worth a timer.
+
+    A body that never begins is ended by its connection, see `protocol`.
+    """
     parts = [first]
     more = True
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(limits.seconds):
             while more:
-                part, more = await _part(receive, limit, hold)
+                part, more = await _part(receive, limits.body, hold)
                 parts.append(part)
     except TimeoutError:
-        message = f"the body did not arrive within {BODY_TIMEOUT_S:g} s"
+        message = f"the body did not arrive within {limits.seconds:g} s"
         raise Refusal(Reason.SLOW, message, headers=((b"connection", b"close"),)) from None
     return b"".join(parts)
 

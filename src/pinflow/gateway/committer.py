@@ -3,7 +3,8 @@
 The order, for each group:
 
 1. On the event loop: take what waits, up to `MAX_COMMIT_BYTES`, and hand it to the thread.
-2. In the thread: append it to the log in one call, which returns when it is durable.
+2. In the thread: look up which of its requests were answered before; append the others in one call of the log, which
+   returns when they, and what answers them again, are durable.
 3. On the event loop again: hand over the next group, and only now tell the requests of this one.
 """
 
@@ -18,24 +19,30 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.crash import reached
-from pinflow.errors import PinflowError, UnavailableError
+from pinflow.errors import PinflowError, RepeatedError, UnavailableError
+from pinflow.log import Answered, Produce, Token, answering
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.log import EventLog, Produce
+    from pinflow.gateway.once import Once
+    from pinflow.log import EventLog
 
 __all__ = ["FAILURE_MEMORY_S", "STALL_S", "Committer"]
 
 MAX_COMMIT_BYTES = 16 << 20
 """Half a second of a slow disk, so that a small request never waits long behind large ones."""
 
-STALL_S = 10.0
-"""An append that takes longer counts as a log that is away: five times the log's own wait for a lock."""
+STALL_S = 1.5
+"""An append that takes longer counts as a log that is away: twice the log's own wait for a lock. With `WATCH_S` a
+client has its 503 within two seconds."""
 
-WATCH_S = 0.5
+WATCH_S = 0.25
 """How often the age of the running append is looked at."""
+
+IDEMPOTENCY_S = 86_400.0
+"""How long what answers a request again is kept, if nobody says otherwise."""
 
 FAILURE_MEMORY_S = 10.0
 """How long one failed append makes the log count as unavailable when nothing has been appended since."""
@@ -44,14 +51,19 @@ STOP_S = 0.4
 """How long a stop waits, twice, for the append under way. The server has waited before, and has 3 s in all."""
 
 
+Kept = list[int] | Answered
+"""The first offset of each batch of a request; or, of one that was answered before, what was kept of it."""
+
+
 class _Waiting(NamedTuple):
     batches: Sequence[Produce]
     size: int
-    future: asyncio.Future[list[int]]
+    once: Once | None
+    future: asyncio.Future[Kept]
 
 
 _Group = list[_Waiting]
-_Outcomes = list[tuple[_Waiting, list[int] | Exception]]
+_Outcomes = list[tuple[_Waiting, Kept | Exception]]
 
 
 class Committer:
@@ -63,10 +75,20 @@ class Committer:
         log: What to append to. Its `append` is called from one thread only.
         metrics: Is told of every append.
         stall_s: After how many seconds a running append counts as a log that is away.
+        keep_s: How long what answers a request again is kept.
     """
 
-    def __init__(self, log: EventLog, metrics: Metrics, *, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        metrics: Metrics,
+        *,
+        stall_s: float = STALL_S,
+        keep_s: float = IDEMPOTENCY_S,
+    ) -> None:
         self._log = log
+        self._answers = answering(log)
+        self._keep_ms = int(keep_s * 1000)
         self._metrics = metrics
         self._stall_s = stall_s
         self._waiting: deque[_Waiting] = deque()
@@ -82,6 +104,11 @@ class Committer:
         """Whether the log took the last append, as far as is known."""
         failed_at = self._failed_at
         return not self._stalled and (failed_at is None or time.monotonic() - failed_at > FAILURE_MEMORY_S)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the log can take a request once."""
+        return self._answers is not None
 
     def start(self) -> None:
         """Start the thread. Call on the event loop that the requests run on."""
@@ -105,22 +132,24 @@ class Committer:
         await asyncio.to_thread(self._thread.join, STOP_S)
         self._fail_all("the gateway is stopping; whether the records were appended is not known")
 
-    async def append(self, batches: Sequence[Produce], size: int) -> list[int]:
+    async def append(self, batches: Sequence[Produce], size: int, once: Once | None = None) -> Kept:
         """Append and return the first offset of each batch, in order, once they are durable.
 
         Args:
             batches: Records, at most one batch a partition.
             size: About how many bytes they are.
+            once: Names the request. If it was appended before, nothing is, and what was kept of it is returned.
 
         Raises:
             UnavailableError: The log cannot be written now, or does not answer in time.
             UnknownTopicError: A topic does not exist (any more). Nothing was appended.
             UnknownPartitionError: A partition does not exist (any more). Nothing was appended.
+            RepeatedError: Another process appends the same request just now. Nothing was appended.
         """
         if self._stalled or not self._running:
             raise UnavailableError("the log does not answer; nothing was appended")
-        future: asyncio.Future[list[int]] = self._loop.create_future()
-        self._waiting.append(_Waiting(batches, size, future))
+        future: asyncio.Future[Kept] = self._loop.create_future()
+        self._waiting.append(_Waiting(batches, size, once, future))
         if not self._group and not self._scheduled:
             # Not at once: requests that came in the same moment shall be of the same group.
             self._scheduled = True
@@ -149,6 +178,7 @@ class Committer:
     def _done(self, outcomes: _Outcomes) -> None:
         self._group = []
         self._stalled = False
+        self._fail_waiting(outcomes)
         self._hand_over()  # 3
         if not self._group:
             self._idle.set()
@@ -160,6 +190,16 @@ class Committer:
             else:
                 waiting.future.set_result(outcome)
 
+    def _fail_waiting(self, outcomes: _Outcomes) -> None:
+        """Where the log is away, those that wait would each wait for it anew, and longer than a client shall."""
+        for _, outcome in outcomes:
+            if isinstance(outcome, UnavailableError):
+                for waiting in self._waiting:
+                    if not waiting.future.done():
+                        waiting.future.set_exception(outcome)
+                self._waiting.clear()
+                return
+
     def _append(self, group: _Group) -> _Outcomes:
         try:
             return self._appended(group)
@@ -167,27 +207,64 @@ class Committer:
             return self._failed(group, error)
         except PinflowError as error:
             if len(group) == 1:
-                return [(group[0], error)]
+                return self._alone(group, error)
         except Exception as error:  # noqa: BLE001 - the thread must live; the requests tell and log it
             return self._failed(group, error)
         return self._one_by_one(group)
 
+    def _alone(self, group: _Group, error: PinflowError) -> _Outcomes:
+        """A request that failed by itself. One that another process just appended is answered by what that kept."""
+        if isinstance(error, RepeatedError):
+            try:
+                return self._appended(group)
+            except UnavailableError as away:
+                return self._failed(group, away)
+            except PinflowError as still:
+                error = still
+        return [(group[0], error)]
+
     def _appended(self, group: _Group) -> _Outcomes:
-        batches = [batch for waiting in group for batch in waiting.batches]
         began = time.perf_counter()
         reached("gateway", "queued")
-        offsets = self._log.append(batches)
+        known = self._known(group)
+        fresh = [waiting for waiting in group if waiting.once is None or waiting.once.key not in known]
+        batches = [batch for waiting in fresh for batch in waiting.batches]
+        offsets = self._written(fresh, batches)
         reached("gateway", "appended")
         seconds = time.perf_counter() - began
         self._failed_at = None
         self._metrics.committed(sum([len(batch.records) for batch in batches]), seconds)
-        outcomes: _Outcomes = []
+        outcomes: _Outcomes = [
+            (waiting, known[waiting.once.key])
+            for waiting in group
+            if waiting.once is not None and waiting.once.key in known
+        ]
         start = 0
-        for waiting in group:
+        for waiting in fresh:
             stop = start + len(waiting.batches)
             outcomes.append((waiting, offsets[start:stop]))
             start = stop
         return outcomes
+
+    def _known(self, group: _Group) -> dict[bytes, Answered]:
+        keys = [waiting.once.key for waiting in group if waiting.once is not None]
+        return self._answers.answered(keys) if keys and self._answers is not None else {}
+
+    def _written(self, group: _Group, batches: list[Produce]) -> list[int]:
+        if not batches:
+            return []
+        tokens: list[Token] = []
+        expires = time.time_ns() // 1_000_000 + self._keep_ms
+        start = 0
+        for waiting in group:
+            stop = start + len(waiting.batches)
+            if waiting.once is not None:
+                key, fingerprint, note = waiting.once
+                tokens.append(Token(key, fingerprint, note, expires, start, stop))
+            start = stop
+        if tokens and self._answers is not None:
+            return self._answers.append_once(batches, tokens)
+        return self._log.append(batches)
 
     def _failed(self, group: _Group, error: Exception) -> _Outcomes:
         self._failed_at = time.monotonic()

@@ -17,7 +17,11 @@ MEDIA_TYPE = b"application/vnd.kafka.v2+json"
 
 CODES: dict[Reason, tuple[int, int]] = {
     Reason.BROKEN_ENCODING: (400, 400),
+    Reason.CONFLICT: (409, 409),
     Reason.EXISTS: (409, 409),
+    Reason.FORBIDDEN: (403, 40301),
+    Reason.HEADER: (400, 400),
+    Reason.HEADERS: (431, 431),
     Reason.INTERNAL: (500, 500),
     Reason.INVALID: (422, 422),
     Reason.MALFORMED: (422, 42203),
@@ -25,10 +29,12 @@ CODES: dict[Reason, tuple[int, int]] = {
     Reason.METHOD: (405, 405),
     Reason.OVERLOADED: (429, 429),
     Reason.PARTITION: (404, 40402),
+    Reason.REUSED: (422, 422),
     Reason.ROUTE: (404, 404),
     Reason.SLOW: (408, 408),
     Reason.TOO_LARGE: (413, 413),
     Reason.TOPIC: (404, 40401),
+    Reason.UNAUTHORIZED: (401, 40101),
     Reason.UNAVAILABLE: (503, 50003),
 }
 """Reason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""

@@ -37,7 +37,11 @@ MAX_SHARDS = 1024
 
 TYPES: dict[Reason, tuple[int, str]] = {
     Reason.BROKEN_ENCODING: (400, "SerializationException"),
+    Reason.CONFLICT: (409, "ConflictException"),
     Reason.EXISTS: (400, "ResourceInUseException"),
+    Reason.FORBIDDEN: (403, "AccessDeniedException"),
+    Reason.HEADER: (400, "ValidationException"),
+    Reason.HEADERS: (431, "RequestHeaderFieldsTooLargeException"),
     Reason.INTERNAL: (500, "InternalFailure"),
     Reason.INVALID: (400, "ValidationException"),
     Reason.MALFORMED: (400, "SerializationException"),
@@ -45,10 +49,12 @@ TYPES: dict[Reason, tuple[int, str]] = {
     Reason.METHOD: (405, "MethodNotAllowedException"),
     Reason.OVERLOADED: (429, "ProvisionedThroughputExceededException"),
     Reason.PARTITION: (400, "ResourceNotFoundException"),
+    Reason.REUSED: (422, "IdempotentParameterMismatchException"),
     Reason.ROUTE: (404, "UnknownOperationException"),
     Reason.SLOW: (408, "RequestTimeoutException"),
     Reason.TOO_LARGE: (413, "RequestEntityTooLargeException"),
     Reason.TOPIC: (400, "ResourceNotFoundException"),
+    Reason.UNAUTHORIZED: (401, "UnrecognizedClientException"),
     Reason.UNAVAILABLE: (503, "ServiceUnavailableException"),
 }
 """Reason → HTTP status and `__type`."""

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client import Metric
 
@@ -46,6 +46,9 @@ class Metrics(Collector):
         )
         held = Gauge(f"{PREFIX}_pending_bytes", "Bytes held by requests in progress", registry=own)
         held.set_function(lambda: pending.bytes)
+        self._ended = Counter(
+            f"{PREFIX}_connections_ended", "Connections ended by the gateway", ["why"], registry=own
+        )
 
     def answered(self, dialect: str, status: int) -> None:
         """An answer was sent."""
@@ -65,6 +68,15 @@ class Metrics(Collector):
     def commit_failed(self) -> None:
         """One append raised, or did not return in time."""
         self._failed.inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Show how many connections there are."""
+        gauge = Gauge(f"{PREFIX}_connections", "Connections that are open", registry=self.registry)
+        gauge.set_function(count)
+
+    def connection_ended(self, why: str) -> None:
+        """A connection was ended by the gateway, for one of a few reasons."""
+        self._ended.labels(why).inc()
 
     def topic_created(self) -> None:
         """A topic was created, by hand or on first use."""

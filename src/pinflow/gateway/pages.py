@@ -13,6 +13,7 @@ from pinflow.errors import UnknownPartitionError
 from pinflow.gateway import kafka_rest, kinesis_rest
 from pinflow.gateway.answer import Answer
 from pinflow.gateway.body import BodyHeaders, ClientGoneError
+from pinflow.gateway.guard import caller_of
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Pages:
             refusal = Refusal(Reason.METHOD, f"the method is not one of {allow}", headers=headers)
         else:
             refusal = Refusal(Reason.ROUTE, "there is nothing at this path; see /openapi.json")
-        return self._refuse(request.url.path, refusal)
+        return self.refuse(request.url.path, refusal)
 
     async def health(self, _request: Request) -> Answer:
         """Always 200: the gateway lives. `log` says whether it takes records."""
@@ -104,9 +105,9 @@ class Pages:
         """The description of every route."""
         return Answer(200, self._openapi, JSON)
 
-    async def list_topics(self, _request: Request) -> Answer:
-        """The names of all topics."""
-        return kafka_rest.json_answer(list(await self._topics.all()))
+    async def list_topics(self, request: Request) -> Answer:
+        """The names of all topics that the caller may use."""
+        return kafka_rest.json_answer(await self._names(request))
 
     async def get_topic(self, request: Request) -> Answer:
         """One topic and its partitions."""
@@ -126,9 +127,9 @@ class Pages:
             raise UnknownPartitionError(f"the topic has partitions 0 to {count - 1}")
         return kafka_rest.json_answer(kafka_rest.describe_partition(partition))
 
-    async def list_streams(self, _request: Request) -> Answer:
-        """The names of all streams, which are the topics."""
-        names = list(await self._topics.all())
+    async def list_streams(self, request: Request) -> Answer:
+        """The names of all streams, which are the topics, that the caller may use."""
+        names = await self._names(request)
         return kinesis_rest.json_answer({"HasMoreStreams": False, "StreamNames": names})
 
     async def stream(self, request: Request) -> Answer:
@@ -143,6 +144,10 @@ class Pages:
         extents = await self._topics.extents(stream)
         return kinesis_rest.json_answer(kinesis_rest.describe_stream(stream, extents))
 
+    async def _names(self, request: Request) -> list[str]:
+        caller = caller_of(request.scope)
+        return [name for name in await self._topics.all() if caller is None or caller.allows(name)]
+
     async def _shard_count(self, request: Request) -> int:
         headers = BodyHeaders.of(request.scope["headers"])
         with self._pending.hold() as hold:
@@ -156,13 +161,14 @@ class Pages:
             except ClientGoneError:
                 return Answer(400, b"", JSON)  # nobody reads it
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-                return self._refuse(path, refusal_of(error))
+                return self.refuse(path, refusal_of(error))
             self._metrics.answered(dialect_of(path), answer.status)
             return answer
 
         return Route(path, endpoint, methods=list(methods) or None)
 
-    def _refuse(self, path: str, refusal: Refusal) -> Answer:
+    def refuse(self, path: str, refusal: Refusal) -> Answer:
+        """The answer that says why, in the words of the path's dialect."""
         dialect = dialect_of(path)
         answer = REFUSED[dialect](refusal)
         self._metrics.answered(dialect, answer.status)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pinflow.gateway.answer import Posted
 
-__all__ = ["Routed", "Turn", "post_number", "route"]
+__all__ = ["REFUSED", "Routed", "Turn", "post_number", "route"]
 
 REFUSED = -1
 """Stands for the partition, and the offset, of a record that is not appended."""

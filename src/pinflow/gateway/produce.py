@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import UnavailableError, UnknownPartitionError, UnknownTopicError
 from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
+from pinflow.gateway.guard import caller_of
+from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
+from pinflow.gateway.pending import InFlight
 from pinflow.gateway.refusal import refusal_of
+from pinflow.log import Answered
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from pinflow.gateway.answer import Answer, Dialect, Placed, Posted
     from pinflow.gateway.committer import Committer
     from pinflow.gateway.metrics import Metrics
+    from pinflow.gateway.once import Asked
+    from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
     from pinflow.gateway.topics import Topics
 
@@ -30,6 +36,16 @@ class Target(NamedTuple):
     dialect: Dialect
     topic: str
     partition: int | None = None
+
+
+class _Request(NamedTuple):
+    """A request whose body is read."""
+
+    target: Target
+    content_type: bytes
+    body: bytes
+    posted: Posted
+    asked: Asked | None
 
 
 class Producer:
@@ -50,7 +66,8 @@ class Producer:
         self._topics = topics
         self._pending = pending
         self._metrics = metrics
-        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes)
+        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes, gateway.body_seconds)
+        self._in_flight = InFlight(gateway.max_requests)
         self._max_record_bytes = gateway.max_record_bytes
         self._turns: dict[str, Turn] = {}
 
@@ -64,12 +81,11 @@ class Producer:
 
     async def __call__(self, target: Target, scope: Scope, receive: Receive) -> Answer | None:
         """Append the records of a request and say where they are; None if the client is gone."""
-        headers = BodyHeaders.of(scope["headers"])
         with self._pending.hold() as hold:
             try:
-                body = await self.read(headers, receive, hold)
-                posted = target.dialect.parse(headers.content_type, body)
-                placed = await self._append(target, posted, len(body))
+                request = await self._request(target, scope, receive, hold)
+                with self._in_flight:
+                    placed = await self._append(request)
             except ClientGoneError:
                 return None
             except asyncio.CancelledError:
@@ -79,36 +95,61 @@ class Producer:
                 return target.dialect.refused(refusal_of(error))
             refused = len(placed.refused)
             accepted = len(placed.offsets) - refused
-            self._metrics.records_accepted(target.dialect.name, accepted, refused, len(body))
+            self._metrics.records_accepted(target.dialect.name, accepted, refused, len(request.body))
             return target.dialect.accepted(placed)
 
     async def read(self, headers: BodyHeaders, receive: Receive, hold: Hold) -> bytes:
         """Read a body within the configured caps; raises as `read_body`."""
         return await read_body(headers, receive, self._limits, hold, self._pool)
 
-    async def _append(self, target: Target, posted: Posted, size: int) -> Placed:
+    async def _request(self, target: Target, scope: Scope, receive: Receive, hold: Hold) -> _Request:
+        headers = BodyHeaders.of(scope["headers"])
+        asked = None
+        if self._committer.answers:
+            caller = caller_of(scope)
+            name = caller.name if caller is not None else ""
+            asked = asked_once(scope["headers"], name, scope["method"], scope["path"])
+        body = await self.read(headers, receive, hold)
+        posted = target.dialect.parse(headers.content_type, body)
+        return _Request(target, headers.content_type, body, posted, asked)
+
+    async def _append(self, request: _Request) -> Placed:
+        topic = request.target.topic
         try:
-            return await self._appended(target, posted, size)
+            return await self._appended(request)
         except (UnknownTopicError, UnknownPartitionError):
             # Known here but gone in the log: deleted elsewhere. Nothing was appended, so try once more.
-            if self._topics.known(target.topic) is None:
+            if self._topics.known(topic) is None:
                 raise
-            self._topics.forget(target.topic)
-            return await self._appended(target, posted, size)
+            self._topics.forget(topic)
+            return await self._appended(request)
 
-    async def _appended(self, target: Target, posted: Posted, size: int) -> Placed:
-        topic = target.topic
+    async def _appended(self, request: _Request) -> Placed:
+        routed = await self._routed(request)
+        if not routed.batches:
+            return routed.placed([])
+        size = len(request.body)
+        if request.asked is None:
+            once = None
+        else:
+            once = request.asked.once(request.content_type, request.body, note_of(routed))
+        kept = await self._committer.append(routed.batches, size, once)
+        if isinstance(kept, Answered):
+            assert once is not None  # noqa: S101 - only a named request is answered by what was kept
+            return placed_again(kept, once)
+        return routed.placed(kept)
+
+    async def _routed(self, request: _Request) -> Routed:
+        topic, partition, posted = request.target.topic, request.target.partition, request.posted
         partitions = self._topics.known(topic)
         if partitions is None:
             partitions = await self._topics.find(topic)
-        if target.partition is not None:
-            if not 0 <= target.partition < partitions:
+        if partition is not None:
+            if not 0 <= partition < partitions:
                 raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")
-            posted = posted._replace(partitions=[target.partition] * len(posted.values))
+            posted = posted._replace(partitions=[partition] * len(posted.values))
         turn = self._turns.get(topic)
         if turn is None:
             turn = self._turns[topic] = Turn()
-        cap = self._max_record_bytes if size > self._max_record_bytes else None
-        routed = route(topic, posted, partitions, turn, max_record_bytes=cap)
-        firsts = await self._committer.append(routed.batches, size) if routed.batches else []
-        return routed.placed(firsts)
+        cap = self._max_record_bytes if len(request.body) > self._max_record_bytes else None
+        return route(topic, posted, partitions, turn, max_record_bytes=cap)

@@ -9,6 +9,7 @@ import traceback
 from pinflow.errors import (
     OverloadedError,
     PinflowError,
+    RepeatedError,
     TopicExistsError,
     UnavailableError,
     UnknownPartitionError,
@@ -28,7 +29,15 @@ class Reason(enum.Enum):
 
     BROKEN_ENCODING = enum.auto()
     """The compressed body cannot be inflated."""
+    CONFLICT = enum.auto()
+    """The same request is under way."""
     EXISTS = enum.auto()
+    FORBIDDEN = enum.auto()
+    """The API key is good, but not for this topic."""
+    HEADER = enum.auto()
+    """A header holds what it may not, or it is no HTTP at all."""
+    HEADERS = enum.auto()
+    """The headers are too long."""
     INTERNAL = enum.auto()
     INVALID = enum.auto()
     """JSON, but not of the shape or within the limits that the route asks for."""
@@ -38,18 +47,23 @@ class Reason(enum.Enum):
     METHOD = enum.auto()
     OVERLOADED = enum.auto()
     PARTITION = enum.auto()
+    REUSED = enum.auto()
+    """The idempotency key of another request."""
     ROUTE = enum.auto()
     SLOW = enum.auto()
-    """The body did not arrive in time."""
+    """The headers or the body did not arrive in time."""
     TOO_LARGE = enum.auto()
     TOPIC = enum.auto()
+    UNAUTHORIZED = enum.auto()
+    """No API key, or none that is good."""
     UNAVAILABLE = enum.auto()
 
 
-RETRYABLE = frozenset({Reason.OVERLOADED, Reason.UNAVAILABLE})
+RETRYABLE = frozenset({Reason.CONFLICT, Reason.OVERLOADED, Reason.UNAVAILABLE})
 
 REASONS: dict[type[PinflowError], Reason] = {
     OverloadedError: Reason.OVERLOADED,
+    RepeatedError: Reason.CONFLICT,
     TopicExistsError: Reason.EXISTS,
     UnavailableError: Reason.UNAVAILABLE,
     UnknownPartitionError: Reason.PARTITION,

@@ -21,8 +21,8 @@ __all__ = ["Topics", "check_name"]
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 """Kafka's rule for topic names; `.` and `..` are not allowed either."""
 
-BLOCKING_TIMEOUT_S = 5.0
-"""How long a call of the log may take: twice its own wait for a lock, and some."""
+BLOCKING_TIMEOUT_S = 1.5
+"""How long a call of the log may take: twice its own wait for a lock. A client has its 503 within two seconds."""
 
 PROBE_TIMEOUT_S = 0.5
 """How long `/healthz` waits for the log."""

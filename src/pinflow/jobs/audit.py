@@ -2,8 +2,8 @@
 
 For every partition of a road, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come from
 the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
-for records that are there twice and reads every landed object against its checksum. Superseded rows that `maintain`
-has removed are taken from its receipts: they count as superseded still.
+for records that are there twice, and reads the log and every landed object against their checksums.
+Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import msgspec
 
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
-from pinflow.errors import PinflowError
+from pinflow.errors import CorruptError
+from pinflow.jobs.integrity import damage
 from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import QUARANTINE, Road, roads
 from pinflow.lake.plans import Tally, last_receipt
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
+    from pinflow.lake.landing import Landing
     from pinflow.lake.tables import Table
 
 __all__ = ["Audit", "Line", "audit"]
@@ -74,79 +76,84 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
-    by_topic = {road.topic: road for road in roads(parts.config.id)}
-    lines: list[Line] = []
     problems: list[str] = []
+    identity = parts.log.identity
+    if parts.lake_log() not in (None, identity):
+        problems.append(f"{parts.config.log.url}: the log is not the one that this lake is filled from")
+    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    landing = parts.landing.pinned()
+    lines: list[Line] = []
     for topic in parts.log.topics.readable():
-        accepted = {extent.partition: extent.accepted for extent in parts.log.extents(topic)}
-        landed = _totals(parts, f"land/{topic}", parts.landing.manifest)
-        if topic in by_topic:
-            lines += _road_lines(parts, by_topic[topic], accepted, landed, problems, deep=deep)
-        else:
-            lines += [
-                Line(topic, number, None, count, landed.get(number, Tally()).records, 0, None, 0, 0, 0)
-                for number, count in accepted.items()
-            ]
-        problems += _landing_problems(parts, topic, accepted, landed, deep=deep)
+        landed = _totals(parts, f"land/{topic}", landing.manifest)
+        road = _look(parts, by_topic[topic], problems, deep=deep) if topic in by_topic else None
+        accepted = {
+            extent.partition: extent.accepted for extent in parts.log.extents(topic)
+        }  # last: it only grows
+        for partition, count in accepted.items():
+            line = _line(topic, partition, count, landed.get(partition, Tally()), road)
+            lines.append(line)
+            if line.difference or line.waiting < 0:
+                problems.append(
+                    f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
+                )
+        problems += _landing_problems(landing, topic, accepted, landed)
+    if deep:
+        problems += damage(parts)
     return Audit(deep, lines, problems)
 
 
-def _road_lines(
-    parts: Parts,
-    road: Road,
-    accepted: dict[int, int],
-    landed: dict[int, Tally],
-    problems: list[str],
-    *,
-    deep: bool,
-) -> list[Line]:
-    table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
+class _Look(msgspec.Struct, frozen=True):
+    """A road at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
+
+    road: Road
+    totals: dict[int, Tally]
+    removed: dict[int, int]
+    rows: dict[int, _Rows] | None
+
+
+def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look:
+    """Look at a road's tables as of one step of its job, whatever is committed meanwhile."""
+    now_table, now_quarantine = road.tables_of(parts.store, road.generation(parts.store))
+    table = now_table.pinned()
+    step = table.version_of(road.job) if table.exists() else 0
+    quarantine = now_quarantine.pinned(road.job, at_most=step)
     totals = _totals(parts, road.job, table)
     removed = removed_rows(parts.store, table)
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
         told = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != told:
             problems.append(f"{each.name}: the table holds {held} rows, its job's receipts say {told}")
-    rows = _rows_by_partition(parts, road, table, quarantine) if deep else None
-    lines = []
-    for partition, count in accepted.items():
-        line = _line(road, partition, count, landed, totals.get(partition, Tally()), rows, removed)
-        lines.append(line)
-        if line.difference:
-            problems.append(f"{road.topic} partition {partition}: {line.difference} records do not add up")
-        if rows is not None:
-            problems += _row_problems(road, partition, rows.get(partition, _Rows()))
-    return lines
+    rows = None
+    if deep:
+        try:
+            rows = _rows_by_partition(parts, road, table, quarantine)
+        except CorruptError as error:
+            problems.append(f"{error.where}: {error.what}")
+        for partition, seen in (rows or {}).items():
+            problems += _row_problems(road, partition, seen)
+    return _Look(road, totals, removed, rows)
 
 
-def _line(
-    road: Road,
-    partition: int,
-    accepted: int,
-    landed: dict[int, Tally],
-    total: Tally,
-    rows: dict[int, _Rows] | None,
-    removed: dict[int, int],
-) -> Line:
-    waiting = accepted - total.records
-    if rows is None:
-        superseded = None
-        cleaned, quarantined = total.rows, total.rejected
-    else:
-        seen = rows.get(partition, _Rows())
-        superseded = seen.rows - seen.standing + removed.get(partition, 0)
+def _line(topic: str, partition: int, accepted: int, landed: Tally, look: _Look | None) -> Line:
+    if look is None:
+        return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
+    total = look.totals.get(partition, Tally())
+    superseded, cleaned, quarantined = None, total.rows, total.rejected
+    if look.rows is not None:
+        seen = look.rows.get(partition, _Rows())
+        superseded = seen.rows - seen.standing + look.removed.get(partition, 0)
         cleaned, quarantined = seen.standing, seen.rejects
     return Line(
-        topic=road.topic,
+        topic=topic,
         partition=partition,
-        table=road.table,
+        table=look.road.table,
         accepted=accepted,
-        landed=landed.get(partition, Tally()).records,
+        landed=landed.records,
         cleaned=cleaned,
         superseded=superseded,
         quarantined=quarantined,
-        waiting=max(waiting, 0),
-        difference=accepted - cleaned - (superseded or 0) - quarantined - max(waiting, 0),
+        waiting=accepted - total.records,
+        difference=total.records - cleaned - (superseded or 0) - quarantined,
     )
 
 
@@ -205,10 +212,10 @@ def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
 
 
 def _landing_problems(
-    parts: Parts, topic: str, accepted: dict[int, int], landed: dict[int, Tally], *, deep: bool
+    landing: Landing, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
 ) -> list[str]:
     problems = []
-    manifest = parts.landing.landed(topic)
+    manifest = landing.landed(topic)
     for partition, count in accepted.items():
         told = landed.get(partition, Tally()).records
         held = sum(each.records for each in manifest if each.partition == partition)
@@ -218,14 +225,6 @@ def _landing_problems(
             )
         if told > count:
             problems.append(f"{topic} partition {partition}: {told} records landed of {count} accepted")
-    for each in manifest if deep else ():
-        try:
-            found = len(parts.landing.read(each))
-        except PinflowError as error:
-            problems.append(f"{error.where}: {error.what}")
-            continue
-        if found != each.records:
-            problems.append(f"{each.path}: {found} records, the manifest says {each.records}")
     return problems
 
 

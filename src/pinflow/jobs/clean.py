@@ -13,6 +13,7 @@ from pinflow.errors import GapError
 from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
+from pinflow.lake.landing import Landing
 from pinflow.lake.plans import Plan, Prepared, Slice
 
 if TYPE_CHECKING:
@@ -68,18 +69,18 @@ class CleanJob:
 
 
 def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
-    """The three jobs of a side."""
+    """The three jobs of a side, each with an engine of its own, so that they can run in threads."""
+    roads = side_roads(side, parts.config.id)
     return [
-        CleanJob(road, road_reader(parts, road), parts.store, parts.engine)
-        for road in side_roads(side, parts.config.id)
+        CleanJob(road, road_reader(parts, road), parts.store, parts.new_engine(len(roads))) for road in roads
     ]
 
 
 def road_reader(parts: Parts, road: Road) -> Reader:
     """Where the job of a road reads from."""
     if road.side == "stream":
-        return LogReader(parts.log, road.topic, parts.config.stream)
-    return LandingReader(parts.landing, road.topic, parts.config.batch)
+        return LogReader(lambda: parts.bound_log, road.topic, parts.config.stream)
+    return LandingReader(Landing(parts.store), road.topic, parts.config.batch)
 
 
 def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:

@@ -134,10 +134,8 @@ class _Gathered:
 
 def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
     """A job for every topic of the log as it is now."""
-    config = parts.config.land
-    return [
-        LandJob(topic, parts.log, parts.landing, config, drain=drain) for topic in parts.log.topics.readable()
-    ]
+    config, log = parts.config.land, parts.bound_log
+    return [LandJob(topic, log, parts.landing, config, drain=drain) for topic in log.topics.readable()]
 
 
 def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:

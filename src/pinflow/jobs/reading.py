@@ -9,7 +9,7 @@ from pinflow.errors import GapError, UnknownTopicError
 from pinflow.lake.plans import Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pinflow.config import Batch, Stream
     from pinflow.lake.landing import Landed, Landing
@@ -35,23 +35,24 @@ class Reader(Protocol):
 
 
 class LogReader:
-    """Reads a topic of the log. What the survey read is kept, so that a step reads it once."""
+    """Reads a topic of the log, which is opened when first needed. A step's records are read once, by the survey."""
 
-    def __init__(self, log: EventLog, topic: str, config: Stream) -> None:
-        self._log = log
+    def __init__(self, log: Callable[[], EventLog], topic: str, config: Stream) -> None:
+        self._open_log = log
         self._topic = topic
         self._config = config
         self._surveyed: dict[int, Chunk] = {}
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `Reader.survey`."""
+        log = self._open_log()
         try:
-            partitions = [extent.partition for extent in self._log.extents(self._topic)]
+            partitions = [extent.partition for extent in log.extents(self._topic)]
         except UnknownTopicError:
             return []  # nobody has posted yet
         self._surveyed.clear()
         for partition in partitions:
-            chunk = self._log.read(
+            chunk = log.read(
                 self._topic,
                 partition,
                 positions.get(partition),
@@ -69,7 +70,7 @@ class LogReader:
             if chunk is not None and (chunk.start, chunk.end) == (piece.start, piece.end):
                 yield chunk
             else:
-                yield read_slice(self._log, self._topic, piece)
+                yield read_slice(self._open_log(), self._topic, piece)
 
 
 class LandingReader:

@@ -78,6 +78,12 @@ class Landing:
         self._store = store
         self.manifest = Table(store, MANIFEST, COLUMNS)
 
+    def pinned(self) -> Landing:
+        """The landing zone as its manifest is now, for reading."""
+        twin = Landing(self._store)
+        twin.manifest = self.manifest.pinned()
+        return twin
+
     def write(self, chunk: Chunk) -> Landed:
         """Write a chunk's object, over the same object if it is there. It lands with its manifest row."""
         lines, meta = encode(chunk)

@@ -82,12 +82,27 @@ class Table:
         self.folder = folder or name
         self.url = store.child(f"tables/{self.folder}")
         self.columns = tuple(columns)
+        self._store = store
         self._opened: DeltaTable | None = None
+        self._pinned = False
+
+    def pinned(self, job: str = "", at_most: int | None = None) -> Table:
+        """The table as it is now, for reading: it does not move any more, whatever others commit.
+
+        With `at_most` as it was before `job` committed a step beyond that.
+        """
+        twin = Table(self._store, self.name, self.columns, self.folder)
+        twin._pinned = True
+        if self.exists():
+            delta = self._reopened()
+            while at_most is not None and (delta.transaction_version(job) or 0) > at_most:
+                delta = DeltaTable(self.url, version=delta.version() - 1)
+            twin._opened = delta
+        return twin
 
     def version_of(self, job: str) -> int:
         """The last step that a job committed to this table, 0 when none; from a fresh look at the table."""
-        self._opened = None
-        return self._delta().transaction_version(job) or 0
+        return self._reopened().transaction_version(job) or 0
 
     def append(self, job: str, step: int, rows: ArrowStreamExportable) -> bool:
         """Append rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
@@ -168,11 +183,14 @@ class Table:
 
     def exists(self) -> bool:
         """Whether the table is there; does not make it."""
-        return DeltaTable.is_deltatable(self.url)
+        return self._opened is not None if self._pinned else DeltaTable.is_deltatable(self.url)
 
     def files(self) -> list[str]:
         """The addresses of the Parquet files that make up the table now; none when it is not there."""
-        return list(self._reopened().file_uris()) if self.exists() else []
+        if not self.exists():
+            return []
+        paths = self._reopened().get_add_actions(flatten=True).column("path").to_pylist()
+        return [f"{self.url}/{path}" for path in paths]
 
     def num_rows(self) -> int:
         """Rows by the table's metadata, no file is read."""
@@ -197,6 +215,8 @@ class Table:
         return self._opened if self._opened is not None else self._reopened()
 
     def _reopened(self) -> DeltaTable:
+        if self._pinned and self._opened is not None:
+            return self._opened
         try:
             try:
                 self._opened = DeltaTable(self.url)
@@ -207,8 +227,9 @@ class Table:
         return self._opened
 
     def _failed(self, verb: str, reason: object) -> UnavailableError:
+        first = str(reason).strip().split("\n", 1)[0]
         return UnavailableError(
-            f"table {self.name!r} cannot be {verb}: {reason}", where=self.url, hint="pinflow doctor"
+            f"table {self.name!r} cannot be {verb}: {first}", where=self.url, hint="pinflow doctor"
         )
 
     def _created(self) -> DeltaTable:

@@ -7,7 +7,7 @@ records with list operations only.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from zlib import crc32
 
 import msgspec
@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Sequence
 
-__all__ = ["Chunk", "EventLog", "Extent", "Headers", "Produce", "Records", "open_log", "partition_for"]
+__all__ = [
+    "Answered",
+    "AnsweringLog",
+    "Chunk",
+    "EventLog",
+    "Extent",
+    "Headers",
+    "Produce",
+    "Records",
+    "Token",
+    "answering",
+    "open_log",
+    "partition_for",
+]
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -77,6 +90,34 @@ class Produce(NamedTuple):
     topic: str
     partition: int
     records: Records
+
+
+class Token(NamedTuple):
+    """What makes the log take one request once: kept in the write of its records.
+
+    Attributes:
+        key: Names the request; at most 64 bytes.
+        fingerprint: Of what was sent, to tell another request under the same name.
+        note: What the answer is made from again, besides the offsets.
+        expires: Until when it is kept, milliseconds since 1970 UTC.
+        start: The request's batches are those from `start`
+        stop: up to, not including, `stop` of the append.
+    """
+
+    key: bytes
+    fingerprint: bytes
+    note: bytes
+    expires: int
+    start: int
+    stop: int
+
+
+class Answered(NamedTuple):
+    """What was kept of a request: its token's fingerprint and note, and the first offset of each of its batches."""
+
+    fingerprint: bytes
+    note: bytes
+    firsts: list[int]
 
 
 class Extent(NamedTuple):
@@ -146,7 +187,7 @@ class EventLog(Protocol):
         Raises:
             UnknownTopicError: The topic does not exist.
             GapError: The position lies before the first record still kept.
-            CorruptError: A stored batch fails its checksum.
+            CorruptError: A stored batch fails its checksum, or the log ends before the position.
         """
 
     def extents(self, topic: str) -> list[Extent]:
@@ -181,8 +222,38 @@ class EventLog(Protocol):
         """Release files and connections. Safe to repeat."""
 
     @property
+    def identity(self) -> str:
+        """Tells this log from every other one, such as an empty one put in its place; never changes."""
+
+    @property
     def topics(self) -> TopicAdmin:
         """Create, list and delete topics."""
+
+
+class AnsweringLog(EventLog, Protocol):
+    """A log that can take a request once, however often it comes and through however many processes."""
+
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+        """Append as `append` does, and keep the tokens in the same write: both are durable or neither.
+
+        Tokens that have expired are removed on the way, a bounded number at a time.
+
+        Raises:
+            RepeatedError: One of the tokens is kept already, or given twice. Nothing was appended.
+            UnknownTopicError: As in `append`, and so are the others.
+        """
+
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+        """What was kept under these keys and has not expired. Blocks as a read does.
+
+        Raises:
+            UnavailableError: The log cannot be read now.
+        """
+
+
+def answering(log: EventLog) -> AnsweringLog | None:
+    """The log as one that takes a request once, None if it cannot."""
+    return cast("AnsweringLog", log) if hasattr(log, "append_once") else None
 
 
 class TopicAdmin(Protocol):

@@ -2,10 +2,12 @@
 
 Rows:
 
+- `identity`: one row, drawn when the file was made, that tells this log from any other.
 - `topic`: a name, its number of partitions, and whether it lives.
 - `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
 - `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time they
   were accepted (ms since 1970 UTC) and the CRC-32 of the body.
+- `answered`: what answers a request that comes again, see `sqlite_answers`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from pinflow.errors import (
     UnknownPartitionError,
     UnknownTopicError,
 )
-from pinflow.log.base import Chunk, Extent, Produce, Records
+from pinflow.log import sqlite_answers
+from pinflow.log.base import Answered, Chunk, Extent, Produce, Records, Token
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
 
@@ -58,6 +61,10 @@ class SqliteLog:
 
     def append(self, batches: Sequence[Produce]) -> list[int]:
         """See `EventLog.append`: one transaction, one row a partition, one fsync."""
+        return self.append_once(batches, ())
+
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+        """See `AnsweringLog.append_once`: the tokens are rows of the same transaction."""
         merged: dict[tuple[str, int], list[Records]] = {}
         for batch in batches:
             merged.setdefault((batch.topic, batch.partition), []).append(batch.records)
@@ -67,14 +74,17 @@ class SqliteLog:
         }
         with self.transaction() as db:
             firsts = {place: _insert(db, place, *bodies[place]) for place in merged}
+            offsets = _offsets(batches, firsts)
+            if tokens:
+                sqlite_answers.keep(db, tokens, offsets)
             reached("log", "inserted")
         reached("log", "committed")
-        offsets = []
-        for batch in batches:
-            place = (batch.topic, batch.partition)
-            offsets.append(firsts[place])
-            firsts[place] += len(batch.records)
         return offsets
+
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+        """See `AnsweringLog.answered`."""
+        with self.reading() as db:
+            return sqlite_answers.find(db, keys)
 
     def read(
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
@@ -88,6 +98,12 @@ class SqliteLog:
         row = _topic_row(db, topic, live=False)
         begin, end = _extent(db, row.id, partition)
         start = begin if position is None else int(position)
+        if start > end:
+            raise CorruptError(
+                f"the log ends at offset {end}, but was read up to {start} before: it has lost records",
+                where=f"{topic} partition {partition} of {self._path}",
+                hint="bring the file back from a copy",
+            )
         if start < begin:
             raise GapError(
                 f"offsets {start} to {begin - 1} are no longer in the log",
@@ -119,6 +135,13 @@ class SqliteLog:
             tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
             places = [(partition, _extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
         return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
+
+    @property
+    def identity(self) -> str:
+        """See `EventLog.identity`: drawn when the file was made."""
+        with self.reading() as db:
+            (identity,) = db.execute("SELECT id FROM identity").fetchone()
+        return str(identity)
 
     def trim(
         self,
@@ -260,6 +283,16 @@ def _insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: by
         "UPDATE tail SET next = ? WHERE topic = ? AND partition = ?", (first + count, row.id, partition)
     )
     return first
+
+
+def _offsets(batches: Sequence[Produce], firsts: dict[tuple[str, int], int]) -> list[int]:
+    """The first offset of every batch, given that of every partition; batches of one partition follow each other."""
+    offsets = []
+    for batch in batches:
+        place = (batch.topic, batch.partition)
+        offsets.append(firsts[place])
+        firsts[place] += len(batch.records)
+    return offsets
 
 
 def _extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:

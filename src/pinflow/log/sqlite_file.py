@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
+from pinflow.log import sqlite_answers
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
-BUSY_TIMEOUT_S = 2.0
-"""How long a statement waits for another process's lock before the log counts as unavailable."""
+BUSY_TIMEOUT_S = 0.75
+"""How long a statement waits for another process's lock before the log counts as unavailable: long against a commit,
+and short enough that the gateway says so to its clients within two seconds."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
 """16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
 
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
+INSERT OR IGNORE INTO identity (one, id) VALUES (1, lower(hex(randomblob(16))));
 CREATE TABLE IF NOT EXISTS topic (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, live INTEGER NOT NULL
 );
@@ -42,15 +47,34 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if read_only and not path.exists():
         raise AbsentError("there is no log yet", where=str(path), hint="pinflow gateway, or pinflow demo")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
-        if not read_only:
-            db.executescript(SCHEMA)
+        return _opened_to_read(path) if read_only else _opened(path)
     except (sqlite3.Error, OSError) as error:
         raise _told("opened", error, str(path)) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,):
+        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}COMMIT;")
+    return db
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """Open without writing. Where the folder cannot be written nobody else writes, and no lock is needed."""
+    mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+    db = sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,):
+        raise AbsentError("the file holds no log", where=str(path), hint="pinflow gateway, or pinflow demo")
     return db
 
 

@@ -28,7 +28,7 @@ from pinflow.jobs.clean import clean_jobs
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import status
 from pinflow.jobs.worker import run
-from pinflow.stations.process import Station, end_all, wait_for_file
+from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,11 @@ def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> Dem
     Raises:
         PinflowError: A station ended, or something could not be done.
     """
+    with only_one(settings.home):
+        return _demo(settings, posts, say, progress)
+
+
+def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoReport:
     clock = _Clock()
     with clock.stage("source"):
         held = _source(settings, posts, say, progress)
@@ -91,7 +96,14 @@ def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> Dem
         with clock.stage("batch"):
             say("cleaning the landed records into the batch tables")
             jobs = clean_jobs(parts, "batch")
-            run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+            run(
+                parts.store,
+                lambda: jobs,
+                stop=threading.Event(),
+                poll_seconds=0,
+                drain=True,
+                threads=len(jobs),
+            )
         with clock.stage("questions"):
             say("answering ten questions from both sides")
             batch, stream = ask(parts, "batch"), ask(parts, "stream")
@@ -132,7 +144,7 @@ def _stations(settings: Settings) -> Iterator[tuple[str, list[Station]]]:
     try:
         for station in stations:
             station.start()
-        yield wait_for_file(ready, gateway, READY_S), stations
+        yield wait_for_file(ready, gateway, READY_S, threading.Event()) or "", stations
     finally:
         end_all(stations, STOP_S)
 
@@ -149,6 +161,8 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
             rate="max",
             seed=settings.config.emulator.seed,
             batch_posts=settings.config.emulator.batch_posts,
+            api_key=settings.config.emulator.api_key,
+            ca_file=settings.config.emulator.ca_file,
             progress=progress,
         )
         return report.acknowledged

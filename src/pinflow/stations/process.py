@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pinflow.errors import PinflowError
+from pinflow.errors import PinflowError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import threading
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pinflow.config import Settings
 
-__all__ = ["STDIN_ENDS_IT", "Station", "end_all", "last_lines", "wait_for_file"]
+__all__ = ["STDIN_ENDS_IT", "Station", "end_all", "last_lines", "only_one", "wait_for_file"]
 
 STDIN_ENDS_IT = "PINFLOW_STDIN_ENDS_IT"
 """Tells a station to end when its standard input closes, so that none outlives its supervisor, however that ends."""
@@ -111,14 +114,14 @@ def end_all(stations: Sequence[Station], seconds: float) -> None:
         station.end(deadline - time.monotonic())
 
 
-def wait_for_file(path: Path, station: Station, seconds: float) -> str:
-    """Wait until a station has written a file, and return its text.
+def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.Event) -> str | None:
+    """Wait until a station has written a file, and return its text; None when told to stop before.
 
     Raises:
         PinflowError: The station ended, or did not write it in time.
     """
     deadline = time.monotonic() + seconds
-    while True:
+    while not stop.is_set():
         if path.exists() and (text := path.read_text(encoding="utf-8").strip()):
             return text
         station.must_run()
@@ -126,7 +129,29 @@ def wait_for_file(path: Path, station: Station, seconds: float) -> str:
             raise PinflowError(
                 f"station {station.name!r} was not ready within {seconds:g} s", where=str(station.talk)
             )
-        time.sleep(POLL_S)
+        stop.wait(POLL_S)
+    return None
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the home against a second supervisor, by a lock that the system lets go when the process ends.
+
+    Raises:
+        UnavailableError: Another `up` or `demo` runs in this home.
+    """
+    path = home / "run" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnavailableError(
+                "another pinflow up or demo runs in this home",
+                where=str(home),
+                hint="end it, or choose another --home",
+            ) from error
+        yield
 
 
 def last_lines(path: Path, lines: int = 5) -> str:

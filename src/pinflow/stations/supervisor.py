@@ -14,7 +14,7 @@ from pinflow import source
 from pinflow.errors import AbsentError
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import TopicStatus, status
-from pinflow.stations.process import Station, end_all, last_lines, wait_for_file
+from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
 
 if TYPE_CHECKING:
     import threading
@@ -76,6 +76,11 @@ def up(
     Raises:
         PinflowError: The gateway did not start at all.
     """
+    with only_one(settings.home):
+        _up(settings, stop, rate, progress, show)
+
+
+def _up(settings: Settings, stop: threading.Event, rate: str | None, progress: Progress, show: Show) -> None:
     if rate is not None:
         _ensure_source(settings, progress)
     ready = settings.home / "run" / "gateway.url"
@@ -89,7 +94,9 @@ def up(
     ]
     try:
         gateway.start()
-        url = wait_for_file(ready, gateway, READY_S)
+        url = wait_for_file(ready, gateway, READY_S, stop)
+        if url is None:
+            return
         if rate is not None:
             stations.append(Station("emulator", ["emulate", "--rate", rate, "--url", url], settings))
         _Supervisor(settings, stations, url, show).run(stop)

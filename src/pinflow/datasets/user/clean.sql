@@ -6,6 +6,7 @@ SELECT
   CASE WHEN age RLIKE '^[+-]?[0-9]+\\z' THEN try_cast(age AS INT) END AS age,
   CASE
     WHEN date_joined RLIKE '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?\\z'
+      AND year(try_cast(date_joined AS TIMESTAMP)) BETWEEN 1 AND 9999
       THEN try_cast(date_joined AS TIMESTAMP)
   END AS date_joined,
   _topic,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from pinflow.engine.dialect_casts import as_text
-from pinflow.engine.dialect_nodes import Refused, failing, kind_of, template
-from pinflow.engine.dialect_regex import Pattern, RegexError, read_pattern, read_replacement
+from pinflow.engine.dialect.casts import as_text
+from pinflow.engine.dialect.nodes import Refused, failing, kind_of, template
+from pinflow.engine.dialect.regex import Pattern, RegexError, read_pattern, read_replacement
 
 __all__ = ["FUNCTIONS", "RANKINGS", "Function", "common_kind", "regexp_like"]
 
@@ -72,9 +72,8 @@ def _if(args: list[exp.Expr]) -> exp.Expr:
 
 
 def _concat(args: list[exp.Expr]) -> exp.Expr:
-    text = " || ".join(f"<{at}>" for at in range(min(len(args), 10)))
-    first = template(f"({text})", *map(as_text, args[:10]), kind="text")
-    return first if len(args) <= 10 else _concat([first, *args[10:]])
+    text = " || ".join(f"<{at}>" for at in range(len(args)))
+    return template(f"({text})", *map(as_text, args), kind="text")
 
 
 def _substring(args: list[exp.Expr]) -> exp.Expr:
@@ -209,9 +208,9 @@ FUNCTIONS: dict[str, Function] = {
     "sum": Function(1, 1, _like_first("sum")),
     "trim": Function(1, 1, _form("trim(<0>, ' ')", kind="text")),
     "upper": Function(1, 1, _cased("upper", UPPER_UNSHARED)),
-    "year": Function(1, 1, _form("CAST(year(<0>) AS INTEGER)", kind="int")),
+    "year": Function(1, 1, _form("CAST(year(timezone('UTC', <0>)) AS INTEGER)", kind="int")),
 }
-"""Name → function. `cast` and `try_cast`, which have a syntax of their own, are in `dialect_casts`."""
+"""Name → function. `cast` and `try_cast`, which have a syntax of their own, are in `casts`."""
 
 RANKINGS = frozenset({"dense_rank", "rank", "row_number"})
 """Functions that need a window."""

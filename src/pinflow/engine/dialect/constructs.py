@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from pinflow.engine.dialect_nodes import Refused
+from pinflow.engine.dialect.nodes import Refused
 
 __all__ = ["CONSTRUCTS", "check"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NUMBERS", "Refused", "failing", "kind_of", "render", "template"]
 
-HOLE = re.compile(r"<(\d|\*)>")
+HOLE = re.compile(r"<(\d+|\*)>")
 
 NUMBERS = ("int", "decimal", "double")
 """The kinds that are numbers, the wider last. The others are `text`, `bool`, `time` and `null`."""

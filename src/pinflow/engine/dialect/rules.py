@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from pinflow.engine.dialect_casts import as_text, carry_cast
-from pinflow.engine.dialect_functions import FUNCTIONS, RANKINGS, regexp_like
-from pinflow.engine.dialect_nodes import NUMBERS, Refused, failing, kind_of, template
+from pinflow.engine.dialect.casts import as_text, carry_cast
+from pinflow.engine.dialect.functions import FUNCTIONS, RANKINGS, regexp_like
+from pinflow.engine.dialect.nodes import NUMBERS, Refused, failing, kind_of, template
 
 __all__ = ["RULES"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from pinflow.engine.dialect_nodes import Refused, failing, kind_of, template
-from pinflow.engine.dialect_times import TIME_OF_TEXT
+from pinflow.engine.dialect.nodes import Refused, failing, kind_of, template
+from pinflow.engine.dialect.times import TIME_OF_TEXT
 
 __all__ = ["as_text", "carry_cast"]
 

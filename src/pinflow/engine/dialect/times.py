@@ -7,7 +7,7 @@ stop the query when they come: guard the cast with RLIKE where such text may occ
 
 from __future__ import annotations
 
-from pinflow.engine.dialect_nodes import failing
+from pinflow.engine.dialect.nodes import failing
 
 __all__ = ["TIME_OF_TEXT"]
 

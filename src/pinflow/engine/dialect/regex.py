@@ -56,11 +56,7 @@ class Pattern(NamedTuple):
         )
 
     def captured(self) -> str:
-        """The whole pattern in a group of its own, the first, free of the line end that `$` looks past.
-
-        Raises:
-            RegexError: One of several alternatives ends in `$`.
-        """
+        """The whole pattern in a group of its own, the first, free of the line end that `$` looks past."""
         if not any(self.dollars):
             return f"({self.text})"
         self._single()

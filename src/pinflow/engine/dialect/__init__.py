@@ -1,7 +1,7 @@
 """Spark SQL carried to DuckDB: the one text of every rule and question runs on both and gives the same.
 
-Only what is listed is carried, functions in `dialect_functions` and constructs in `dialect_constructs`; everything
-else is refused with its place. What is listed but differs is mended by the rules of `dialect_rules`. Where a
+Only what is listed is carried, functions in `functions` and constructs in `constructs`; everything
+else is refused with its place. What is listed but differs is mended by the rules of `rules`. Where a
 difference shows only in the data (text to cast in a form that DuckDB cannot be made to read), the query stops with an
 error and never answers otherwise.
 
@@ -22,10 +22,10 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.parsers.spark import SparkParser
 
-from pinflow.engine.dialect_constructs import check
-from pinflow.engine.dialect_nodes import Refused, render
-from pinflow.engine.dialect_rules import RULES
-from pinflow.engine.dialect_strings import read_strings
+from pinflow.engine.dialect.constructs import check
+from pinflow.engine.dialect.nodes import Refused, render
+from pinflow.engine.dialect.rules import RULES
+from pinflow.engine.dialect.strings import read_strings
 from pinflow.errors import DialectError
 
 __all__ = ["to_duckdb"]
@@ -75,13 +75,14 @@ def to_duckdb(sql: str, *, where: str) -> str:
         tree = _parsed(sql)
         _mark(tree)
         check(tree)
-        carried = _carried(tree)
+        return _Generator(dialect=DuckDB, identify=True, comments=False).generate(_carried(tree))
     except Refused as refused:
         at = refused.node.meta.get("at", 0)
         raise DialectError(refused.what, where=_place(where, sql, at), hint=refused.hint) from None
     except _SyntaxError as error:
         raise DialectError(error.what, where=_place(where, sql, error.at), hint="write one SELECT") from None
-    return _Generator(dialect=DuckDB, identify=True, comments=False).generate(carried)
+    except RecursionError:
+        raise DialectError("this SQL is nested too deeply", where=where, hint="write it flatter") from None
 
 
 class _SyntaxError(Exception):
@@ -104,6 +105,8 @@ def _parsed(sql: str) -> exp.Expr:
     if len(statements) != 1:
         second = next(token for token in tokens if token.token_type is TokenType.SEMICOLON)
         raise _SyntaxError("there is more than one statement", second.start)
+    if not isinstance(statements[0], exp.Query):
+        raise _SyntaxError("this is no SELECT", tokens[0].start)
     return statements[0]
 
 

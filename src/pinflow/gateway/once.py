@@ -1,0 +1,113 @@
+"""`Idempotency-Key`: what names a request, tells it from another, and makes its first answer again.
+
+The header is that of the IETF draft "The Idempotency-Key HTTP Header Field". What is kept of a request is not its
+answer but what the answer follows from: the partition of each record, the refusals, and (by the log) the first offsets.
+So it can be written in the transaction that draws the offsets, and the answer comes out byte for byte the same.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pinflow.gateway.partitioning import REFUSED, Routed
+from pinflow.gateway.refusal import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinflow.gateway.answer import Placed
+    from pinflow.log import Answered
+
+__all__ = ["HEADER", "Asked", "Once", "asked_once", "note_of", "placed_again"]
+
+HEADER = b"idempotency-key"
+
+LONGEST_KEY = 255
+"""Bytes of a key: seven times a UUID. It is hashed, so that its length costs nothing later."""
+
+_PRINTABLE = frozenset(range(0x20, 0x7F))
+
+
+class Once(NamedTuple):
+    """A request that is to be appended once: its name, what it sent, and what its answer is made from."""
+
+    key: bytes
+    fingerprint: bytes
+    note: bytes
+
+
+class Asked(NamedTuple):
+    """The name of a request, before its body is known."""
+
+    key: bytes
+
+    def once(self, content_type: bytes, body: bytes, note: bytes) -> Once:
+        """The request with its body, inflated."""
+        return Once(self.key, sha256(content_type + b"\n" + body).digest(), note)
+
+
+class _Refused(msgspec.Struct, array_like=True, gc=False):
+    index: int
+    reason: str
+    message: str
+
+
+class _Note(msgspec.Struct, array_like=True, gc=False):
+    partitions: list[int]
+    refused: list[_Refused]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Note).decode
+
+
+def asked_once(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> Asked | None:
+    """The name that a request has in its `Idempotency-Key`, None without one.
+
+    Args:
+        headers: Of the request, names in lower case.
+        scope: Who asks for what: the same key names another request in another scope.
+
+    Raises:
+        Refusal: The header is there twice, is empty, too long, or holds other than printable ASCII.
+    """
+    values = [value for name, value in headers if name == HEADER]
+    if not values:
+        return None
+    key = values[0].strip()
+    if len(key) >= 2 and key[:1] == key[-1:] == b'"':  # a string of a structured field, as the draft has it
+        key = key[1:-1]
+    if len(values) > 1 or not 0 < len(key) <= LONGEST_KEY or not _PRINTABLE.issuperset(key):
+        raise Refusal(
+            Reason.HEADER, f"an Idempotency-Key is one, of 1 to {LONGEST_KEY} printable ASCII characters"
+        )
+    parts = [part.encode("utf-8", "surrogatepass") for part in scope]
+    return Asked(sha256(b"".join(b"%d:%s" % (len(part), part) for part in (*parts, key))).digest())
+
+
+def note_of(routed: Routed) -> bytes:
+    """What the answer to a request is made from again, besides its offsets."""
+    refused = [
+        _Refused(index, refusal.reason.name, refusal.message) for index, refusal in routed.refused.items()
+    ]
+    return _encode(_Note(routed.partitions, refused))
+
+
+def placed_again(answered: Answered, once: Once) -> Placed:
+    """Where the records of a request are that was appended before.
+
+    Raises:
+        Refusal: It was another request that had this key.
+    """
+    if answered.fingerprint != once.fingerprint:
+        raise Refusal(Reason.REUSED, "this Idempotency-Key was used with another body")
+    note = _decode(answered.note)
+    members: dict[int, list[int]] = {}
+    for index, partition in enumerate(note.partitions):
+        members.setdefault(partition, []).append(index)
+    members.pop(REFUSED, None)
+    refused = {each.index: Refusal(Reason[each.reason], each.message) for each in note.refused}
+    return Routed([], list(members.values()), note.partitions, refused).placed(answered.firsts)

@@ -1,0 +1,72 @@
+"""The table of requests that were answered: written in the transaction of their records."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.errors import RepeatedError
+from pinflow.log.base import Answered
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from pinflow.log.base import Token
+
+__all__ = ["SCHEMA", "find", "keep"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS answered (
+    token BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, answer BLOB NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS answered_expires ON answered (expires);
+"""
+
+EXPIRED_A_COMMIT = 16
+"""Expired rows that one commit removes, and two more a row it adds: what expires is always removed faster than made."""
+
+_KEEP = """
+INSERT INTO answered (token, fingerprint, answer, expires) VALUES (?, ?, ?, ?)
+ON CONFLICT (token) DO UPDATE SET
+    fingerprint = excluded.fingerprint, answer = excluded.answer, expires = excluded.expires
+WHERE answered.expires <= ?
+"""
+
+_EXPIRE = """
+DELETE FROM answered WHERE token IN (SELECT token FROM answered WHERE expires <= ? ORDER BY expires LIMIT ?)
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[bytes, list[int]]).decode
+
+
+def keep(db: sqlite3.Connection, tokens: Sequence[Token], offsets: Sequence[int]) -> None:
+    """Keep tokens, given the first offset of every batch of the append; call in its transaction.
+
+    Raises:
+        RepeatedError: One is kept already.
+    """
+    now = time.time_ns() // 1_000_000
+    db.execute(_EXPIRE, (now, EXPIRED_A_COMMIT + 2 * len(tokens)))
+    for token in tokens:
+        answer = _encode((token.note, list(offsets[token.start : token.stop])))
+        kept = db.execute(_KEEP, (token.key, token.fingerprint, answer, token.expires, now))
+        if kept.rowcount != 1:
+            raise RepeatedError("a request was appended before")
+
+
+def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+    """What is kept under these keys and has not expired."""
+    now = time.time_ns() // 1_000_000
+    found = {}
+    for key in keys:
+        row = db.execute(
+            "SELECT fingerprint, answer FROM answered WHERE token = ? AND expires > ?", (key, now)
+        ).fetchone()
+        if row is not None:
+            note, firsts = _decode(row[1])
+            found[key] = Answered(row[0], note, firsts)
+    return found

@@ -1,0 +1,319 @@
+"""What a road does when the world fails: it waits or stops with a clear error, and goes on later with nothing lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from pinflow.config import load
+from pinflow.errors import CorruptError, UnavailableError
+from pinflow.jobs.audit import audit
+from pinflow.jobs.parts import Parts
+from pinflow.lake import Store, Table
+from tests.crash.load import Client, verify
+from tests.e2e.command import command, environment, gateway, pinflow, pinflow_json, until
+from tests.road import ID, drain, post, rows, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from arro3.core.types import ArrowStreamExportable
+
+JSON = {"Content-Type": "application/json"}
+needs_mount = pytest.mark.skipif(
+    os.geteuid() != 0 and not os.environ.get("CI"), reason="mounting a small disk needs root: sudo make test"
+)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    with Parts(load(tmp_path / "home", env={})) as parts:
+        yield parts
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A disk of its own, gone at the end."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill_up(disk: Path) -> Path:
+    """Take every byte that is left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"\0" * size)
+            except OSError:
+                size //= 2
+    return filler
+
+
+def send(url: str, ind: int) -> urllib3.BaseHTTPResponse:
+    body = b'{"records":[{"value":{"ind":%d}}]}' % ind
+    return urllib3.request(
+        "POST", f"{url}/topics/{ID}.user", body=body, headers=JSON, retries=False, timeout=10
+    )
+
+
+@needs_mount
+def test_on_a_full_disk_the_gateway_says_503_and_all_is_well_when_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 16) as disk:
+        home = disk / "home"
+        with gateway(home) as url:
+            assert send(url, 1).status == 200
+            filler = fill_up(disk)
+            refused = None
+            for ind in range(2, 2_000):
+                began = time.monotonic()
+                refused = send(url, ind)
+                if refused.status != 200:
+                    break
+            assert refused is not None
+            assert refused.status == 503
+            assert int(refused.headers["Retry-After"]) >= 1
+            assert time.monotonic() - began < 2 + 1
+            assert urllib3.request("GET", f"{url}/healthz", timeout=2, retries=False).status == 200
+            accepted = ind - 1
+            filler.unlink()
+            until(lambda: send(url, 5_000).status == 200, seconds=30)
+        for job in ("land", "stream", "batch"):
+            pinflow(job, "--drain", home=home)
+        found = pinflow_json("audit", "--deep", home=home)
+        assert found["ok"] is True
+        assert sum(line["accepted"] for line in found["lines"]) == accepted + 1
+
+
+@needs_mount
+@pytest.mark.parametrize("job", ["land", "stream", "batch"])
+def test_a_job_on_a_full_disk_stops_with_a_clear_error_and_goes_on_later(tmp_path: Path, job: str) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        home = disk / "home"
+        with Parts(load(home, env={})) as parts:
+            for side in ("batch", "stream"):
+                post(
+                    parts,
+                    topic(side, "user"),
+                    rows(*({"ind": n, "first_name": "x" * 200} for n in range(2_000))),
+                )
+            if job == "batch":
+                drain(parts, "land")
+            filler = fill_up(disk)
+            done = subprocess.run(
+                command(job, "--drain", home=home),
+                env=environment(PINFLOW__WORKER__RETRY_SECONDS="1"),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 1
+            assert "Traceback" not in done.stderr
+            assert "pinflow doctor" in done.stderr
+            filler.unlink()
+            assert verify(parts, {}) == 4_000
+
+
+@needs_mount
+def test_a_read_only_lake_stops_a_job_with_a_clear_error(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        env = {"PINFLOW__LAKE__URL": str(disk / "lake")}
+        home = tmp_path / "home"
+        with Parts(load(home, env=env)) as parts:
+            post(parts, topic("stream", "user"), rows({"ind": 1}))
+            drain(parts)
+            post(parts, topic("stream", "user"), rows({"ind": 2}))
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            done = subprocess.run(
+                command("stream", "--drain", home=home),
+                env=environment(PINFLOW__WORKER__RETRY_SECONDS="0.5", **env),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 1
+            assert "Read-only file system" in done.stderr
+            assert "Traceback" not in done.stderr
+            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+            assert verify(parts, {}) == 2
+
+
+class Weather:
+    """Decides which call to the lake fails, and whether it had done its work before."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._chance = random.Random(seed)
+        self._share = share
+        self.failures = 0
+
+    def call(self, work: Any) -> Any:
+        drawn = self._chance.random()
+        if drawn > self._share:
+            return work()
+        self.failures += 1
+        if drawn > self._share / 2:
+            work()
+        raise UnavailableError("503 Slow Down (injected)", where="the lake")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lake_that_answers_503_now_and_then_loses_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    weather = Weather(seed, 0.2)
+    for name in ("put", "put_if_absent", "get"):
+        real = getattr(Store, name)
+        monkeypatch.setattr(
+            Store, name, lambda self, *args, real=real: weather.call(lambda: real(self, *args))
+        )
+    append = Table.append
+
+    def failing(self: Table, job: str, step: int, data: ArrowStreamExportable) -> bool:
+        return bool(weather.call(lambda: append(self, job, step, data)))
+
+    monkeypatch.setattr(Table, "append", failing)
+    monkeypatch.setattr("pinflow.jobs.worker.FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("pinflow.jobs.worker.LONGEST_WAIT_S", 0.002)
+    for start in range(0, 40, 10):
+        for side in ("batch", "stream"):
+            values = [*rows(*({"ind": n, "index": n} for n in range(start, start + 9))), b"broken"]
+            post(parts, topic(side, "pin"), values)
+        drain(parts)
+    assert weather.failures > 3
+    monkeypatch.undo()
+    assert verify(parts, {}) == 80
+
+
+def test_a_lake_that_stays_away_stops_the_job_after_a_bound(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def away(self: Store, path: str, data: bytes) -> bool:
+        tries.append(path)
+        raise UnavailableError("503 Slow Down (injected)", where=path)
+
+    monkeypatch.setattr(Store, "put_if_absent", away)
+    monkeypatch.setattr("pinflow.jobs.worker.FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("tests.road.RETRY_SECONDS", 0.05)
+    post(parts, topic("stream", "pin"), rows({"index": 1}))
+    with pytest.raises(UnavailableError, match="503"):
+        drain(parts, "stream")
+    assert len(tries) > 2
+
+
+def test_a_torn_batch_of_the_log_is_found_and_named(parts: Parts, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    post(parts, topic("stream", "user"), [b'{"ind": 1, "first_name": "UNMISTAKABLE"}'])
+    parts.log.close()
+    file = home / "log.db"
+    whole = file.read_bytes()
+    place = whole.index(b"UNMISTAKABLE")
+    file.write_bytes(whole[:place] + b"\0" + whole[place + 1 :])
+    with pytest.raises(CorruptError, match="offset 0 fails its checksum"):
+        drain(parts, "stream")
+    found = pinflow_json("audit", "--deep", home=home, code=3)
+    assert any("log.db" in problem and "offset 0" in problem for problem in found["problems"])
+    states = {each["part"]: each for each in pinflow_json("doctor", home=home, code=1)}
+    assert states["records"]["state"] == "broken"
+    assert "log.db" in states["records"]["found"]
+
+
+def test_a_truncated_log_is_found_and_named(parts: Parts, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    post(parts, topic("stream", "user"), [b"x" * 100_000])
+    drain(parts)
+    parts.log.close()
+    file = home / "log.db"
+    file.write_bytes(file.read_bytes()[:20_000])
+    done = subprocess.run(
+        command("audit", "--deep", home=home),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (1, 3)
+    assert "log.db" in done.stderr
+    assert "Traceback" not in done.stderr
+    states = {each["part"]: each for each in pinflow_json("doctor", home=home, code=1)}
+    assert "broken" in (states["log"]["state"], states["records"]["state"])
+
+
+def test_a_log_that_lost_its_end_stops_the_jobs_instead_of_skipping_what_comes(
+    parts: Parts, tmp_path: Path
+) -> None:
+    post(parts, topic("stream", "user"), rows({"ind": 1}))
+    parts.log.close()
+    copy = (tmp_path / "home" / "log.db").read_bytes()
+    post(parts, topic("stream", "user"), rows({"ind": 2}))
+    drain(parts)
+    parts.log.close()
+    (tmp_path / "home" / "log.db").write_bytes(copy)
+    for job in ("stream", "land"):
+        with pytest.raises(CorruptError, match="it has lost records"):
+            drain(parts, job)
+    assert not audit(parts).ok
+
+
+def test_a_log_put_in_the_place_of_another_is_refused_however_long_it_grows(tmp_path: Path) -> None:
+    settings = load(tmp_path / "home", env={})
+    with Parts(settings) as parts:
+        post(parts, topic("stream", "user"), rows({"ind": 1}))
+        drain(parts)
+    for file in (tmp_path / "home").glob("log.db*"):
+        file.unlink()
+    with Parts(settings) as parts:
+        post(parts, topic("stream", "user"), rows({"ind": 2}, {"ind": 3}, {"ind": 4}))
+        for job in ("stream", "land"):
+            with pytest.raises(CorruptError, match="not the one that this lake is filled from"):
+                drain(parts, job)
+        assert any("not the one" in problem for problem in audit(parts).problems)
+
+
+def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    hold = (
+        "import sqlite3,sys,time; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        " db.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()"
+    )
+    with gateway(home) as url:
+        client = Client(lambda: url, threads=2)
+        client.start()
+        try:
+            until(lambda: len(client.acknowledged) > 20)
+            with subprocess.Popen(
+                [sys.executable, "-c", hold, str(home / "log.db")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            ) as holder:
+                assert holder.stdout is not None
+                assert holder.stdout.readline() == b"held\n"
+                until(lambda: send(url, 1).status == 503)
+                assert urllib3.request("GET", f"{url}/healthz", timeout=2, retries=False).status == 200
+                drain(parts, "stream")
+                assert holder.stdin is not None
+                holder.stdin.close()
+            before = len(client.acknowledged)
+            until(lambda: len(client.acknowledged) > before + 20)
+        finally:
+            client.stop()
+    assert client.doubled == []
+    assert verify(parts, client.acknowledged) >= len(client.acknowledged)

@@ -1,0 +1,345 @@
+"""Clients that mean harm, on real sockets: each is ended within bounds, and the others are served meanwhile."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import resource
+import socket
+import ssl
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+from tests.gateway_client import BOUND_S, JSON, KAFKA_JSON, server_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BODY = b'{"records":[{"value":{"index":1}}]}'
+QUICK = {
+    "PINFLOW__GATEWAY__HEADER_SECONDS": "0.3",
+    "PINFLOW__GATEWAY__BODY_SECONDS": "0.6",
+    "PINFLOW__GATEWAY__KEEP_ALIVE_SECONDS": "0.5",
+}
+HEAD = b"POST /topics/a HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+STREAM_HEAD = b"PUT /streams/a/record HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+POST = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+@contextmanager
+def served(home: Path, **env: str) -> Iterator[str]:
+    """A server's URL; at the end it still serves, and has said nothing of a fault."""
+    with server_process(home, env=env) as (process, url):
+        yield url
+        serves(url)
+        process.terminate()
+        _, talk = process.communicate(timeout=BOUND_S)
+        assert process.returncode == 0
+        assert b"Traceback" not in talk
+        assert b"unexpected" not in talk
+
+
+def serves(url: str) -> None:
+    """A normal client is served."""
+    answer = httpx.post(f"{url}/topics/normal", content=BODY, headers=KAFKA_JSON, timeout=5)
+    assert answer.status_code == 200, answer.text
+    assert httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+
+
+def connect(url: str) -> socket.socket:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=BOUND_S)
+
+
+def told(connection: socket.socket) -> bytes:
+    """Everything until the server hangs up."""
+    said = b""
+    try:
+        while data := connection.recv(1 << 16):
+            said += data
+    except ConnectionResetError:
+        pass
+    return said
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize("url_of_body", [HEAD, STREAM_HEAD], ids=["kafka", "kinesis"])
+def test_headers_and_bodies_that_drip_are_ended_and_others_served(tmp_path: Path, url_of_body: bytes) -> None:
+    with served(tmp_path, **QUICK) as url, ExitStack() as stack:
+        silent, headers, empty, body = [stack.enter_context(connect(url)) for _ in range(4)]
+        headers.sendall(url_of_body)
+        empty.sendall(url_of_body + b"content-length: 100\r\n\r\n")
+        body.sendall(url_of_body + b"content-length: 100\r\n\r\n")
+        for _ in range(3):
+            serves(url)
+            headers.sendall(b"x: y\r\n")
+            body.sendall(b"{")
+            time.sleep(0.05)
+        assert told(silent) == b""
+        assert statuses(told(headers)) == [408]
+        for each in (empty, body):
+            said = told(each)
+            assert statuses(said) == [408]
+            assert (b"RequestTimeoutException" in said) == (url_of_body is STREAM_HEAD)
+        assert httpx.get(f"{url}/healthz").json()["pending_requests"] == 0
+        shown = httpx.get(f"{url}/metrics").text
+        assert 'connections_ended_total{why="idle"} 1.0' in shown
+        assert 'connections_ended_total{why="slow"}' in shown
+
+
+def test_a_connection_that_is_kept_and_not_used_is_closed(tmp_path: Path) -> None:
+    with served(tmp_path, **QUICK) as url, connect(url) as kept:
+        kept.sendall(POST)
+        assert statuses(told(kept)) == [200]
+
+
+def test_a_client_that_does_not_read_is_ended(tmp_path: Path) -> None:
+    many = b'{"records":[' + b",".join([b'{"value":1}'] * 200_000) + b"]}"
+    with served(tmp_path, **QUICK | {"PINFLOW__GATEWAY__BODY_SECONDS": "2"}) as url, connect(url) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(many) + many)
+        serves(url)
+        until_metric(url, 'connections_ended_total{why="reading"} 1.0')
+
+
+def until_metric(url: str, line: str) -> None:
+    give_up = time.monotonic() + BOUND_S
+    while line not in httpx.get(f"{url}/metrics").text:
+        assert time.monotonic() < give_up, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n",
+        HEAD + b"x: " + b"y" * 40_000 + b"\r\n\r\n",
+        HEAD + b"x" * 40_000 + b": y\r\n\r\n",
+        HEAD + b"a: b\r\n" * 8_000 + b"\r\n",
+        HEAD + b"x: " + b"y" * 1_000_000,
+        b"\r\n" * 30_000,
+        HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n" + b"t: u\r\n" * 8_000 + b"\r\n",
+        HEAD + b"transfer-encoding: chunked\r\n\r\n1;" + b"e" * 1_000_000,
+    ],
+    ids=["url", "value", "name", "many", "endless", "blank", "trailers", "extension"],
+)
+def test_headers_without_end_are_431_and_hold_no_memory(tmp_path: Path, head: bytes) -> None:
+    with served(tmp_path) as url, connect(url) as client:
+        client.settimeout(5)
+        with suppress(OSError):
+            client.sendall(head)
+        assert statuses(told(client))[:1] in ([431], [])
+        until_metric(url, 'connections_ended_total{why="headers"} 1.0')
+        serves(url)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\n{}", 400),
+        (HEAD + b"content-length: -1\r\n\r\n{}", 400),
+        (HEAD + b"content-length: x\r\n\r\n{}", 400),
+        (HEAD + b"content-length: 99999999999999999999999\r\n\r\n{}", 400),
+        (HEAD + b"content-length: 99999999999\r\n\r\n{}", 413),
+        (HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        (HEAD + b"transfer-encoding: nonsense\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET /topics HTTP/1.1\r\nhost x\r\n\r\n", 400),
+    ],
+)
+def test_wrong_lengths_and_wrong_http_are_refused(tmp_path: Path, request_bytes: bytes, status: int) -> None:
+    with served(tmp_path) as url, connect(url) as client:
+        client.sendall(request_bytes)
+        client.shutdown(socket.SHUT_WR)
+        said = told(client)
+        assert statuses(said) == [status], said
+        assert json.loads(said.partition(b"\r\n\r\n")[2])["error_code"] == status
+
+
+def test_a_body_shorter_than_it_says_appends_nothing(tmp_path: Path) -> None:
+    with served(tmp_path) as url:
+        with connect(url) as client:
+            client.sendall(HEAD + b"content-length: 1000\r\n\r\n" + BODY)
+            client.shutdown(socket.SHUT_WR)
+            assert statuses(told(client)) == []
+        assert httpx.get(f"{url}/topics").json() == []
+
+
+def test_pipelined_requests_are_answered_in_order_up_to_a_bound(tmp_path: Path) -> None:
+    with served(tmp_path) as url:
+        with connect(url) as client:
+            client.sendall(b"GET /topics HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\n" + POST)
+            client.shutdown(socket.SHUT_WR)
+            assert statuses(told(client)) == [200, 404, 200]
+        with connect(url) as client:
+            client.sendall(b"GET /topics HTTP/1.1\r\n\r\n" * 2_000)
+            answers = statuses(told(client))
+            assert set(answers) == {200}
+            assert 10 < len(answers) < 100
+
+
+def test_deep_json_and_bombs_are_refused_at_once(tmp_path: Path) -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    nested = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    bomb = gzip.compress(gzip.compress(bytes(200 << 20)))
+    once = gzip.decompress(bomb)
+    with served(tmp_path) as url, httpx.Client(base_url=url, timeout=BOUND_S) as client:
+        for bad in (deep, nested):
+            kafka = client.post("/topics/a", content=b'{"records":[{"value":%s}]}' % bad, headers=KAFKA_JSON)
+            kinesis = client.put("/streams/a/record", content=b'{"Data":%s}' % bad, headers=JSON)
+            assert (kafka.status_code, kinesis.status_code) == (422, 400)
+            assert client.post("/topics/a", content=bad, headers=KAFKA_JSON).status_code == 422
+        for content, encoding, status in (
+            (once, "gzip", 413),
+            (bomb, "gzip", 422),
+            (bomb, "gzip, gzip", 415),
+        ):
+            headers = KAFKA_JSON | {"content-encoding": encoding}
+            assert client.post("/topics/a", content=content, headers=headers).status_code == status
+
+
+def test_thousands_of_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_000), hard))
+    try:
+        with served(tmp_path, PINFLOW__GATEWAY__MAX_CONNECTIONS="500") as url, ExitStack() as stack:
+            for number in range(1_500):
+                idle = stack.enter_context(connect(url))
+                if number % 3 == 0:
+                    idle.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                if number % 300 == 0:
+                    serves(url)
+            serves(url)
+            shown = httpx.get(f"{url}/metrics").text
+            assert 'connections_ended_total{why="eviction"}' in shown
+            (count,) = [
+                line for line in shown.splitlines() if line.startswith("pinflow_gateway_connections ")
+            ]
+            assert float(count.split()[1]) <= 500
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_where_every_connection_is_busy_a_new_one_is_503_and_has_a_place_again_in_time(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, **QUICK, PINFLOW__GATEWAY__MAX_CONNECTIONS="20") as url, ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(connect(url)).sendall(HEAD)
+        with connect(url) as late:
+            late.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            said = told(late)
+        assert statuses(said) in ([503], [])
+        give_up = time.monotonic() + BOUND_S
+        while True:
+            try:
+                serves(url)
+                break
+            except (AssertionError, httpx.HTTPError):
+                assert time.monotonic() < give_up, "no place came free"
+
+
+def test_many_large_bodies_that_never_end_leave_room_and_memory(tmp_path: Path) -> None:
+    piece = bytes(1 << 20)
+    with (
+        server_process(tmp_path, env={"PINFLOW__GATEWAY__MAX_PENDING_BYTES": str(32 << 20)}) as (
+            process,
+            url,
+        ),
+        ExitStack() as stack,
+    ):
+        for _ in range(40):
+            client = stack.enter_context(connect(url))
+            client.settimeout(0.2)
+            try:
+                client.sendall(HEAD + b"content-length: 30000000\r\n\r\n")
+                for _ in range(3):
+                    client.sendall(piece)
+            except OSError:
+                pass  # it was refused meanwhile
+        for _ in range(5):
+            serves(url)
+        assert httpx.get(f"{url}/healthz").json()["pending_bytes"] <= 32 << 20
+        assert psutil.Process(process.pid).memory_info().rss < 400 << 20
+
+
+def test_random_bytes_over_both_dialects_find_no_500(tmp_path: Path) -> None:
+    seeds = [
+        POST,
+        HEAD + b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
+        HEAD + b'idempotency-key: "k"\r\ncontent-length: %d\r\n\r\n' % len(BODY) + BODY,
+        STREAM_HEAD + b'content-length: 25\r\n\r\n{"Data":{"index":"\\u00e9"}}',
+        (
+            b"PUT /streams/a/records HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 44\r\n\r\n"
+            b'{"records":[{"data":1,"partition-key":"1"}]}'
+        ),
+        b"GET /topics/a/partitions/0 HTTP/1.1\r\nauthorization: Basic eDp5\r\n\r\n",
+        b'POST /streams/b HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"ShardCount": 2}',
+        b"DELETE /streams/b HTTP/1.1\r\n\r\n",
+    ]
+    dice = random.Random(5)
+    seen: set[int] = set()
+    with served(tmp_path, **QUICK) as url:
+        for turn in range(1_500):
+            with connect(url) as client:
+                client.sendall(mutated(dice, seeds))
+                client.shutdown(socket.SHUT_WR)
+                seen |= set(statuses(told(client)))
+            if turn % 300 == 0:
+                serves(url)
+    assert {200, 400, 404, 422} <= seen
+    assert not {status for status in seen if status >= 500}
+
+
+def mutated(dice: random.Random, seeds: list[bytes]) -> bytes:
+    """A request with a few bytes changed, cut out, doubled, or joined with another's."""
+    text = bytearray(dice.choice(seeds))
+    for _ in range(dice.randint(0, 4)):
+        place = dice.randrange(len(text))
+        span = dice.choice([1, 2, 8, 40])
+        match dice.randrange(5):
+            case 0:
+                text[place : place + 1] = bytes([dice.randrange(256)])
+            case 1:
+                del text[place : place + span]
+            case 2:
+                text[place:place] = text[place : place + span]
+            case 3:
+                text[place:place] = dice.choice(
+                    [b"\r\n", b"\x00", b"%ff", b"\xff", b"0", b'"', b"/", b": ", b"{"]
+                )
+            case _:
+                text += dice.choice(seeds)
+        if not text:
+            text += b"\n"
+    return bytes(text)
+
+
+def test_a_tls_handshake_that_never_ends_is_ended(tmp_path: Path) -> None:
+    from tests.certificates import certificates
+
+    made = certificates(tmp_path)
+    environment = {
+        "PINFLOW__GATEWAY__TLS_CERT": made.cert,
+        "PINFLOW__GATEWAY__TLS_KEY": made.key,
+        "PINFLOW__GATEWAY__HEADER_SECONDS": "0.3",
+    }
+    with (
+        server_process(tmp_path, env=environment) as (_, url),
+        connect(url.replace("https", "http")) as silent,
+    ):
+        assert told(silent) == b""
+        trust = ssl.create_default_context(cafile=made.ca)
+        assert httpx.get(f"{url}/healthz", verify=trust).status_code == 200
