@@ -171,3 +171,14 @@ def test_an_environment_variable_of_the_docs_is_a_setting(page: Path) -> None:
 def test_no_page_names_a_package_registry(page: Path) -> None:
     text = page.read_text(encoding="utf-8").lower()
     assert [name for name in REGISTRIES if name in text] == []
+
+
+def test_every_repair_story_is_tried_by_a_test_that_is_there() -> None:
+    page = (DOCS / "repair.md").read_text(encoding="utf-8")
+    stories = page.split("\n## ")[1:]
+    assert len(stories) > 10
+    for story in stories:
+        named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", story)
+        assert named, story.split("\n", 1)[0]
+        for file, name in named:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), name
