@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -317,3 +318,14 @@ def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: P
             client.stop()
     assert client.doubled == []
     assert verify(parts, client.acknowledged) >= len(client.acknowledged)
+
+
+def test_a_table_that_was_lost_is_named_instead_of_a_worker_that_is_not_there(
+    parts: Parts, tmp_path: Path
+) -> None:
+    for ind in (1, 2, 3):
+        post(parts, topic("stream", "user"), rows({"ind": ind}))
+        drain(parts)
+    shutil.rmtree(tmp_path / "home" / "lake" / "tables" / "landing")
+    with pytest.raises(CorruptError, match="table 'landing' has lost commits"):
+        drain(parts, "land")

@@ -224,6 +224,7 @@ class Steps:
             if isinstance(self._job, Settles):
                 self._job.settle(receipt)
             self._totals = receipt.totals
+        self._require_whole_table()
         plan = pending_plan(self._store, self._job.name, self._step)
         if plan is not None and plan.command:
             raise FencedError(
@@ -232,6 +233,17 @@ class Steps:
                 hint=f"{plan.command}  finishes it",
             )
         return plan
+
+    def _require_whole_table(self) -> None:
+        """A plan is put only when the step before is committed: one that is two ahead shows that commits are gone."""
+        name, table = self._job.name, self._job.table
+        ahead = pending_plan(self._store, name, self._step + 1)
+        if ahead is not None and table.version_of(name) == self._step:
+            raise CorruptError(
+                f"table {table.name!r} has lost commits: it knows step {self._step} of {name!r}, not {ahead.step - 1}",
+                where=table.url,
+                hint="bring the table back from a copy; pinflow audit says what is missing",
+            )
 
     def _planned(self, slices: Sequence[Slice]) -> Plan:
         step = self._step + 1
