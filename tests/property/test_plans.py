@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pinflow.errors import FencedError
 from pinflow.lake import Column, Plan, Prepared, Slice, Steps, Store, Table, Tally, open_store
-from pinflow.lake.plans import last_receipt
+from pinflow.lake.ledger import last_receipt
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Config
     from pinflow.datasets import Dataset
-    from pinflow.lake.plans import Tally
+    from pinflow.lake.ledger import Tally
     from pinflow.log.base import Chunk
 
 __all__ = ["Cleaned", "Engine", "Result", "Session", "View", "open_engine"]

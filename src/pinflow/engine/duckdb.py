@@ -12,7 +12,7 @@ from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
 from pinflow.engine.duckdb_session import DuckDBSession
 from pinflow.engine.raw import Raw, Rejected, split
-from pinflow.lake.plans import Tally
+from pinflow.lake.ledger import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,7 +18,7 @@ from pinflow.errors import CorruptError
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import QUARANTINE, Road, roads
-from pinflow.lake.plans import Tally, last_receipt
+from pinflow.lake.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts

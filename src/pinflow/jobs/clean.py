@@ -14,13 +14,13 @@ from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
 from pinflow.lake.landing import Landing
-from pinflow.lake.plans import Plan, Prepared, Slice
+from pinflow.lake.plans import Prepared
 
 if TYPE_CHECKING:
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.parts import Parts
     from pinflow.lake.generations import Generation
-    from pinflow.lake.plans import Receipt
+    from pinflow.lake.ledger import Plan, Receipt, Slice
     from pinflow.lake.store import Store
 
 __all__ = ["CleanJob", "clean_jobs", "road_reader"]

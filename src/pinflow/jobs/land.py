@@ -13,7 +13,8 @@ from arro3.core import Array, DataType, Table
 
 from pinflow.errors import UnknownTopicError
 from pinflow.jobs.reading import read_slice
-from pinflow.lake.plans import Plan, Prepared, Slice, Tally
+from pinflow.lake.ledger import Plan, Slice, Tally
+from pinflow.lake.plans import Prepared
 from pinflow.log.base import Chunk, EventLog, Records
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pinflow.crash import reached
 from pinflow.jobs.sides import Road, roads
 from pinflow.lake.generations import all_generations
-from pinflow.lake.plans import Plan, pending_plan
+from pinflow.lake.ledger import Plan, pending_plan
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts

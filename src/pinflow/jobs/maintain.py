@@ -23,7 +23,8 @@ from pinflow.jobs.leftovers import remove_leftovers
 from pinflow.jobs.removal import RemovalJob, count_superseded, removal_name
 from pinflow.jobs.retention import trim_log
 from pinflow.jobs.sides import roads
-from pinflow.lake.plans import Steps, remove_plans
+from pinflow.lake.ledger import remove_plans
+from pinflow.lake.plans import Steps
 from pinflow.lake.upkeep import checkpoint, clean_log, compact, vacuum
 
 if TYPE_CHECKING:

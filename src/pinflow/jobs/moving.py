@@ -22,7 +22,8 @@ from arro3.core import Table as Arrow
 
 from pinflow.engine import View
 from pinflow.jobs.sides import QUARANTINE
-from pinflow.lake.plans import Plan, Prepared, Slice, Tally
+from pinflow.lake.ledger import Plan, Slice, Tally
+from pinflow.lake.plans import Prepared
 from pinflow.lake.tables import Places
 from pinflow.log.base import Chunk, Records
 

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import GapError, UnknownTopicError
-from pinflow.lake.plans import Slice
+from pinflow.lake.ledger import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinflow.engine import View
-from pinflow.lake.plans import Plan, Prepared, Removal, Slice, Tally, last_receipt
+from pinflow.lake.ledger import Plan, Slice, Tally, last_receipt
+from pinflow.lake.plans import Prepared, Removal
 
 if TYPE_CHECKING:
     from pinflow.engine import Engine

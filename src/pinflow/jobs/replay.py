@@ -32,16 +32,8 @@ from pinflow.jobs.comparing import Difference, compare
 from pinflow.jobs.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.rereading import Rereader, Target
 from pinflow.lake.generations import Generation, put_generation
-from pinflow.lake.plans import (
-    Plan,
-    Receipt,
-    Steps,
-    last_plan,
-    last_receipt,
-    pending_plan,
-    put_plan,
-    put_receipt,
-)
+from pinflow.lake.ledger import Plan, Receipt, last_plan, last_receipt, pending_plan, put_plan, put_receipt
+from pinflow.lake.plans import Steps
 
 if TYPE_CHECKING:
     from typing import Literal

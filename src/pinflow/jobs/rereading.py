@@ -12,7 +12,7 @@ import msgspec
 
 from pinflow.errors import GapError
 from pinflow.jobs.reading import read_slice
-from pinflow.lake.plans import Slice
+from pinflow.lake.ledger import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.crash import reached
 from pinflow.jobs.sides import side_roads
-from pinflow.lake.plans import last_plan
+from pinflow.lake.ledger import last_plan
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts

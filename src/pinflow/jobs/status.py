@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.jobs.sides import roads
-from pinflow.lake.plans import Tally, last_receipt
+from pinflow.lake.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from pinflow.errors import FencedError, TransientError
-from pinflow.lake.plans import Job, Plan, Steps
+from pinflow.lake.plans import Job, Steps
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+    from pinflow.lake.ledger import Plan
     from pinflow.lake.store import Store
 
 __all__ = ["run"]

@@ -13,7 +13,6 @@ Rows:
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -24,28 +23,22 @@ from pinflow.errors import (
     CorruptError,
     GapError,
     TopicExistsError,
-    UnknownPartitionError,
-    UnknownTopicError,
 )
 from pinflow.log import sqlite_answers
 from pinflow.log.base import Answered, Chunk, Extent, Produce, Records, Token
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
+from pinflow.log.sqlite_rows import batches_from, capped, extent, insert, offsets_of, topic_row
 from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
 
 if TYPE_CHECKING:
     import builtins
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["SqliteLog"]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Records).decode
-
-
-class _Topic(NamedTuple):
-    id: int
-    partitions: int
 
 
 class SqliteLog:
@@ -73,8 +66,8 @@ class SqliteLog:
             for place, run in ((place, Records.concat(parts)) for place, parts in merged.items())
         }
         with self.transaction() as db:
-            firsts = {place: _insert(db, place, *bodies[place]) for place in merged}
-            offsets = _offsets(batches, firsts)
+            firsts = {place: insert(db, place, *bodies[place]) for place in merged}
+            offsets = offsets_of(batches, firsts)
             if tokens:
                 sqlite_answers.keep(db, tokens, offsets)
             reached("log", "inserted")
@@ -95,8 +88,8 @@ class SqliteLog:
 
     def _read(self, db: sqlite3.Connection, wanted: _Wanted) -> Chunk:
         topic, partition, position, max_records, max_bytes = wanted
-        row = _topic_row(db, topic, live=False)
-        begin, end = _extent(db, row.id, partition)
+        row = topic_row(db, topic, live=False)
+        begin, end = extent(db, row.id, partition)
         start = begin if position is None else int(position)
         if start > end:
             raise CorruptError(
@@ -114,10 +107,10 @@ class SqliteLog:
         timestamps: list[int] = []
         parts: list[Records] = []
         size = 0
-        for first, accepted_at, body in _batches(db, row.id, partition, start, end):
+        for first, accepted_at, body in batches_from(db, row.id, partition, start, end):
             records = self._decoded(body, topic, partition, first)
             skip = max(0, start - first)
-            part = _capped(records, skip, max_records - len(offsets), max_bytes - size)
+            part = capped(records, skip, max_records - len(offsets), max_bytes - size)
             offsets += range(first + skip, first + skip + len(part))
             timestamps += [accepted_at] * len(part)
             parts.append(part)
@@ -131,9 +124,9 @@ class SqliteLog:
     def extents(self, topic: str) -> list[Extent]:
         """See `EventLog.extents`."""
         with self.reading() as db:
-            row = _topic_row(db, topic, live=False)
+            row = topic_row(db, topic, live=False)
             tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
-            places = [(partition, _extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
+            places = [(partition, extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
         return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
 
     @property
@@ -154,7 +147,7 @@ class SqliteLog:
     ) -> int:
         """See `EventLog.trim`: whole batches, some a transaction. The file keeps its size; the room is used again."""
         with self.reading() as db:
-            row = _topic_row(db, topic, live=False)
+            row = topic_row(db, topic, live=False)
             limits = TrimLimits(min(map(int, committed), default=0), older_than_ms, keep_bytes)
             firsts, dropped = droppable(db, row.id, partition, limits)
         for at in range(0, len(firsts), BATCHES_A_TRIM):
@@ -253,89 +246,5 @@ class SqliteTopics:
     def delete(self, topic: str) -> None:
         """See `TopicAdmin.delete`."""
         with self._log.transaction() as db:
-            row = _topic_row(db, topic)
+            row = topic_row(db, topic)
             db.execute("UPDATE topic SET live = 0 WHERE id = ?", (row.id,))
-
-
-def _topic_row(db: sqlite3.Connection, topic: str, *, live: bool = True) -> _Topic:
-    row = db.execute("SELECT id, partitions, live FROM topic WHERE name = ?", (topic,)).fetchone()
-    if row is None or (live and not row[2]):
-        raise UnknownTopicError(f"there is no topic {topic!r}", where=topic, hint="pinflow status")
-    return _Topic(row[0], row[1])
-
-
-def _insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: bytes) -> int:
-    topic, partition = place
-    row = _topic_row(db, topic)
-    if not 0 <= partition < row.partitions:
-        raise UnknownPartitionError(
-            f"topic {topic!r} has partitions 0 to {row.partitions - 1}, not {partition}", where=topic
-        )
-    tail = db.execute(
-        "SELECT next FROM tail WHERE topic = ? AND partition = ?", (row.id, partition)
-    ).fetchone()
-    first = int(tail[0])
-    db.execute(
-        "INSERT INTO batch (topic, partition, first, count, accepted_at, crc, body) VALUES (?,?,?,?,?,?,?)",
-        (row.id, partition, first, count, time.time_ns() // 1_000_000, crc32(body), body),
-    )
-    db.execute(
-        "UPDATE tail SET next = ? WHERE topic = ? AND partition = ?", (first + count, row.id, partition)
-    )
-    return first
-
-
-def _offsets(batches: Sequence[Produce], firsts: dict[tuple[str, int], int]) -> list[int]:
-    """The first offset of every batch, given that of every partition; batches of one partition follow each other."""
-    offsets = []
-    for batch in batches:
-        place = (batch.topic, batch.partition)
-        offsets.append(firsts[place])
-        firsts[place] += len(batch.records)
-    return offsets
-
-
-def _extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:
-    tail = db.execute(
-        "SELECT next FROM tail WHERE topic = ? AND partition = ?", (topic, partition)
-    ).fetchone()
-    if tail is None:
-        raise UnknownPartitionError(f"the topic has no partition {partition}")
-    (begin,) = db.execute(
-        "SELECT min(first) FROM batch WHERE topic = ? AND partition = ?", (topic, partition)
-    ).fetchone()
-    end = int(tail[0])
-    begin = end if begin is None else int(begin)
-    return begin, end
-
-
-def _batches(
-    db: sqlite3.Connection, topic: int, partition: int, start: int, end: int
-) -> Iterator[tuple[int, int, tuple[int, bytes]]]:
-    """The batches that hold offsets from `start` on: first offset, accepted at, (crc, body)."""
-    if start >= end:
-        return
-    (first,) = db.execute(
-        "SELECT max(first) FROM batch WHERE topic = ? AND partition = ? AND first <= ?",
-        (topic, partition, start),
-    ).fetchone()
-    rows = db.execute(
-        "SELECT first, accepted_at, crc, body FROM batch"
-        " WHERE topic = ? AND partition = ? AND first >= ? AND first < ? ORDER BY first",
-        (topic, partition, first, end),
-    )
-    for first_offset, accepted_at, crc, body in rows:
-        yield first_offset, accepted_at, (crc, body)
-
-
-def _capped(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:
-    """The records after `skip` that still fit: at least one, at most `max_records`."""
-    rest = records.slice(skip, skip + max(1, max_records))
-    if sum(map(len, filter(None, rest.values))) <= max_bytes:
-        return rest
-    size = 0
-    for index, value in enumerate(rest.values):
-        size += len(value) if value is not None else 0
-        if size > max_bytes and index:
-            return rest.slice(0, index)
-    return rest

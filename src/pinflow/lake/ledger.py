@@ -1,0 +1,198 @@
+"""Plans and receipts: what they say, and how they stand as objects of the lake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.crash import reached
+from pinflow.errors import CorruptError, FencedError
+from pinflow.lake.tables import Places
+
+if TYPE_CHECKING:
+    from pinflow.lake.store import Store
+    from pinflow.lake.tables import Table
+
+__all__ = [
+    "Plan",
+    "Receipt",
+    "Slice",
+    "Tally",
+    "last_plan",
+    "last_receipt",
+    "pending_plan",
+    "plan_path",
+    "put_plan",
+    "put_receipt",
+    "read_plan",
+    "read_receipt",
+    "remove_plans",
+]
+
+
+class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Consecutive records of one partition: positions `start` up to, not including, `end`.
+
+    `objects` are the landing objects that hold them, for jobs that read the landing zone; of the last only as many
+    records as are left. `offsets` name records one by one, for steps that mean only some.
+    """
+
+    partition: int
+    start: str
+    end: str
+    records: int
+    objects: list[str] = []
+    skip: int = 0
+    offsets: list[int] = []
+
+    @property
+    def places(self) -> Places:
+        """The records that are named one by one."""
+        return Places(self.partition, self.offsets)
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one step covers, and where every partition stands after it."""
+
+    job: str
+    step: int
+    slices: list[Slice]
+    positions: dict[int, str]
+    worker: str
+    made_at: int
+    """Milliseconds since 1970 UTC; steps that need a time take this one, so that doing them again agrees."""
+    command: str = ""
+    """The command that finishes the step, where no worker of the job can."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether the step moves records out of quarantine, and takes none in."""
+        return any(piece.offsets for piece in self.slices)
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Records covered, rows that came of them, and records rejected."""
+
+    records: int = 0
+    rows: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.records + other.records, self.rows + other.rows, self.rejected + other.rejected)
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The tally of each partition over all steps up to this one.
+
+    `moved` names the records that this very step moved out of quarantine.
+    """
+
+    job: str
+    step: int
+    totals: dict[int, Tally]
+    moved: list[Places] = []
+
+
+def put_plan(store: Store, plan: Plan) -> bool:
+    """Put a plan if there is none of its step; of several callers exactly one gets True.
+
+    Raises:
+        FencedError: Plans of later steps have come and gone: the caller has slept through them.
+    """
+    if not store.put_if_absent(plan_path(plan.job, plan.step), msgspec.json.encode(plan)):
+        return False
+    mark = store.get(_mark_path(plan.job))
+    if mark is not None and plan.step < int(mark):
+        raise FencedError(
+            f"other workers of {plan.job!r} are far beyond step {plan.step}",
+            where=store.child(_mark_path(plan.job)),
+            hint="start this worker again",
+        )
+    return True
+
+
+def put_receipt(store: Store, receipt: Receipt) -> None:
+    """Put a receipt; it counts once its step is committed."""
+    store.put(_receipt_path(receipt.job, receipt.step), msgspec.json.encode(receipt))
+
+
+def pending_plan(store: Store, job: str, step: int) -> Plan | None:
+    """The plan of the step after a committed one, if there is one."""
+    data = store.get(plan_path(job, step + 1))
+    return msgspec.json.decode(data, type=Plan) if data is not None else None
+
+
+def last_plan(store: Store, job: str, table: Table) -> Plan | None:
+    """The plan of a job's last commit; None before the first."""
+    step = table.version_of(job) if table.exists() else 0
+    return read_plan(store, job, step) if step > 0 else None
+
+
+def remove_plans(store: Store, job: str, before: int) -> int:
+    """Remove plans and receipts of the steps before one, and return how many objects; safe to repeat.
+
+    1. The mark says that they go: a worker that has slept since then finds it after it has put its plan.
+    2. They go, the oldest first.
+    """
+    paths = sorted(
+        path
+        for path in store.list(f"plans/{job}")
+        if (name := path.rpartition("/")[2].partition(".")[0]).isdigit() and int(name) < before
+    )
+    if not paths:
+        return 0
+    mark = store.get(_mark_path(job))
+    if mark is None or int(mark) < before:
+        store.put(_mark_path(job), str(before).encode())
+    reached("maintain", "plans-marked")
+    for path in paths:
+        store.delete(path)
+    reached("maintain", "plans-removed")
+    return len(paths)
+
+
+def last_receipt(store: Store, job: str, table: Table) -> Receipt | None:
+    """What a job has come to, as of its last commit; None before the first."""
+    step = table.version_of(job) if table.exists() else 0
+    return read_receipt(store, job, step) if step > 0 else None
+
+
+def plan_path(job: str, step: int) -> str:
+    """Where the plan of a step stands."""
+    return f"plans/{job}/{step:010d}.json"
+
+
+def _receipt_path(job: str, step: int) -> str:
+    return f"plans/{job}/{step:010d}.done.json"
+
+
+def _mark_path(job: str) -> str:
+    return f"plans/{job}/removed-before"
+
+
+def read_plan(store: Store, job: str, step: int) -> Plan:
+    """The plan of a committed step.
+
+    Raises:
+        CorruptError: It is gone.
+    """
+    return msgspec.json.decode(_must(store, plan_path(job, step)), type=Plan)
+
+
+def read_receipt(store: Store, job: str, step: int) -> Receipt:
+    """The receipt of a committed step.
+
+    Raises:
+        CorruptError: It is gone.
+    """
+    return msgspec.json.decode(_must(store, _receipt_path(job, step)), type=Receipt)
+
+
+def _must(store: Store, path: str) -> bytes:
+    data = store.get(path)
+    if data is None:
+        raise CorruptError(
+            "a committed step has lost its record", where=store.child(path), hint="pinflow audit --deep"
+        )
+    return data
