@@ -13,7 +13,7 @@ up: $(VENV)/.base
 	$(BIN)/pinflow up
 
 test: $(VENV)/.dev system
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
