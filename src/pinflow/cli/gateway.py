@@ -1,4 +1,4 @@
-"""`pinflow gateway` and its keys."""
+"""`pinflow gateway`, its keys and its topics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from pinflow.cli.common import command_options, echo_json, json_option, watch_stdin
+from pinflow.cli.topics import topics as topics_group
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -57,6 +58,9 @@ def _require_no_options(ctx: click.Context, subcommand: str) -> None:
     for param in ctx.command.params:
         if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
             ctx.fail(f"{param.opts[0]} has to come after {subcommand!r} and its command, which has its own.")
+
+
+gateway.add_command(topics_group)
 
 
 @gateway.group

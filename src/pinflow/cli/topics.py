@@ -1,0 +1,63 @@
+"""`pinflow gateway topics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pinflow.cli.common import command_options, echo_json, json_option
+
+if TYPE_CHECKING:
+    from pinflow.config import Settings
+
+__all__ = ["topics"]
+
+
+@click.group
+def topics() -> None:
+    """Create, list and delete topics of the log.
+
+    With gateway.create_topics = false this, and POST /streams, is how a topic comes to be.
+    """
+
+
+@topics.command
+@click.argument("name")
+@click.option("--partitions", type=click.IntRange(1, 1024), help="How many  [default: log.partitions]")
+@command_options
+def create(settings: Settings, *, name: str, partitions: int | None) -> None:
+    """Create the topic NAME. A gateway that runs takes records for it at once."""
+    from pinflow.jobs.parts import Parts
+
+    with Parts(settings) as parts:
+        parts.log.topics.create(name, partitions or settings.config.log.partitions)
+    click.echo(f"topic {name} is there", err=True)
+
+
+@topics.command(name="list")
+@json_option
+@command_options
+def list_topics(settings: Settings, *, as_json: bool) -> None:
+    """List the topics with their partitions."""
+    from pinflow.cli.show import print_rows
+    from pinflow.jobs.parts import Parts
+
+    with Parts(settings, read_only=True) as parts:
+        found = parts.log.topics.list()
+    if as_json:
+        echo_json(found)
+    else:
+        print_rows(["topic", "partitions"], list(found.items()))
+
+
+@topics.command
+@click.argument("name")
+@command_options
+def delete(settings: Settings, *, name: str) -> None:
+    """Delete the topic NAME: it takes nothing more. What it took stays until every job has it."""
+    from pinflow.jobs.parts import Parts
+
+    with Parts(settings) as parts:
+        parts.log.topics.delete(name)
+    click.echo(f"topic {name} is deleted", err=True)
