@@ -30,16 +30,6 @@ FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SETTING = re.compile(r"^\| `([a-z_]+(?:\.[a-z_]+)?)` \| `([^`]*)` \| .+ \|$", re.MULTILINE)
 VARIABLE = re.compile(rf"{ENV_PREFIX}[A-Z_]+")
-REGISTRIES = (
-    "pypi",
-    "pythonhosted",
-    "anaconda.org",
-    "conda-forge",
-    "npmjs",
-    "crates.io",
-    "docker.io",
-    "ghcr.io",
-)
 ENDS_A_COMMAND = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>"}
 
 
@@ -165,12 +155,6 @@ def test_an_environment_variable_of_the_docs_is_a_setting(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace(f"{ENV_PREFIX}SECTION__KEY", "")
     for name in VARIABLE.findall(text):
         assert name.removeprefix(ENV_PREFIX).lower().replace("__", ".") in KNOWN, f"{shown(page)}: {name}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=shown)
-def test_no_page_names_a_package_registry(page: Path) -> None:
-    text = page.read_text(encoding="utf-8").lower()
-    assert [name for name in REGISTRIES if name in text] == []
 
 
 def test_every_repair_story_is_tried_by_a_test_that_is_there() -> None:
