@@ -16,6 +16,7 @@ from tests.road import ID, drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pinflow.jobs.parts import Parts
 
@@ -98,6 +99,14 @@ class Client:
                 if place in self.acknowledged:
                     self.doubled.append(place)
                 self.acknowledged[place] = value
+
+
+def address_in(ready: Path) -> str | None:
+    """The gateway's address, while its ready file is there: it comes and goes with the gateway."""
+    try:
+        return ready.read_text() or None
+    except FileNotFoundError:
+        return None
 
 
 KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}

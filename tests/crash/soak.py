@@ -22,7 +22,7 @@ import msgspec
 from pinflow.config import Batch, Gateway, Land, Settings, Stream, load
 from pinflow.errors import FencedError
 from pinflow.jobs.parts import Parts
-from tests.crash.load import Client, verify
+from tests.crash.load import Client, address_in, verify
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -95,7 +95,7 @@ def soak(home: Path, kills: int, *, seed: int) -> Outcome:
     """Kill stations until so many have died, then drain and verify every acknowledged record."""
     settings = small_steps(home)
     ready = home / "run" / "soak.url"
-    client = Client(lambda: ready.read_text() if ready.exists() else None)
+    client = Client(lambda: address_in(ready))
     dead, fenced = _kill_stations(settings, client, kills, random.Random(seed))
     client.stop()
     assert client.doubled == [], "an offset was given out twice"

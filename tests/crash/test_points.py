@@ -12,7 +12,7 @@ import urllib3
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
 from pinflow.jobs.parts import Parts
-from tests.crash.load import KAFKA, Client, verify
+from tests.crash.load import KAFKA, Client, address_in, verify
 from tests.e2e.command import command, environment, running, until
 from tests.road import drain, post, topic
 
@@ -77,7 +77,7 @@ def test_a_gateway_killed_at_a_point_has_kept_all_that_it_acknowledged(
     parts: Parts, tmp_path: Path, point: str
 ) -> None:
     home, ready = tmp_path / "home", tmp_path / "url"
-    client = Client(lambda: ready.read_text() if ready.exists() else None)
+    client = Client(lambda: address_in(ready))
     client.start()
     try:
         with running(
