@@ -21,7 +21,7 @@ from pinflow.jobs.parts import Parts
 from pinflow.lake import Store, Table
 from tests.crash.load import Client, verify
 from tests.e2e.command import command, environment, gateway, pinflow, pinflow_json, until
-from tests.road import ID, drain, post, rows, topic
+from tests.road import ID, drain, post, rows, select, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -329,3 +329,38 @@ def test_a_table_that_was_lost_is_named_instead_of_a_worker_that_is_not_there(
     shutil.rmtree(tmp_path / "home" / "lake" / "tables" / "landing")
     with pytest.raises(CorruptError, match="table 'landing' has lost commits"):
         drain(parts, "land")
+
+
+def test_a_slow_lake_only_takes_longer(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name in ("put", "put_if_absent", "get"):
+        real = getattr(Store, name)
+
+        def slow(self: Store, *args: Any, real: Any = real) -> Any:
+            calls.append(args[0])
+            time.sleep(0.05)  # the fault itself
+            return real(self, *args)
+
+        monkeypatch.setattr(Store, name, slow)
+    for side in ("batch", "stream"):
+        post(parts, topic(side, "pin"), [*rows({"index": 1}, {"index": 2}), b"broken"])
+    drain(parts)
+    assert len(calls) > 10
+    assert verify(parts, {}) == 6
+
+
+def test_a_clock_that_steps_back_between_records_changes_nothing_but_their_times(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows({"ind": 1, "age": 20}))
+    drain(parts)
+    wall, wall_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: wall() - 3600)
+    monkeypatch.setattr(time, "time_ns", lambda: wall_ns() - 3600 * 10**9)
+    post(parts, name, rows({"ind": 1, "age": 21}))
+    drain(parts)
+    stamps = parts.log.read(name, 0, None, max_records=9, max_bytes=999).timestamps
+    assert stamps[1] < stamps[0]
+    assert verify(parts, {}) == 2
+    assert select(parts, f'SELECT age FROM "{ID}_user_table"') == [(21,)]
