@@ -46,11 +46,27 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# What the tests need beside Python packages.
-system:
-	@command -v strace >/dev/null || { \
-	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
-	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq strace; }
+# What the tests need beside Python packages: programs of the system, the jars of a Kafka broker, and kinesalite.
+system: build/kafka/.installed build/kinesalite/.installed
+	@$(call need,strace,strace)
+	@$(call need,mariadbd,mariadb-server-core)
+
+need = command -v $(1) >/dev/null || PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { \
+  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
+  $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(2); }
+
+build/kafka/.installed: tests/servers/kafka/pom.xml
+	@$(call need,java,default-jre-headless)
+	@$(call need,mvn,maven)
+	mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/libs
+	@touch $@
+
+build/kinesalite/.installed: tests/servers/kinesalite/package-lock.json
+	@$(call need,npm,npm)
+	@mkdir -p build/kinesalite && cp tests/servers/kinesalite/package*.json build/kinesalite/
+	npm ci --prefix build/kinesalite --no-audit --no-fund --loglevel=error
+	@touch $@
 
 COMPILE = $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
   --strip-extras --allow-unsafe --upgrade
@@ -62,4 +78,4 @@ requirements: $(VENV)/.dev
 	$(COMPILE) -o requirements/build.txt requirements/build.in
 
 clean:
-	rm -rf $(VENV) .pinflow .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .pinflow .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ from pinflow.log import answering, open_log
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from pinflow.log import EventLog, Produce, Token
+    from pinflow.log import Appended, EventLog, Produce, Token
 
 KAFKA_JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
 KAFKA_BINARY = {"content-type": "application/vnd.kafka.binary.v2+json"}
@@ -149,11 +149,11 @@ class Wrapped:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def append(self, batches: Sequence[Produce]) -> list[int]:
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
         self._hold()
         return self._log.append(batches)
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
         self._hold()
         log = answering(self._log)
         assert log is not None

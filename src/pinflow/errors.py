@@ -17,6 +17,7 @@ The tree:
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
+    ├── TooLargeError         a record is larger than the log takes
     ├── RepeatedError         a request that is to be appended once was appended before
     └── TopicExistsError      a topic of this name is there already
 
@@ -38,6 +39,7 @@ __all__ = [
     "PinflowError",
     "RepeatedError",
     "TerminalError",
+    "TooLargeError",
     "TopicExistsError",
     "TransientError",
     "UnavailableError",
@@ -146,6 +148,10 @@ class UnknownTopicError(PinflowError):
 
 class UnknownPartitionError(PinflowError):
     """The topic has no partition of this number."""
+
+
+class TooLargeError(PinflowError):
+    """A record is larger than the log takes."""
 
 
 class RepeatedError(PinflowError):

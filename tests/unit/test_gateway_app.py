@@ -187,7 +187,7 @@ def test_a_bug_is_answered_with_500_and_logged_without_what_the_client_sent(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Wrapped):
-        def append(self, batches: Any) -> list[int]:
+        def append(self, batches: Any) -> Any:
             raise KeyError(batches[0].records.values[0])
 
     caplog.set_level(logging.DEBUG)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pinflow.errors import TooLargeError, UnavailableError
 from pinflow.gateway.answer import Posted
 from pinflow.gateway.partitioning import Turn, post_number, route
-from pinflow.log import partition_for
+from pinflow.gateway.refusal import Reason
+from pinflow.log import ANYWHERE, Appended, partition_for
 
 
 def partitions_of(posted: Posted, count: int = 4) -> list[int]:
@@ -67,13 +69,44 @@ def test_each_partition_gets_one_batch_in_request_order() -> None:
         (1, [b"a", b"c"]),
         (0, [b"b", b"d"]),
     ]
-    assert routed.placed([10, 20]).offsets == [10, 20, 11, 21]
+    assert routed.placed([Appended(range(10, 12)), Appended(range(20, 22))]).offsets == [10, 20, 11, 21]
+
+
+def test_records_that_the_log_refused_are_told_one_by_one() -> None:
+    posted = Posted([b"a", b"b", b"c"], None, [0, 0, 1])
+    routed = route("t", posted, 2, Turn(), max_record_bytes=None)
+    placed = routed.placed(
+        [
+            Appended([5, 0], refused={1: TooLargeError("too large")}),
+            Appended([0], refused={0: UnavailableError("away")}),
+        ]
+    )
+    assert placed.offsets == [5, -1, -1]
+    assert placed.partitions == [0, -1, -1]
+    assert {at: each.reason for at, each in placed.refused.items()} == {
+        1: Reason.TOO_LARGE,
+        2: Reason.UNAVAILABLE,
+    }
+
+
+def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() -> None:
+    posted = Posted(
+        [b'{"index":7}', b'{"index":7}', b"x", b"y"], [None, b'"7"', b"k", None], [None, None, None, 3]
+    )
+    routed = route("t", posted, 2, Turn(), max_record_bytes=None, by_log=True)
+    assert [(batch.partition, batch.routes) for batch in routed.batches] == [
+        (ANYWHERE, [b"7", b"7", b"k"]),
+        (3, [b"0"]),
+    ]
+    placed = routed.placed([Appended([10, 11, 99], partitions=[4, 4, 5]), Appended([50], partitions=[3])])
+    assert placed.partitions == [4, 4, 5, 3]
+    assert placed.offsets == [10, 11, 99, 50]
 
 
 def test_refused_records_have_no_offset_and_leave_no_gap() -> None:
     posted = Posted([b"a", b"bbbb", b"c", b"d"], None, [0, 0, 0, 9])
     routed = route("t", posted, 1, Turn(), max_record_bytes=2)
-    placed = routed.placed([5])
+    placed = routed.placed([Appended(range(5, 7))])
     assert placed.offsets == [5, -1, 6, -1]
     assert placed.partitions == [0, -1, 0, -1]
     assert sorted(placed.refused) == [1, 3]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pinflow.config import Config
     from pinflow.datasets import Dataset
     from pinflow.lake.ledger import Tally
-    from pinflow.log.base import Chunk
+    from pinflow.log import Chunk
 
 __all__ = ["Cleaned", "Engine", "Result", "Session", "View", "open_engine"]
 

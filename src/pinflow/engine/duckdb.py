@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Config
     from pinflow.datasets import Dataset
-    from pinflow.log.base import Chunk
+    from pinflow.log import Chunk
 
 __all__ = ["DuckDBEngine"]
 

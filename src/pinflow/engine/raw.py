@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pinflow.log.base import Chunk
+    from pinflow.log import Chunk
 
 __all__ = ["Raw", "Rejected", "split"]
 

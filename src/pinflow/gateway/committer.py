@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.crash import reached
 from pinflow.errors import PinflowError, RepeatedError, UnavailableError
-from pinflow.log import Answered, Produce, Token, answering
+from pinflow.log import Answered, Appended, Produce, Token, answering
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,8 @@ STOP_S = 0.4
 """How long a stop waits, twice, for the append under way. The server has waited before, and has 3 s in all."""
 
 
-Kept = list[int] | Answered
-"""The first offset of each batch of a request; or, of one that was answered before, what was kept of it."""
+Kept = list[Appended] | Answered
+"""What became of each batch of a request; or, of one that was answered before, what was kept of it."""
 
 
 class _Waiting(NamedTuple):
@@ -133,7 +133,7 @@ class Committer:
         self._fail_all("the gateway is stopping; whether the records were appended is not known")
 
     async def append(self, batches: Sequence[Produce], size: int, once: Once | None = None) -> Kept:
-        """Append and return the first offset of each batch, in order, once they are durable.
+        """Append and return what became of each batch, in order, once they are durable.
 
         Args:
             batches: Records, at most one batch a partition.
@@ -229,11 +229,12 @@ class Committer:
         known = self._known(group)
         fresh = [waiting for waiting in group if waiting.once is None or waiting.once.key not in known]
         batches = [batch for waiting in fresh for batch in waiting.batches]
-        offsets = self._written(fresh, batches)
+        appended = self._written(fresh, batches)
         reached("gateway", "appended")
         seconds = time.perf_counter() - began
         self._failed_at = None
-        self._metrics.committed(sum([len(batch.records) for batch in batches]), seconds)
+        refused = sum([len(each.refused) for each in appended])
+        self._metrics.committed(sum([len(batch.records) for batch in batches]) - refused, seconds)
         outcomes: _Outcomes = [
             (waiting, known[waiting.once.key])
             for waiting in group
@@ -242,7 +243,7 @@ class Committer:
         start = 0
         for waiting in fresh:
             stop = start + len(waiting.batches)
-            outcomes.append((waiting, offsets[start:stop]))
+            outcomes.append((waiting, appended[start:stop]))
             start = stop
         return outcomes
 
@@ -250,7 +251,7 @@ class Committer:
         keys = [waiting.once.key for waiting in group if waiting.once is not None]
         return self._answers.answered(keys) if keys and self._answers is not None else {}
 
-    def _written(self, group: _Group, batches: list[Produce]) -> list[int]:
+    def _written(self, group: _Group, batches: list[Produce]) -> list[Appended]:
         if not batches:
             return []
         tokens: list[Token] = []

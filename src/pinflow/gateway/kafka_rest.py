@@ -39,8 +39,15 @@ CODES: dict[Reason, tuple[int, int]] = {
 }
 """Reason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""
 
-RECORD_CODES = {Reason.PARTITION: 40402, Reason.TOO_LARGE: 50002}
-"""Reason → `error_code` in the entry of one record. 50002 is the proxy's "error of the broker"."""
+RECORD_CODES = {
+    Reason.INTERNAL: 50002,
+    Reason.OVERLOADED: 50003,
+    Reason.PARTITION: 40402,
+    Reason.TOO_LARGE: 50002,
+    Reason.TOPIC: 40401,
+    Reason.UNAVAILABLE: 50003,
+}
+"""Reason → `error_code` in the entry of one record: 50002 an error of the broker, 50003 one to try again after."""
 
 ABSENT = Raw(b"")
 

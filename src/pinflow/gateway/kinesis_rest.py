@@ -129,7 +129,7 @@ class KinesisRecord(_Kinesis):
     def accepted(self, placed: Placed) -> Answer:
         """See `Dialect.accepted`; a refused record refuses the request."""
         for refusal in placed.refused.values():
-            return refused(Refusal(Reason.INVALID, refusal.message))
+            return refused(Refusal(_reason(refusal), refusal.message))
         return json_answer(_put(placed.partitions[0], placed.offsets[0]))
 
 
@@ -152,7 +152,7 @@ class KinesisRecords(_Kinesis):
         """See `Dialect.accepted`: one entry a record, in order."""
         entries: list[_Put | _Failed] = list(map(_put, placed.partitions, placed.offsets))
         for index, refusal in placed.refused.items():
-            entries[index] = _Failed("ValidationException", refusal.message)
+            entries[index] = _Failed(TYPES[_reason(refusal)][1], refusal.message)
         return json_answer(_PutMany(len(placed.refused), entries))
 
 
@@ -221,6 +221,11 @@ def _data(record: _ManyRecord, index: int) -> bytes:
     if not raw:
         raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
     return _decode_text(raw).encode() if raw.startswith(b'"') else raw
+
+
+def _reason(refusal: Refusal) -> Reason:
+    """A record that is too large is an invalid one to Kinesis, not a request that is too large."""
+    return Reason.INVALID if refusal.reason is Reason.TOO_LARGE else refusal.reason
 
 
 def _put(partition: int, offset: int) -> _Put:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from pinflow.gateway.answer import Placed
-from pinflow.gateway.refusal import Reason, Refusal
-from pinflow.log import Produce, Records, partition_for
+from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.log import ANYWHERE, Produce, Records, partition_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pinflow.gateway.answer import Posted
+    from pinflow.log import Appended
 
 __all__ = ["REFUSED", "Routed", "Turn", "post_number", "route"]
 
@@ -63,19 +64,39 @@ class Routed(NamedTuple):
     partitions: list[int]
     refused: dict[int, Refusal]
 
-    def placed(self, firsts: Sequence[int]) -> Placed:
-        """Where the records are, given the first offset of each batch."""
-        if not self.members and firsts:
-            count = len(self.partitions)
-            return Placed(self.partitions, list(range(firsts[0], firsts[0] + count)), self.refused)
-        offsets = [REFUSED] * len(self.partitions)
-        for first, members in zip(firsts, self.members, strict=True):
-            for offset, index in enumerate(members, first):
-                offsets[index] = offset
-        return Placed(self.partitions, offsets, self.refused)
+    def placed(self, appended: Sequence[Appended]) -> Placed:
+        """Where the records are, given what became of each batch."""
+        if not self.members and appended and not appended[0].refused:
+            (whole,) = appended
+            partitions = self.partitions if whole.partitions is None else list(whole.partitions)
+            return Placed(partitions, list(whole.offsets), self.refused)
+        partitions, offsets, refused = (
+            list(self.partitions),
+            [REFUSED] * len(self.partitions),
+            dict(self.refused),
+        )
+        everyone: list[Sequence[int]] = [range(len(partitions))]
+        for became, members in zip(appended, self.members or everyone, strict=False):
+            for at, index in enumerate(members):
+                if at in became.refused:
+                    partitions[index] = REFUSED
+                    refused[index] = refusal_of(became.refused[at])
+                    continue
+                offsets[index] = became.offsets[at]
+                if became.partitions is not None:
+                    partitions[index] = became.partitions[at]
+        return Placed(partitions, offsets, refused)
 
 
-def route(topic: str, posted: Posted, partitions: int, turn: Turn, *, max_record_bytes: int | None) -> Routed:
+def route(
+    topic: str,
+    posted: Posted,
+    partitions: int,
+    turn: Turn,
+    *,
+    max_record_bytes: int | None,
+    by_log: bool = False,
+) -> Routed:
     """Sort the records of one request by partition, keeping their order within each.
 
     Args:
@@ -84,8 +105,11 @@ def route(topic: str, posted: Posted, partitions: int, turn: Turn, *, max_record
         partitions: How many partitions the topic has.
         turn: Round robin, for records that nothing else places.
         max_record_bytes: The cap of key and value together; None where the whole body is smaller than that.
+        by_log: Leave to the log what is not asked for by number: only the routes are chosen here.
     """
     values, keys, _ = posted
+    if by_log:
+        return _routed_by_log(topic, posted, turn, max_record_bytes)
     chosen = _chosen(posted, partitions, turn)
     refused = _out_of_range(chosen, partitions) if posted.partitions is not None else {}
     if max_record_bytes is not None:
@@ -110,6 +134,42 @@ def route(topic: str, posted: Posted, partitions: int, turn: Turn, *, max_record
         for partition, members in groups.items()
     ]
     return Routed(batches, list(groups.values()), chosen, refused)
+
+
+def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:
+    values, keys, asked = posted
+    refused = _oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
+    routes = [
+        _route_of(value, keys[index] if keys is not None else None, turn)
+        for index, value in enumerate(values)
+    ]
+    groups: dict[int, list[int]] = {}
+    for index in range(len(values)):
+        wanted = asked[index] if asked is not None else None
+        if index not in refused:
+            groups.setdefault(ANYWHERE if wanted is None else wanted, []).append(index)
+    batches = [
+        Produce(
+            topic,
+            partition,
+            Records([values[i] for i in members], [keys[i] for i in members] if keys is not None else None),
+            [routes[i] for i in members],
+        )
+        for partition, members in groups.items()
+    ]
+    chosen = [REFUSED] * len(values)
+    for partition, members in groups.items():
+        for index in members:
+            chosen[index] = partition
+    return Routed(batches, list(groups.values()), chosen, refused)
+
+
+def _route_of(value: bytes | None, key: bytes | None, turn: Turn) -> bytes:
+    """What a record's partition follows from: its key, else its post's number, else its turn."""
+    if key is not None:
+        return _plain(key)
+    number = post_number(value)
+    return b"%d" % (turn.take(1 << 30) if number is None else number)
 
 
 def post_number(value: bytes | None) -> int | None:

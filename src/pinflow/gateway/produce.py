@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinflow.errors import UnavailableError, UnknownPartitionError, UnknownTopicError
+from pinflow.errors import OverloadedError, UnavailableError, UnknownPartitionError, UnknownTopicError
 from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.guard import caller_of
 from pinflow.gateway.once import asked_once, note_of, placed_again
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
     from pinflow.gateway.topics import Topics
+    from pinflow.log import Appended
 
 __all__ = ["Producer", "Target"]
 
@@ -137,6 +138,7 @@ class Producer:
         if isinstance(kept, Answered):
             assert once is not None  # noqa: S101 - only a named request is answered by what was kept
             return placed_again(kept, once)
+        _raise_if_all_failed(kept)
         return routed.placed(kept)
 
     async def _routed(self, request: _Request) -> Routed:
@@ -145,11 +147,20 @@ class Producer:
         if partitions is None:
             partitions = await self._topics.find(topic)
         if partition is not None:
-            if not 0 <= partition < partitions:
+            if not self._topics.by_log and not 0 <= partition < partitions:
                 raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")
             posted = posted._replace(partitions=[partition] * len(posted.values))
         turn = self._turns.get(topic)
         if turn is None:
             turn = self._turns[topic] = Turn()
         cap = self._max_record_bytes if len(request.body) > self._max_record_bytes else None
-        return route(topic, posted, partitions, turn, max_record_bytes=cap)
+        return route(topic, posted, partitions, turn, max_record_bytes=cap, by_log=self._topics.by_log)
+
+
+def _raise_if_all_failed(appended: list[Appended]) -> None:
+    """A log that is away for every record is told as such, so that a client tries the request again."""
+    errors = [error for each in appended for error in each.refused.values()]
+    if errors and len(errors) == sum(len(each.offsets) for each in appended):
+        for kind in (UnavailableError, OverloadedError, UnknownTopicError):
+            if all(isinstance(error, kind) for error in errors):
+                raise errors[0]

@@ -10,6 +10,7 @@ from pinflow.errors import (
     OverloadedError,
     PinflowError,
     RepeatedError,
+    TooLargeError,
     TopicExistsError,
     UnavailableError,
     UnknownPartitionError,
@@ -64,6 +65,7 @@ RETRYABLE = frozenset({Reason.CONFLICT, Reason.OVERLOADED, Reason.UNAVAILABLE})
 REASONS: dict[type[PinflowError], Reason] = {
     OverloadedError: Reason.OVERLOADED,
     RepeatedError: Reason.CONFLICT,
+    TooLargeError: Reason.TOO_LARGE,
     TopicExistsError: Reason.EXISTS,
     UnavailableError: Reason.UNAVAILABLE,
     UnknownPartitionError: Reason.PARTITION,

@@ -58,6 +58,11 @@ class Topics:
         """Leave the thread to end by itself: what it waits for is bounded by the log."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def by_log(self) -> bool:
+        """Whether the log chooses the partition of a record itself."""
+        return self._log.abilities.places
+
     def known(self, topic: str) -> int | None:
         """The number of partitions, if the topic was used before."""
         return self._counts.get(topic)
@@ -104,8 +109,10 @@ class Topics:
 
     async def extents(self, topic: str) -> list[Extent]:
         """What each partition holds; raises as `get`."""
-        await self.get(topic)  # the log still shows a deleted topic to the jobs that read it
-        return await self._blocking(lambda: self._log.extents(topic))
+        count = await self.get(topic)  # the log still shows a deleted topic to the jobs that read it
+        extents = await self._blocking(lambda: self._log.extents(topic))
+        # A topic made again with fewer partitions still holds what the others took.
+        return [extent for extent in extents if self.by_log or extent.partition < count]
 
     async def create(self, topic: str, partitions: int) -> None:
         """Create a topic.

@@ -16,6 +16,7 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.errors import CorruptError
 from pinflow.jobs.integrity import damage
+from pinflow.jobs.land import land_positions
 from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import QUARANTINE, Road, roads
 from pinflow.lake.ledger import Tally, last_receipt
@@ -84,10 +85,10 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     landing = parts.landing.pinned()
     lines: list[Line] = []
     for topic in parts.log.topics.readable():
-        landed = _totals(parts, f"land/{topic}", landing.manifest)
+        landed, known = _totals(parts, f"land/{topic}", landing.manifest), land_positions(parts, topic)
         road = _look(parts, by_topic[topic], problems, deep=deep) if topic in by_topic else None
         accepted = {
-            extent.partition: extent.accepted for extent in parts.log.extents(topic)
+            extent.partition: extent.accepted for extent in parts.log.extents(topic, known)
         }  # last: it only grows
         for partition, count in accepted.items():
             line = _line(topic, partition, count, landed.get(partition, Tally()), road)

@@ -60,8 +60,9 @@ class CleanJob:
             writes.insert(0, (self._quarantine, cleaned.rejects))
         return Prepared(cleaned.tallies, writes)
 
-    def settle(self, receipt: Receipt) -> None:
-        """See `lake.plans.Settles`: what a step moved to the clean table leaves quarantine."""
+    def settle(self, plan: Plan, receipt: Receipt) -> None:
+        """See `lake.plans.Settles`: what a step moved to the clean table leaves quarantine; the log is told."""
+        self._reader.committed(plan.positions)
         if receipt.moved:
             reached("replay", "moved")
             self._quarantine.remove(self.name, receipt.step, receipt.moved)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from arro3.core import Array, DataType, Table
 
 from pinflow.errors import UnknownTopicError
-from pinflow.jobs.reading import read_slice
-from pinflow.lake.ledger import Plan, Slice, Tally
+from pinflow.jobs.reading import parents_first, read_slice
+from pinflow.lake.ledger import Plan, Receipt, Slice, Tally, last_plan
 from pinflow.lake.plans import Prepared
-from pinflow.log.base import Chunk, EventLog, Records
+from pinflow.log import Chunk, EventLog, Records, watched
 
 if TYPE_CHECKING:
     from pinflow.config import Land
     from pinflow.jobs.parts import Parts
     from pinflow.lake.landing import Landed, Landing
 
-__all__ = ["LandJob", "land_jobs"]
+__all__ = ["LandJob", "land_jobs", "land_positions"]
 
 
 class LandJob:
@@ -43,14 +43,21 @@ class LandJob:
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`: the partitions that are due."""
         try:
-            partitions = [extent.partition for extent in self._log.extents(self._topic)]
+            extents = self._log.extents(self._topic, positions)
         except UnknownTopicError:
             return []  # deleted since it was listed
         slices = []
-        for partition in partitions:
+        unfinished: set[int] = set()
+        for extent in parents_first(extents):
+            partition = extent.partition
+            if unfinished.intersection(extent.parents):
+                unfinished.add(partition)
+                continue
             gathered = self._gather(partition, positions.get(partition))
-            if gathered.records and (self._drain or gathered.due(self._config)):
+            if gathered.records and (self._drain or extent.closed or gathered.due(self._config)):
                 slices.append(Slice(partition, gathered.start, gathered.end, gathered.records))
+            if gathered.records or not extent.closed:
+                unfinished.add(partition)
         return slices
 
     def prepare(self, plan: Plan) -> Prepared:
@@ -58,6 +65,12 @@ class LandJob:
         landed = [self._landing.write(self._chunk(piece)) for piece in plan.slices]
         tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
         return Prepared(tallies, [(self.table, _manifest_rows(landed, plan.made_at))])
+
+    def settle(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
+        """See `lake.plans.Settles`: the log's own tools are to show how far it is."""
+        log = watched(self._log)
+        if log is not None:
+            log.committed("land", self._topic, plan.positions)
 
     def _gather(self, partition: int, position: str | None) -> _Gathered:
         gathered = self._gathered.get(partition)
@@ -137,6 +150,12 @@ def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
     """A job for every topic of the log as it is now."""
     config, log = parts.config.land, parts.bound_log
     return [LandJob(topic, log, parts.landing, config, drain=drain) for topic in log.topics.readable()]
+
+
+def land_positions(parts: Parts, topic: str) -> dict[int, str]:
+    """Where the landing of a topic stands: partition → position; empty before its first commit."""
+    plan = last_plan(parts.store, f"land/{topic}", parts.landing.manifest)
+    return plan.positions if plan is not None else {}
 
 
 def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 from arro3.core import Table as Arrow
 
 from pinflow.engine import View
+from pinflow.jobs.reading import Reader
 from pinflow.jobs.sides import QUARANTINE
 from pinflow.lake.ledger import Plan, Slice, Tally
 from pinflow.lake.plans import Prepared
 from pinflow.lake.tables import Places
-from pinflow.log.base import Chunk, Records
+from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.engine import Engine, Session
-    from pinflow.jobs.reading import Reader
     from pinflow.jobs.sides import Road
     from pinflow.lake.tables import Table
 
@@ -46,7 +46,7 @@ BYTES_A_STEP = 64 << 20
 """Text tried at once; a larger record is tried alone."""
 
 
-class QuarantineReader:
+class QuarantineReader(Reader):
     """`jobs.reading.Reader` whose survey finds what has come clean; each rejected record is tried once.
 
     `reader` is the road's own, for a step of its worker that is to be finished first.

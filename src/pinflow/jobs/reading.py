@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import GapError, UnknownTopicError
 from pinflow.lake.ledger import Slice
+from pinflow.log import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.config import Batch, Stream
     from pinflow.lake.landing import Landed, Landing
-    from pinflow.log.base import Chunk, EventLog
+    from pinflow.log import Chunk, EventLog, Extent
 
-__all__ = ["LandingReader", "LogReader", "Reader", "read_slice"]
+__all__ = ["LandingReader", "LogReader", "Reader", "parents_first", "read_slice"]
 
 NO_LIMIT = 1 << 62
 
@@ -33,8 +34,12 @@ class Reader(Protocol):
             GapError: Some are not there.
         """
 
+    def committed(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
+        """Told where a job stands after a commit, and once when it starts."""
+        return
 
-class LogReader:
+
+class LogReader(Reader):
     """Reads a topic of the log, which is opened when first needed. A step's records are read once, by the survey."""
 
     def __init__(self, log: Callable[[], EventLog], topic: str, config: Stream) -> None:
@@ -47,20 +52,26 @@ class LogReader:
         """See `Reader.survey`."""
         log = self._open_log()
         try:
-            partitions = [extent.partition for extent in log.extents(self._topic)]
+            extents = log.extents(self._topic, positions)
         except UnknownTopicError:
             return []  # nobody has posted yet
         self._surveyed.clear()
-        for partition in partitions:
+        unfinished: set[int] = set()
+        for extent in parents_first(extents):
+            if unfinished.intersection(extent.parents):
+                unfinished.add(extent.partition)
+                continue
             chunk = log.read(
                 self._topic,
-                partition,
-                positions.get(partition),
-                max_records=max(1, self._config.max_records // len(partitions)),
-                max_bytes=max(1, self._config.max_bytes // len(partitions)),
+                extent.partition,
+                positions.get(extent.partition),
+                max_records=max(1, self._config.max_records // len(extents)),
+                max_bytes=max(1, self._config.max_bytes // len(extents)),
             )
             if len(chunk):
-                self._surveyed[partition] = chunk
+                self._surveyed[extent.partition] = chunk
+            if len(chunk) or not extent.closed:
+                unfinished.add(extent.partition)
         return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -72,8 +83,14 @@ class LogReader:
             else:
                 yield read_slice(self._open_log(), self._topic, piece)
 
+    def committed(self, positions: dict[int, str]) -> None:
+        """See `Reader.committed`: the log's own tools are to show it."""
+        log = watched(self._open_log())
+        if log is not None:
+            log.committed("stream", self._topic, positions)
 
-class LandingReader:
+
+class LandingReader(Reader):
     """Reads a topic from the landing zone, by its manifest."""
 
     def __init__(self, landing: Landing, topic: str, config: Batch) -> None:
@@ -139,6 +156,11 @@ class LandingReader:
                     hint="pinflow audit --deep",
                 )
         return objects
+
+
+def parents_first(extents: Iterable[Extent]) -> list[Extent]:
+    """Partitions so that one comes after those it was made of: a split or a merge gives higher numbers."""
+    return sorted(extents, key=lambda extent: extent.partition)
 
 
 def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:

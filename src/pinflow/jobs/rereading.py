@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow.errors import GapError
-from pinflow.jobs.reading import read_slice
+from pinflow.jobs.reading import Reader, read_slice
 from pinflow.lake.ledger import Slice
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Batch
     from pinflow.lake.landing import Landed, Landing
-    from pinflow.log.base import Chunk, EventLog
+    from pinflow.log import Chunk, EventLog
 
 __all__ = ["Rereader", "Target"]
 
@@ -31,7 +31,7 @@ class Target(NamedTuple):
     records: int
 
 
-class Rereader:
+class Rereader(Reader):
     """`jobs.reading.Reader` that ends at targets.
 
     Args:

@@ -23,6 +23,8 @@ def trim_log(parts: Parts) -> dict[str, int]:
     that they have committed goes, whatever the retention.
     """
     config = parts.config.log
+    if not parts.log.abilities.trims:
+        return {}
     live = parts.log.topics.list()
     trimmed = {}
     for topic in parts.log.topics.readable():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
 from pinflow.lake.ledger import Tally, last_receipt
 
@@ -42,7 +43,7 @@ def status(parts: Parts) -> list[TopicStatus]:
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     found = []
     for topic in parts.log.topics.readable():
-        extents = parts.log.extents(topic)
+        extents = parts.log.extents(topic, land_positions(parts, topic))
         accepted = sum(extent.accepted for extent in extents)
         landed = _sum(parts, f"land/{topic}", parts.landing.manifest)
         road = by_topic.get(topic)

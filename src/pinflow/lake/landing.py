@@ -22,7 +22,7 @@ import msgspec
 from pinflow.crash import reached
 from pinflow.errors import CorruptError, GapError
 from pinflow.lake.tables import Column, Table
-from pinflow.log.base import Chunk, Headers, Records
+from pinflow.log import Chunk, Headers, Records
 
 if TYPE_CHECKING:
     from pinflow.lake.store import Store

@@ -84,7 +84,7 @@ class Job(Protocol):
 class Settles(Protocol):
     """A job whose steps may leave something to do after their commit."""
 
-    def settle(self, receipt: Receipt) -> None:
+    def settle(self, plan: Plan, receipt: Receipt) -> None:
         """Do it. Safe to repeat."""
 
 
@@ -129,7 +129,7 @@ class Steps:
         self._commit(plan, prepared)
         reached(self._kind, "committed")
         if isinstance(self._job, Settles):
-            self._job.settle(receipt)
+            self._job.settle(plan, receipt)
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
         return plan
 
@@ -149,10 +149,11 @@ class Steps:
         """Find where the job stands; the plan that is put but not committed, if there is one."""
         self._step = self._job.table.version_of(self._job.name)
         if self._step > 0:
-            self._positions = read_plan(self._store, self._job.name, self._step).positions
+            last = read_plan(self._store, self._job.name, self._step)
             receipt = read_receipt(self._store, self._job.name, self._step)
             if isinstance(self._job, Settles):
-                self._job.settle(receipt)
+                self._job.settle(last, receipt)
+            self._positions = last.positions
             self._totals = receipt.totals
         self._require_whole_table()
         plan = pending_plan(self._store, self._job.name, self._step)

@@ -1,23 +1,34 @@
 """The durable log: ordered partitions of records behind one protocol."""
 
 from pinflow.log.base import (
-    Answered,
     AnsweringLog,
-    Chunk,
     EventLog,
+    TopicAdmin,
+    WatchedLog,
+    answering,
+    open_log,
+    partition_for,
+    watched,
+)
+from pinflow.log.records import (
+    ANYWHERE,
+    Abilities,
+    Answered,
+    Appended,
+    Chunk,
     Extent,
     Headers,
     Produce,
     Records,
     Token,
-    answering,
-    open_log,
-    partition_for,
 )
 
 __all__ = [
+    "ANYWHERE",
+    "Abilities",
     "Answered",
     "AnsweringLog",
+    "Appended",
     "Chunk",
     "EventLog",
     "Extent",
@@ -25,7 +36,10 @@ __all__ = [
     "Produce",
     "Records",
     "Token",
+    "TopicAdmin",
+    "WatchedLog",
     "answering",
     "open_log",
     "partition_for",
+    "watched",
 ]

@@ -1,162 +1,32 @@
-"""What a log is, whatever stands behind it.
-
-Records travel in columns, not one object each: a gateway commit or a job's read handles hundreds of thousands of
-records with list operations only.
-"""
+"""What a log is, whatever stands behind it."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from zlib import crc32
-
-import msgspec
 
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Produce, Token
 
 __all__ = [
-    "Answered",
     "AnsweringLog",
-    "Chunk",
     "EventLog",
-    "Extent",
-    "Headers",
-    "Produce",
-    "Records",
-    "Token",
+    "TopicAdmin",
+    "WatchedLog",
     "answering",
     "open_log",
     "partition_for",
+    "watched",
 ]
-
-Headers = tuple[tuple[str, bytes], ...]
 
 BACKENDS = {"sqlite": "pinflow.log.sqlite:SqliteLog"}
 """URL scheme → module:class. A new backend is one module and one line here."""
-
-
-class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Records as columns of equal length, in order.
-
-    `values` holds the bytes exactly as sent, None for a tombstone. `keys` and `headers` are None where no record of
-    the run has any.
-    """
-
-    values: list[bytes | None]
-    keys: list[bytes | None] | None = None
-    headers: list[Headers] | None = None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @staticmethod
-    def concat(parts: Sequence[Records]) -> Records:
-        """Join runs of records in order."""
-        if len(parts) == 1:
-            return parts[0]
-        values: list[bytes | None] = []
-        for part in parts:
-            values += part.values
-        keys: list[bytes | None] | None = None
-        if any(part.keys is not None for part in parts):
-            keys = []
-            for part in parts:
-                keys += part.keys if part.keys is not None else [None] * len(part)
-        headers: list[Headers] | None = None
-        if any(part.headers is not None for part in parts):
-            headers = []
-            for part in parts:
-                headers += part.headers if part.headers is not None else [()] * len(part)
-        return Records(values, keys, headers)
-
-    def slice(self, start: int, stop: int) -> Records:
-        """Return records `start` up to, not including, `stop`."""
-        if start == 0 and stop >= len(self):
-            return self
-        return Records(
-            self.values[start:stop],
-            self.keys[start:stop] if self.keys is not None else None,
-            self.headers[start:stop] if self.headers is not None else None,
-        )
-
-
-class Produce(NamedTuple):
-    """Records to append to one partition."""
-
-    topic: str
-    partition: int
-    records: Records
-
-
-class Token(NamedTuple):
-    """What makes the log take one request once: kept in the write of its records.
-
-    Attributes:
-        key: Names the request; at most 64 bytes.
-        fingerprint: Of what was sent, to tell another request under the same name.
-        note: What the answer is made from again, besides the offsets.
-        expires: Until when it is kept, milliseconds since 1970 UTC.
-        start: The request's batches are those from `start`
-        stop: up to, not including, `stop` of the append.
-    """
-
-    key: bytes
-    fingerprint: bytes
-    note: bytes
-    expires: int
-    start: int
-    stop: int
-
-
-class Answered(NamedTuple):
-    """What was kept of a request: its token's fingerprint and note, and the first offset of each of its batches."""
-
-    fingerprint: bytes
-    note: bytes
-    firsts: list[int]
-
-
-class Extent(NamedTuple):
-    """What a partition holds: positions `begin` up to, not including, `end`; `accepted` counts all ever appended."""
-
-    partition: int
-    begin: str
-    end: str
-    accepted: int
-
-
-class Chunk(msgspec.Struct, frozen=True):
-    """Consecutive records read from one partition.
-
-    Attributes:
-        topic: The topic read.
-        partition: The partition read.
-        start: The position that was asked for.
-        end: The position to read on from; equals `start` when nothing was there.
-        offsets: One number a record, rising within the partition.
-        timestamps: When each record was accepted, milliseconds since 1970 UTC.
-        records: The records themselves.
-    """
-
-    topic: str
-    partition: int
-    start: str
-    end: str
-    offsets: list[int]
-    timestamps: list[int]
-    records: Records
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the values in bytes."""
-        return sum(len(value) for value in self.records.values if value is not None)
 
 
 class EventLog(Protocol):
@@ -166,15 +36,17 @@ class EventLog(Protocol):
     reading, from several processes while another one appends.
     """
 
-    def append(self, batches: Sequence[Produce]) -> list[int]:
-        """Append and return the first offset of each batch, in the order given.
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+        """Append and return what became of each batch, in the order given.
 
-        Blocks until every record is durable. All or nothing. Not idempotent: a repeat appends again.
+        Blocks until every record is durable or refused. Not idempotent: a repeat appends again. An error means all of
+        it; the embedded log takes all or nothing, others may refuse single records.
 
         Raises:
             UnknownTopicError: A topic does not exist. Nothing was appended.
             UnknownPartitionError: A partition does not exist. Nothing was appended.
-            UnavailableError: The log cannot be written now. Nothing was appended.
+            UnavailableError: The log cannot be written now. The embedded log has appended nothing; of another it is
+                not known.
         """
 
     def read(
@@ -190,8 +62,10 @@ class EventLog(Protocol):
             CorruptError: A stored batch fails its checksum, or the log ends before the position.
         """
 
-    def extents(self, topic: str) -> list[Extent]:
+    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
         """What each partition holds now, in partition order.
+
+        A log that does not count its records counts on from the `known` positions, or else from its begin.
 
         Raises:
             UnknownTopicError: The topic does not exist.
@@ -222,6 +96,10 @@ class EventLog(Protocol):
         """Release files and connections. Safe to repeat."""
 
     @property
+    def abilities(self) -> Abilities:
+        """How it differs from the embedded log; always the same."""
+
+    @property
     def identity(self) -> str:
         """Tells this log from every other one, such as an empty one put in its place; never changes."""
 
@@ -233,7 +111,7 @@ class EventLog(Protocol):
 class AnsweringLog(EventLog, Protocol):
     """A log that can take a request once, however often it comes and through however many processes."""
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
         """Append as `append` does, and keep the tokens in the same write: both are durable or neither.
 
         Tokens that have expired are removed on the way, a bounded number at a time.
@@ -256,6 +134,21 @@ def answering(log: EventLog) -> AnsweringLog | None:
     return cast("AnsweringLog", log) if hasattr(log, "append_once") else None
 
 
+class WatchedLog(EventLog, Protocol):
+    """A log whose own tools show how far its readers are."""
+
+    def committed(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
+        """Tell them that a reader (`land`, `stream`) has committed all before these positions.
+
+        Only for show: nothing is read from there. Safe to repeat; a failure is logged and passed over.
+        """
+
+
+def watched(log: EventLog) -> WatchedLog | None:
+    """The log as one whose own tools show its readers, None if it has none."""
+    return cast("WatchedLog", log) if hasattr(log, "committed") else None
+
+
 class TopicAdmin(Protocol):
     """The topics of a log."""
 
@@ -273,9 +166,11 @@ class TopicAdmin(Protocol):
         """
 
     def delete(self, topic: str) -> None:
-        """Delete a topic: nobody can append to it any more. What it took stays to be read, so that no job misses it.
+        """Delete a topic: nobody can append to it any more.
 
-        Offsets never start again: a new topic of the name counts on.
+        Where the log `keeps_deleted`, what it took stays to be read, so that no job misses it, and offsets never start
+        again: a new topic of the name counts on. Elsewhere its records are gone, and a job that stands in it is told
+        so by a `GapError` or a `CorruptError`.
 
         Raises:
             UnknownTopicError: The topic does not exist.

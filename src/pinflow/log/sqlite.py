@@ -25,7 +25,7 @@ from pinflow.errors import (
     TopicExistsError,
 )
 from pinflow.log import sqlite_answers
-from pinflow.log.base import Answered, Chunk, Extent, Produce, Records, Token
+from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Produce, Records, Token
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 from pinflow.log.sqlite_rows import batches_from, capped, extent, insert, offsets_of, topic_row
 from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
@@ -33,7 +33,7 @@ from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
 if TYPE_CHECKING:
     import builtins
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["SqliteLog"]
 
@@ -44,6 +44,8 @@ _decode = msgspec.msgpack.Decoder(Records).decode
 class SqliteLog:
     """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
 
+    abilities = Abilities()
+
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._path = path_of(url)
         self._read_only = read_only
@@ -52,11 +54,11 @@ class SqliteLog:
         self._lock = threading.Lock()
         self.topics = SqliteTopics(self)
 
-    def append(self, batches: Sequence[Produce]) -> list[int]:
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
         """See `EventLog.append`: one transaction, one row a partition, one fsync."""
         return self.append_once(batches, ())
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[int]:
+    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
         """See `AnsweringLog.append_once`: the tokens are rows of the same transaction."""
         merged: dict[tuple[str, int], list[Records]] = {}
         for batch in batches:
@@ -72,7 +74,10 @@ class SqliteLog:
                 sqlite_answers.keep(db, tokens, offsets)
             reached("log", "inserted")
         reached("log", "committed")
-        return offsets
+        return [
+            Appended(range(first, first + len(batch.records)))
+            for first, batch in zip(offsets, batches, strict=True)
+        ]
 
     def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
         """See `AnsweringLog.answered`."""
@@ -121,7 +126,7 @@ class SqliteLog:
         merged = Records.concat(parts) if parts else Records([])
         return Chunk(topic, partition, str(start), str(stop), offsets, timestamps, merged)
 
-    def extents(self, topic: str) -> list[Extent]:
+    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:  # noqa: ARG002 - it counts
         """See `EventLog.extents`."""
         with self.reading() as db:
             row = topic_row(db, topic, live=False)

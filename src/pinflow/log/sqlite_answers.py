@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.errors import RepeatedError
-from pinflow.log.base import Answered
+from pinflow.log.records import Answered
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from pinflow.log.base import Token
+    from pinflow.log.records import Token
 
 __all__ = ["SCHEMA", "find", "keep"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from pinflow.log.base import Produce, Records
+    from pinflow.log.records import Produce, Records
 
 __all__ = ["Topic", "batches_from", "capped", "extent", "insert", "offsets_of", "topic_row"]
 

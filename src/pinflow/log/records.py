@@ -1,0 +1,195 @@
+"""What goes into a log and comes out of it.
+
+Records travel in columns, not one object each: a gateway commit or a job's read handles hundreds of thousands of
+records with list operations only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pinflow.errors import PinflowError
+
+__all__ = [
+    "ANYWHERE",
+    "Abilities",
+    "Answered",
+    "Appended",
+    "Chunk",
+    "Extent",
+    "Headers",
+    "Produce",
+    "Records",
+    "Token",
+]
+
+Headers = tuple[tuple[str, bytes], ...]
+
+ANYWHERE = -1
+"""Stands for the partition of records that the log places by their routes."""
+
+
+class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Records as columns of equal length, in order.
+
+    `values` holds the bytes exactly as sent, None for a tombstone. `keys` and `headers` are None where no record of
+    the run has any.
+    """
+
+    values: list[bytes | None]
+    keys: list[bytes | None] | None = None
+    headers: list[Headers] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @staticmethod
+    def concat(parts: Sequence[Records]) -> Records:
+        """Join runs of records in order."""
+        if len(parts) == 1:
+            return parts[0]
+        values: list[bytes | None] = []
+        for part in parts:
+            values += part.values
+        keys: list[bytes | None] | None = None
+        if any(part.keys is not None for part in parts):
+            keys = []
+            for part in parts:
+                keys += part.keys if part.keys is not None else [None] * len(part)
+        headers: list[Headers] | None = None
+        if any(part.headers is not None for part in parts):
+            headers = []
+            for part in parts:
+                headers += part.headers if part.headers is not None else [()] * len(part)
+        return Records(values, keys, headers)
+
+    def slice(self, start: int, stop: int) -> Records:
+        """Return records `start` up to, not including, `stop`."""
+        if start == 0 and stop >= len(self):
+            return self
+        return Records(
+            self.values[start:stop],
+            self.keys[start:stop] if self.keys is not None else None,
+            self.headers[start:stop] if self.headers is not None else None,
+        )
+
+
+class Produce(NamedTuple):
+    """Records to append to one partition.
+
+    Where the log places records itself, `partition` may be `ANYWHERE`, and `routes` says for each record what its
+    partition follows from: equal routes go to one partition, in order.
+    """
+
+    topic: str
+    partition: int
+    records: Records
+    routes: Sequence[bytes] | None = None
+
+
+class Appended(NamedTuple):
+    """What became of one batch.
+
+    Attributes:
+        offsets: What the log numbers each record with, in order; of a refused one it means nothing.
+        partitions: Where each went, if the log placed them itself.
+        refused: Why a record was not appended, by its index. With an `UnavailableError` it is not known whether it was.
+    """
+
+    offsets: Sequence[int]
+    partitions: Sequence[int] | None = None
+    refused: Mapping[int, PinflowError] = {}
+
+
+class Abilities(NamedTuple):
+    """How a log differs from the embedded one.
+
+    Attributes:
+        places: It chooses the partition of a record by its route; partitions are not numbered 0 up to a count.
+        remote: Others run it and answer for its bytes; reading it through is not free.
+        keeps_deleted: What a deleted topic took stays to be read, and offsets never start again.
+        trims: It can drop what all have committed.
+    """
+
+    places: bool = False
+    remote: bool = False
+    keeps_deleted: bool = True
+    trims: bool = True
+
+
+class Token(NamedTuple):
+    """What makes the log take one request once: kept in the write of its records.
+
+    Attributes:
+        key: Names the request; at most 64 bytes.
+        fingerprint: Of what was sent, to tell another request under the same name.
+        note: What the answer is made from again, besides the offsets.
+        expires: Until when it is kept, milliseconds since 1970 UTC.
+        start: The request's batches are those from `start`
+        stop: up to, not including, `stop` of the append.
+    """
+
+    key: bytes
+    fingerprint: bytes
+    note: bytes
+    expires: int
+    start: int
+    stop: int
+
+
+class Answered(NamedTuple):
+    """What was kept of a request: its token's fingerprint and note, and the first offset of each of its batches."""
+
+    fingerprint: bytes
+    note: bytes
+    firsts: list[int]
+
+
+class Extent(NamedTuple):
+    """What a partition holds: positions `begin` up to, not including, `end`; `accepted` counts all ever appended.
+
+    A partition that is `closed` takes nothing more. It was split or merged into others, which name it in `parents`:
+    what they hold comes after all that it holds.
+    """
+
+    partition: int
+    begin: str
+    end: str
+    accepted: int
+    closed: bool = False
+    parents: tuple[int, ...] = ()
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Consecutive records read from one partition.
+
+    Attributes:
+        topic: The topic read.
+        partition: The partition read.
+        start: The position that was asked for.
+        end: The position to read on from; equals `start` when nothing was there.
+        offsets: One number a record, rising within the partition.
+        timestamps: When each record was accepted, milliseconds since 1970 UTC.
+        records: The records themselves.
+    """
+
+    topic: str
+    partition: int
+    start: str
+    end: str
+    offsets: list[int]
+    timestamps: list[int]
+    records: Records
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the values in bytes."""
+        return sum(len(value) for value in self.records.values if value is not None)

@@ -1,0 +1,45 @@
+"""Moto's server: it stands in for AWS, which no test can have. One process serves S3, Kinesis and IAM."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.servers.ports import free_port, listens, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["CREDENTIALS", "REGION", "moto_server"]
+
+REGION = "eu-west-1"
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "pinflow-tests",
+    "AWS_SECRET_ACCESS_KEY": "no-secret-at-all",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""The environment of a process that talks to it."""
+
+
+@contextmanager
+def moto_server(folder: Path) -> Iterator[str]:
+    """Run one, its talk in `folder`; gives its URL."""
+    port = free_port()
+    with (folder / "moto.log").open("wb") as talk:
+        server = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=talk,
+            stderr=talk,
+        )
+        try:
+            wait_until(lambda: listens(port) or server.poll() is not None, "moto listens")
+            assert server.poll() is None, (folder / "moto.log").read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
