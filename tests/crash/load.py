@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -99,6 +100,20 @@ class Client:
                 if place in self.acknowledged:
                     self.doubled.append(place)
                 self.acknowledged[place] = value
+
+
+OURS = re.compile(rb'\[\d+\]|\{"index": \d+, "ind": \d+\}')
+"""What `Client` posts."""
+
+
+def of_others(parts: Parts) -> int:
+    """How many landed records no `Client` has posted."""
+    return sum(
+        OURS.fullmatch(value or b"") is None
+        for topic in parts.log.topics.list()
+        for each in parts.landing.landed(topic)
+        for value in parts.landing.read(each).records.values
+    )
 
 
 def address_in(ready: Path) -> str | None:

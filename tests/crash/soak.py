@@ -3,7 +3,8 @@
     make soak KILLS=2000
 
 Each station is a real process, forked from a server that has imported everything, so that a start costs milliseconds
-and the kills fall into the work and not into imports. Now and then two workers of one job run at once.
+and the kills fall into the work and not into imports. Now and then two workers of one job run at once. Two post
+meanwhile: a client that knows every byte it was told is kept, and the emulator, whose retries must double nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +16,25 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from pinflow import source
 from pinflow.config import Batch, Gateway, Land, Settings, Stream, load
+from pinflow.emulator import emulate
 from pinflow.errors import FencedError
 from pinflow.jobs.parts import Parts
-from tests.crash.load import Client, address_in, verify
+from tests.crash.load import Client, address_in, of_others, verify
+from tests.road import ID
+from tests.servers.ports import free_port, wait_until
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
+
+    from pinflow.emulator.report import Report
 
 PRELOADED = [
     "tests.crash.soak",
@@ -45,12 +53,17 @@ FENCED = 75
 """Exit code of a worker that another one fenced."""
 
 
+POSTS = 2_000
+"""What the emulator draws from."""
+
+
 class Outcome(NamedTuple):
-    """What a soak came to."""
+    """What a soak came to; `emulated` are the records that the emulator was told are kept."""
 
     kills: int
     fenced: int
     acknowledged: int
+    emulated: int
     records: int
 
 
@@ -59,7 +72,7 @@ def small_steps(home: Path) -> Settings:
     settings = load(home, env={})
     config = msgspec.structs.replace(
         settings.config,
-        gateway=Gateway(port=0),
+        gateway=Gateway(port=free_port()),
         land=Land(flush_records=100, flush_seconds=0.1, poll_seconds=0.01),
         stream=Stream(max_records=400, poll_seconds=0.01),
         batch=Batch(max_records=400, every_seconds=0.01),
@@ -91,17 +104,50 @@ def station(name: str, settings: Settings) -> None:
             sys.exit(FENCED)
 
 
+class Emulator:
+    """The real emulator in a thread, as fast as the gateway takes posts, until it is stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        source.create(settings.config.source.url, POSTS)
+        self._settings = settings
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(1, "soak-emulator")
+
+    def start(self, ready: Path) -> None:
+        """Begin once the first gateway listens: later ones listen on the same port."""
+        self._running = self._pool.submit(self._run, ready)
+
+    def stop(self) -> Report:
+        """End, and say what was acknowledged."""
+        self._stop.set()
+        report = self._running.result()
+        self._pool.shutdown()
+        return report
+
+    def _run(self, ready: Path) -> Report:
+        wait_until(ready.exists, "the first gateway listens")
+        config = self._settings.config
+        return emulate(config.source.url, config.gateway.url, ID, rate="max", batch_posts=3, stop=self._stop)
+
+
 def soak(home: Path, kills: int, *, seed: int) -> Outcome:
     """Kill stations until so many have died, then drain and verify every acknowledged record."""
     settings = small_steps(home)
     ready = home / "run" / "soak.url"
-    client = Client(lambda: address_in(ready))
+    client, emulator = Client(lambda: address_in(ready)), Emulator(settings)
+    emulator.start(ready)
     dead, fenced = _kill_stations(settings, client, kills, random.Random(seed))
     client.stop()
+    report = emulator.stop()
     assert client.doubled == [], "an offset was given out twice"
     with Parts(settings) as parts:
         records = verify(parts, client.acknowledged)
-    return Outcome(dead, fenced, len(client.acknowledged), records)
+        emulated = of_others(parts)
+    assert report.refused == 0
+    assert report.acknowledged <= emulated <= report.acknowledged + report.unsettled, (
+        "a retry has doubled a record"
+    )
+    return Outcome(dead, fenced, len(client.acknowledged), report.acknowledged, records)
 
 
 def _kill_stations(settings: Settings, client: Client, kills: int, chance: random.Random) -> tuple[int, int]:
