@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pytest
     from tests.gateway_client import Client
 
+    from pinflow.log import EventLog
+
 BODY = b'{"records":[{"value":{"index":1}}]}'
 
 
@@ -144,7 +146,54 @@ def test_an_append_that_never_returns_is_503_for_all_and_the_gateway_recovers(tm
         answers = client.run(together())
         assert [answer.status_code for answer in answers] == [503, 503, 503, 200]
         assert "not known" in answers[0].json()["message"]
+        assert "nothing was appended" in answers[1].json()["message"]
         assert len(values(client.log, "a")) == 2  # the stuck one came through after all
+
+
+def test_a_request_that_waits_too_long_for_its_turn_is_withdrawn(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped, stall_s=3.0) as client:
+        log: Any = client.log
+
+        async def together() -> list[httpx.Response]:
+            assert (await post(client)).status_code == 200
+            log.entered.clear()
+            log.open.clear()
+            first = post(client)
+            await until(log.entered.is_set)
+            late = await post(client)
+            log.open.set()
+            return [await first, late]
+
+        first, late = client.run(together())
+        assert (first.status_code, late.status_code, late.headers["retry-after"]) == (200, 503, "1")
+        assert "nothing was appended" in late.json()["message"]
+        assert len(values(client.log, "a")) == 2
+
+
+def test_a_topic_that_cannot_be_found_in_time_leaves_the_append_no_longer_to_wait(tmp_path: Path) -> None:
+    class Hanging(Wrapped):
+        """A log whose topics cannot be listed before it is open."""
+
+        def __init__(self, log: EventLog) -> None:
+            super().__init__(log)
+            self.topics = self
+
+        def list(self) -> dict[str, int]:
+            assert self.open.wait(10)
+            return self._log.topics.list()
+
+        def create(self, topic: str, partitions: int) -> None:
+            self._log.topics.create(topic, partitions)
+
+    with gateway(tmp_path, wrap=Hanging, stall_s=0.2) as client:
+        log: Any = client.log
+        log.open.clear()
+        refused = client.post("new", BODY)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert log.appends == 0
+        log.open.set()
+        client.run(until(lambda: client.app._topics.known("new") is not None))
+        assert client.post("new", BODY).status_code == 200
 
 
 def test_a_log_that_cannot_be_opened_leaves_health_alive(tmp_path: Path) -> None:
@@ -181,7 +230,8 @@ def test_a_stop_cancels_a_waiting_request_with_an_answer(tmp_path: Path) -> None
 
 
 def test_the_bounds_of_an_absent_log_add_up_to_less_than_two_seconds() -> None:
-    assert committer.STALL_S + committer.WATCH_S < 2
+    assert max(committer.STALL_S, committer.PATIENCE_S) + committer.WATCH_S < 2
+    assert committer.TURN_S + sqlite_file.BUSY_TIMEOUT_S <= committer.PATIENCE_S
     assert sqlite_file.BUSY_TIMEOUT_S < committer.STALL_S
     assert 2 * sqlite_file.BUSY_TIMEOUT_S <= topics.BLOCKING_TIMEOUT_S < 2
 

@@ -29,17 +29,23 @@ if TYPE_CHECKING:
     from pinflow.gateway.once import Once
     from pinflow.log import EventLog
 
-__all__ = ["FAILURE_MEMORY_S", "STALL_S", "Committer"]
+__all__ = ["FAILURE_MEMORY_S", "PATIENCE_S", "STALL_S", "TURN_S", "WATCH_S", "Committer"]
 
 MAX_COMMIT_BYTES = 16 << 20
 """Half a second of a slow disk, so that a small request never waits long behind large ones."""
 
 STALL_S = 1.5
-"""An append that takes longer counts as a log that is away: twice the log's own wait for a lock. With `WATCH_S` a
-client has its 503 within two seconds."""
+"""An append that takes longer counts as a log that is away: twice the log's own wait for a lock."""
 
-WATCH_S = 0.25
-"""How often the age of the running append is looked at."""
+TURN_S = 1.0
+"""How long a request may look its topic up and wait for its turn: then nothing of it is appended, and it is told so."""
+
+PATIENCE_S = 1.75
+"""How long after it came a request may be without an answer, its append included. With `WATCH_S` a client has its 503
+within two seconds."""
+
+WATCH_S = 0.1
+"""How often the ages of the running append and of the requests are looked at."""
 
 IDEMPOTENCY_S = 86_400.0
 """How long what answers a request again is kept, if nobody says otherwise."""
@@ -59,6 +65,7 @@ class _Waiting(NamedTuple):
     batches: Sequence[Produce]
     size: int
     once: Once | None
+    came: float
     future: asyncio.Future[Kept]
 
 
@@ -71,10 +78,13 @@ class Committer:
 
     All state belongs to the event loop; the thread gets a group and gives back its outcomes.
 
+    Attributes:
+        turn_s: How long a request may look its topic up and wait for its turn.
+
     Args:
         log: What to append to. Its `append` is called from one thread only.
         metrics: Is told of every append.
-        stall_s: After how many seconds a running append counts as a log that is away.
+        stall_s: After how many seconds a running append counts as a log that is away; the other waits follow it.
         keep_s: How long what answers a request again is kept.
     """
 
@@ -91,9 +101,11 @@ class Committer:
         self._keep_ms = int(keep_s * 1000)
         self._metrics = metrics
         self._stall_s = stall_s
+        self._patience_s = stall_s * PATIENCE_S / STALL_S
+        self.turn_s = stall_s * TURN_S / STALL_S
         self._waiting: deque[_Waiting] = deque()
         self._group: _Group = []
-        self._began = 0.0
+        self._began = self._deadline = 0.0
         self._failed_at: float | None = None
         self._scheduled = False
         self._stalled = False
@@ -130,15 +142,18 @@ class Committer:
                 await self._idle.wait()
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join, STOP_S)
-        self._fail_all("the gateway is stopping; whether the records were appended is not known")
+        self._fail_all("the gateway is stopping")
 
-    async def append(self, batches: Sequence[Produce], size: int, once: Once | None = None) -> Kept:
+    async def append(
+        self, batches: Sequence[Produce], size: int, once: Once | None = None, *, came: float | None = None
+    ) -> Kept:
         """Append and return what became of each batch, in order, once they are durable.
 
         Args:
             batches: Records, at most one batch a partition.
             size: About how many bytes they are.
             once: Names the request. If it was appended before, nothing is, and what was kept of it is returned.
+            came: When the request was whole, by the monotonic clock; now, if not told.
 
         Raises:
             UnavailableError: The log cannot be written now, or does not answer in time.
@@ -149,7 +164,8 @@ class Committer:
         if self._stalled or not self._running:
             raise UnavailableError("the log does not answer; nothing was appended")
         future: asyncio.Future[Kept] = self._loop.create_future()
-        self._waiting.append(_Waiting(batches, size, once, future))
+        came = time.monotonic() if came is None else came
+        self._waiting.append(_Waiting(batches, size, once, came, future))
         if not self._group and not self._scheduled:
             # Not at once: requests that came in the same moment shall be of the same group.
             self._scheduled = True
@@ -163,9 +179,14 @@ class Committer:
         size = 0
         while self._waiting and size < MAX_COMMIT_BYTES:  # 1
             waiting = self._waiting.popleft()
+            if waiting.future.done():  # it has waited too long
+                continue
             self._group.append(waiting)
             size += waiting.size
+        if not self._group:
+            return
         self._began = time.monotonic()
+        self._deadline = min(self._began + self._stall_s, self._group[0].came + self._patience_s)
         self._idle.clear()
         self._groups.put(self._group)
 
@@ -285,13 +306,21 @@ class Committer:
     async def _watching(self) -> None:
         while True:
             await asyncio.sleep(min(WATCH_S, self._stall_s))
-            if self._group and not self._stalled and time.monotonic() - self._began > self._stall_s:
+            now = time.monotonic()
+            if self._group and not self._stalled and now > self._deadline:
                 self._stalled = True
                 self._metrics.commit_failed()
-                self._fail_all("the log does not answer; whether the records were appended is not known")
+                self._fail_all("the log does not answer")
+            while self._waiting and now - self._waiting[0].came > self.turn_s:
+                late = self._waiting.popleft()
+                if not late.future.done():
+                    late.future.set_exception(UnavailableError("the log is too slow; nothing was appended"))
 
-    def _fail_all(self, what: str) -> None:
-        for waiting in (*self._group, *self._waiting):
-            if not waiting.future.done():
-                waiting.future.set_exception(UnavailableError(what))
+    def _fail_all(self, why: str) -> None:
+        unknown = UnavailableError(f"{why}; whether the records were appended is not known")
+        nothing = UnavailableError(f"{why}; nothing was appended")
+        for error, requests in ((unknown, self._group), (nothing, self._waiting)):
+            for waiting in requests:
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
         self._waiting.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -116,17 +117,18 @@ class Producer:
 
     async def _append(self, request: _Request) -> Placed:
         topic = request.target.topic
+        came = time.monotonic()
         try:
-            return await self._appended(request)
+            return await self._appended(request, came)
         except (UnknownTopicError, UnknownPartitionError):
             # Known here but gone in the log: deleted elsewhere. Nothing was appended, so try once more.
             if self._topics.known(topic) is None:
                 raise
             self._topics.forget(topic)
-            return await self._appended(request)
+            return await self._appended(request, came)
 
-    async def _appended(self, request: _Request) -> Placed:
-        routed = await self._routed(request)
+    async def _appended(self, request: _Request, came: float) -> Placed:
+        routed = await self._routed(request, came)
         if not routed.batches:
             return routed.placed([])
         size = len(request.body)
@@ -134,18 +136,20 @@ class Producer:
             once = None
         else:
             once = request.asked.once(request.content_type, request.body, note_of(routed))
-        kept = await self._committer.append(routed.batches, size, once)
+        kept = await self._committer.append(routed.batches, size, once, came=came)
         if isinstance(kept, Answered):
             assert once is not None  # noqa: S101 - only a named request is answered by what was kept
             return placed_again(kept, once)
         _raise_if_all_failed(kept)
         return routed.placed(kept)
 
-    async def _routed(self, request: _Request) -> Routed:
+    async def _routed(self, request: _Request, came: float) -> Routed:
         topic, partition, posted = request.target.topic, request.target.partition, request.posted
         partitions = self._topics.known(topic)
         if partitions is None:
-            partitions = await self._topics.find(topic)
+            partitions = await self._topics.find(
+                topic, within=came + self._committer.turn_s - time.monotonic()
+            )
         if partition is not None:
             if not self._topics.by_log and not 0 <= partition < partitions:
                 raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")

@@ -71,8 +71,10 @@ class Topics:
         """Ask the log again at the next use."""
         self._counts.pop(topic, None)
 
-    async def find(self, topic: str) -> int:
+    async def find(self, topic: str, *, within: float = BLOCKING_TIMEOUT_S) -> int:
         """The number of partitions of a topic, which is created if it is not there and may be.
+
+        Waits at most `within` seconds for the log; what is under way then goes on, for those who ask next.
 
         Raises:
             Refusal: The name is not legal.
@@ -84,7 +86,10 @@ class Topics:
         if task is None:
             task = self._finding[topic] = asyncio.create_task(self._find(topic))
             task.add_done_callback(lambda _: self._finding.pop(topic))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), within)
+        except TimeoutError:
+            raise UnavailableError("the log does not answer; nothing was appended") from None
 
     async def all(self) -> dict[str, int]:
         """Topic name → number of partitions, from the log itself.
