@@ -46,6 +46,9 @@ POINTS = (
     "replay.swapped",
     "replay.moved",
     "replay.settled",
+    "abandon.kept",
+    "abandon.counted",
+    "abandon.stamped",
 )
 """Every point there is. `half-committed` lies between the tables of a step that writes more than one."""
 

@@ -7,15 +7,16 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import msgspec
+import psutil
 import pytest
 
 from pinflow.config import load
-from pinflow.crash import POINTS, VARIABLE
+from pinflow.crash import POINTS, SIGNAL_VARIABLE, VARIABLE
 from pinflow.jobs.audit import audit
 from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.parts import Parts
 from pinflow.lake.plans import Steps
-from tests.e2e.command import command, environment
+from tests.e2e.command import command, environment, pinflow_json, until
 from tests.road import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
@@ -109,6 +110,54 @@ def test_a_replay_killed_at_a_point_is_run_again(
     fill(parts, 2, first=3)
     verify(parts)
     assert run(home, "maintain", **AT_ONCE) == 0
+    verify(parts)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("fence", ["replay.fenced", "replay.stamped"])
+@pytest.mark.parametrize("point", ["", *(point for point in POINTS if point.startswith("abandon."))])
+def test_a_replay_that_holds_the_job_is_given_up(
+    parts: Parts, tmp_path: Path, side: Side, fence: str, point: str
+) -> None:
+    fill(parts, 2)
+    home = tmp_path / "home"
+    before = answers(parts)
+    assert run(home, "replay", side, "user", **{VARIABLE: fence}) == -signal.SIGKILL
+    assert run(home, side, "--drain") == 1
+    if point:
+        assert run(home, "replay", side, "user", "--abandon", **{VARIABLE: point}) == -signal.SIGKILL
+    (told,) = pinflow_json("replay", side, "user", "--abandon", home=home)
+    assert told["abandoned"] is (point != "abandon.stamped")
+    assert answers(parts) == before
+    fill(parts, 1, first=2)
+    verify(parts)
+    assert run(home, "maintain", **AT_ONCE) == 0
+    verify(parts)
+    now = answers(parts)
+    assert run(home, "replay", side, "user") == 0
+    assert run(home, "maintain", **AT_ONCE) == 0
+    assert answers(parts) == now
+    verify(parts)
+
+
+def test_a_replay_that_was_given_up_cannot_swap_any_more(parts: Parts, tmp_path: Path) -> None:
+    fill(parts, 2)
+    home = tmp_path / "home"
+    paused = {VARIABLE: "replay.stamped", SIGNAL_VARIABLE: "STOP"}
+    with subprocess.Popen(
+        command("replay", "batch", "user", home=home), env=environment(**paused), stderr=subprocess.PIPE
+    ) as late:
+        try:
+            until(lambda: psutil.Process(late.pid).status() == psutil.STATUS_STOPPED)
+            assert run(home, "replay", "batch", "user", "--abandon") == 0
+            fill(parts, 1, first=2)
+            before = answers(parts)
+        finally:
+            late.send_signal(signal.SIGCONT)
+        assert late.wait(60) == 1
+        assert late.stderr is not None
+        assert b"this one was given up" in late.stderr.read()
+    assert answers(parts) == before
     verify(parts)
 
 

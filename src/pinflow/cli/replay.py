@@ -10,6 +10,7 @@ from pinflow.cli.common import command_options, echo_json, json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
+    from pinflow.jobs.abandoning import Abandoned
     from pinflow.jobs.replay import Replayed
     from pinflow.jobs.requarantine import Retried
     from pinflow.jobs.sides import Side
@@ -30,6 +31,7 @@ __all__ = ["replay"]
 )
 @click.option("--quarantine", is_flag=True, help="Try rejected records alone, and move what is now clean.")
 @click.option("--dry-run", is_flag=True, help="Report only; swap and move nothing.")
+@click.option("--abandon", is_flag=True, help="Give up a replay that was begun and holds the side's job.")
 @json_option
 @command_options
 def replay(
@@ -40,6 +42,7 @@ def replay(
     origin: Literal["landing", "log"],
     quarantine: bool,
     dry_run: bool,
+    abandon: bool,
     as_json: bool,
 ) -> None:
     """Rebuild the tables of a side by the rules of today, say what differs, and swap them in.
@@ -47,6 +50,7 @@ def replay(
     Each dataset's clean table and quarantine are swapped in one step. Killed anywhere, run it again. A worker of the
     side that runs meanwhile ends at the swap; start it again.
     """
+    from pinflow.jobs.abandoning import abandon as give_up
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.replay import replay as run
     from pinflow.jobs.requarantine import retry_quarantine
@@ -54,12 +58,25 @@ def replay(
 
     with Parts(settings) as parts:
         chosen = cleaned_roads(parts.store, side, settings.config.id, dataset)
+        if abandon:
+            abandoned = [give_up(parts, road) for road in chosen]
+            echo_json(abandoned) if as_json else _print_abandoned(abandoned)
+            return
         if quarantine:
             retried = [retry_quarantine(parts, road, dry_run=dry_run) for road in chosen]
             echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
             return
         replayed = [run(parts, road, origin=origin, dry_run=dry_run) for road in chosen]
     echo_json(replayed) if as_json else _print_replayed(replayed)
+
+
+def _print_abandoned(found: list[Abandoned]) -> None:
+    from pinflow.cli.show import print_rows
+
+    verdicts = [f"of {each.worker}, given up" if each.abandoned else "none holds the job" for each in found]
+    print_rows(
+        ["table", "replay"], [[each.table, verdict] for each, verdict in zip(found, verdicts, strict=True)]
+    )
 
 
 def _print_retried(found: list[Retried], *, dry_run: bool) -> None:

@@ -61,7 +61,7 @@ def _left(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
     return [
         (old.table, old.quarantine)
         for old, following in pairwise(generations)
-        if following.swapped_at < before
+        if following.table != old.table and following.swapped_at < before
     ]
 
 

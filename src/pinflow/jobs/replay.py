@@ -237,7 +237,7 @@ def _swap(parts: Parts, build: _Build, plan: Plan) -> None:
     put_generation(parts.store, road.table, msgspec.structs.replace(build.generation, swapped_at=_now(plan)))
     if road.generation(parts.store).table != build.generation.table:
         raise FencedError(
-            "another replay has swapped its tables in",
+            "another replay has swapped its tables in, or this one was given up",
             where=road.table,
             hint="pinflow replay, if it is needed still",
         )

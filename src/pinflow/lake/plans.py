@@ -161,7 +161,7 @@ class Steps:
             raise FencedError(
                 f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
                 where=self._store.child(plan_path(self._job.name, plan.step)),
-                hint=f"{plan.command}  finishes it",
+                hint=f"{plan.command}  finishes it, with --abandon it is given up",
             )
         return plan
 
