@@ -139,10 +139,14 @@ class Worker(_Section, frozen=True):
 
 
 class Maintain(_Section, frozen=True):
-    """Upkeep: how long files that no table needs any more stay for readers, and how many plans a job keeps."""
+    """Upkeep: how long files that no table needs any more stay for readers, and how many plans a job keeps.
+
+    `pinflow up` runs it every so many seconds; with 0 it does not.
+    """
 
     retention_hours: Annotated[int, Meta(ge=0)] = 24
     keep_steps: Positive = 100
+    every_seconds: Seconds = 3600.0
 
 
 class Query(_Section, frozen=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-STATIONS = {"gateway", "land", "stream", "batch", "emulate"}
+STATIONS = {"gateway", "land", "stream", "batch", "maintain", "emulate"}
 
 
 @pytest.fixture

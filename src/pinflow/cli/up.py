@@ -34,7 +34,7 @@ PLAIN_EVERY = 10
 )
 @command_options
 def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
-    """Run gateway, land, stream, batch and emulator until Ctrl-C.
+    """Run gateway, land, stream, batch, maintain and emulator until Ctrl-C.
 
     Each is a process of its own; one that dies is started again. Their talk is in the logs folder of the home.
     """

@@ -64,7 +64,9 @@ class Show(Protocol):
 def up(
     settings: Settings, *, stop: threading.Event, rate: str | None, progress: Progress, show: Show
 ) -> None:
-    """Run gateway, land, stream, batch and, with a rate, the emulator, until told to stop; end them within 5 s.
+    """Run gateway, land, stream, batch, maintain and, with a rate, the emulator, until told to stop.
+
+    They end within 5 s then.
 
     Args:
         settings: The configuration; a source is made if there is none and the emulator is to run.
@@ -92,6 +94,8 @@ def _up(settings: Settings, stop: threading.Event, rate: str | None, progress: P
         Station("stream", ["stream"], settings),
         Station("batch", ["batch"], settings, _batch_env(settings)),
     ]
+    if every := settings.config.maintain.every_seconds:
+        stations.append(Station("maintain", ["maintain", "--every", f"{max(1.0, every)}"], settings))
     try:
         gateway.start()
         url = wait_for_file(ready, gateway, READY_S, stop)
