@@ -186,6 +186,25 @@ def test_of_two_workers_one_advances_and_the_other_is_fenced(tmp_path: Path) -> 
     assert len(rows_of(CountingJob(store, fuse, ends).table)) == len([n for n in range(20) if n % 7])
 
 
+def test_of_two_workers_that_meet_the_older_is_fenced_whichever_was_first(tmp_path: Path) -> None:
+    fuse = Fuse()
+    store = fused_store(str(tmp_path), fuse)
+    ends = {0: 5}
+    older, younger = (Steps(store, CountingJob(store, fuse, ends)) for _ in range(2))
+    assert younger.advance() is not None
+    assert older.advance() is None
+    for end in (10, 15):
+        ends[0] = end
+        assert older.advance() is not None  # puts the plan, and commits
+        younger.advance()  # finds it, or what is on record after it, and is not fenced
+    ends[0] = 20
+    while younger.advance():
+        pass
+    with pytest.raises(FencedError, match="has planned step"):
+        older.advance()
+    assert len(rows_of(CountingJob(store, fuse, ends).table)) == len([n for n in range(20) if n % 7])
+
+
 def test_a_worker_that_slept_through_its_successor_cannot_commit(tmp_path: Path) -> None:
     fuse = Fuse()
     store = fused_store(str(tmp_path), fuse)

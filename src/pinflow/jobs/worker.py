@@ -102,6 +102,7 @@ class _Crew:
         self._retry_seconds = retry_seconds
         self._stand_by_seconds = stand_by_seconds
         self._steps: dict[str, Steps] = {}
+        self._since = time.time_ns()
 
     def take_turn(self, job: Job) -> _Turn:
         """Take the job's next step, if there is one. The first job of a name is kept; others of it are passed over."""
@@ -130,7 +131,7 @@ class _Crew:
 
     def _step(self, job: Job) -> Plan | None:
         """Take a step; after a failure the next one is taken from what is on record."""
-        steps = self._steps.setdefault(job.name, Steps(self._store, job))
+        steps = self._steps.setdefault(job.name, Steps(self._store, job, since=self._since))
         try:
             return steps.advance()
         except TransientError:
@@ -140,6 +141,7 @@ class _Crew:
     def _stand_by(self, job: Job, seconds: float) -> None:
         """Wait until the job has not moved for so long; the next step is taken from what is on record then."""
         del self._steps[job.name]
+        self._since = time.time_ns()
         version = -1
         while not self._stop.is_set() and version != (now := job.table.version_of(job.name)):
             version = now

@@ -64,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """Milliseconds since 1970 UTC; steps that need a time take this one, so that doing them again agrees."""
     command: str = ""
     """The command that finishes the step, where no worker of the job can."""
+    since: int = 0
+    """When the worker started, nanoseconds since 1970 UTC: of two, the younger holds the job."""
 
     @property
     def moves(self) -> bool:

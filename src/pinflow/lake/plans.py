@@ -13,7 +13,8 @@ A step may leave something to do after its commit (`Settles`): a worker that sta
 
 A worker that starts reads the step that its table says is committed, and that step's plan and receipt. If the next
 plan is there too, its owner died between 1 and 4, and the worker takes it up. A plan that appears while a worker
-runs is another worker's: the worker is fenced.
+runs is another worker's. Of two the younger holds the job, whichever of them put the plan, so that never both give way:
+the older is fenced, the younger takes the plan up.
 """
 
 from __future__ import annotations
@@ -89,11 +90,15 @@ class Settles(Protocol):
 
 
 class Steps:
-    """One worker's way through the steps of one job. Does nothing before the first `advance`."""
+    """One worker's way through the steps of one job. Does nothing before the first `advance`.
 
-    def __init__(self, store: Store, job: Job) -> None:
+    `since` is when the worker started (nanoseconds since 1970 UTC); by default it is this moment.
+    """
+
+    def __init__(self, store: Store, job: Job, *, since: int | None = None) -> None:
         self._store = store
         self._job = job
+        self._since = time.time_ns() if since is None else since
         self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._step = -1
@@ -107,7 +112,7 @@ class Steps:
             The plan of the step that was committed, or None when there was nothing to do.
 
         Raises:
-            FencedError: Another worker advances this job.
+            FencedError: A younger worker advances this job.
         """
         plan = self._taken_up() if self._step < 0 else None
         if plan is None:
@@ -126,24 +131,32 @@ class Steps:
         receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved))
         put_receipt(self._store, receipt)
         reached(self._kind, "receipted")
-        self._commit(plan, prepared)
+        if not self._commit(plan, prepared):
+            self._step = -1  # an older worker was faster with this one: go on from what is on record
+            return plan
         reached(self._kind, "committed")
         if isinstance(self._job, Settles):
             self._job.settle(plan, receipt)
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
         return plan
 
-    def _commit(self, plan: Plan, prepared: Prepared) -> None:
+    def _commit(self, plan: Plan, prepared: Prepared) -> bool:
         *others, (last, last_rows) = prepared.writes
         for table, rows in others:
             _write(table, self._job.name, plan.step, rows)
             reached(self._kind, "half-committed")
-        if not _write(last, self._job.name, plan.step, last_rows):
-            raise FencedError(
-                f"another worker of {self._job.name!r} has committed step {plan.step}",
-                where=last.url,
-                hint="let that worker run, or stop it and start this one again",
-            )
+        if _write(last, self._job.name, plan.step, last_rows):
+            return True
+        if self._outranks(plan):
+            return False
+        raise FencedError(
+            f"another worker of {self._job.name!r} has committed step {plan.step}",
+            where=last.url,
+            hint="let that worker run, or stop it and start this one again",
+        )
+
+    def _outranks(self, plan: Plan) -> bool:
+        return (plan.since, plan.worker) < (self._since, self._worker)
 
     def _taken_up(self) -> Plan | None:
         """Find where the job stands; the plan that is put but not committed, if there is one."""
@@ -185,15 +198,18 @@ class Steps:
             positions=self._positions | {piece.partition: piece.end for piece in slices},
             worker=self._worker,
             made_at=time.time_ns() // 1_000_000,
+            since=self._since,
         )
-        if not put_plan(self._store, plan):
-            other = read_plan(self._store, self._job.name, step)
-            raise FencedError(
-                f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
-                where=self._store.child(plan_path(self._job.name, step)),
-                hint=other.command or "let that worker run, or stop it and start this one again",
-            )
-        return plan
+        if put_plan(self._store, plan):
+            return plan
+        other = read_plan(self._store, self._job.name, step)
+        if self._outranks(other) and not other.command:
+            return other
+        raise FencedError(
+            f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
+            where=self._store.child(plan_path(self._job.name, step)),
+            hint=other.command or "let that worker run, or stop it and start this one again",
+        )
 
 
 def _write(table: Table, job: str, step: int, rows: ArrowStreamExportable | Removal) -> bool:
