@@ -74,7 +74,8 @@ class Engine(_Section, frozen=True):
 class Gateway(_Section, frozen=True):
     """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
 
-    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`.
+    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`, in `answers_file`
+    where the log cannot keep it.
     Where `keys_file` is there, every request needs an API key of it. Beyond the loopback the gateway listens only with
     keys and TLS, unless it is `insecure`.
     """
@@ -93,6 +94,7 @@ class Gateway(_Section, frozen=True):
     body_seconds: Timeout = 30.0
     keep_alive_seconds: Timeout = 30.0
     idempotency_seconds: Timeout = 86_400.0
+    answers_file: str = "{home}/gateway-answers.db"
     keys_file: str = "{home}/gateway-keys.json"
     tls_cert: str = ""
     tls_key: str = ""

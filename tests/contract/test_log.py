@@ -19,6 +19,7 @@ from pinflow.errors import (
 from pinflow.log import (
     Answered,
     AnsweringLog,
+    Appended,
     EventLog,
     Produce,
     Records,
@@ -328,8 +329,8 @@ def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: Answering
     appended = once.append_once(batches, [token(b"k1", 0, 2), token(b"k2", 2, 3)])
     assert [list(each.offsets) for each in appended] == [[1, 2], [0], [3]]
     assert once.answered([b"k1", b"k2", b"k3"]) == {
-        b"k1": Answered(b"print of k1", b"note of k1", [1, 0]),
-        b"k2": Answered(b"print of k2", b"note of k2", [3]),
+        b"k1": Answered(b"print of k1", b"note of k1", [Appended(range(1, 3)), Appended(range(1))]),
+        b"k2": Answered(b"print of k2", b"note of k2", [Appended(range(3, 4))]),
     }
 
 
@@ -363,7 +364,7 @@ def test_a_token_that_has_expired_is_as_if_it_never_was(once: AnsweringLog, topi
     once.append_once([Produce(topic, 0, values("a"))], [token(b"k", 0, 1, expires=1)])
     assert once.answered([b"k"]) == {}
     once.append_once([Produce(topic, 0, values("b"))], [token(b"k", 0, 1)])
-    assert once.answered([b"k"])[b"k"].firsts == [1]
+    assert once.answered([b"k"])[b"k"].appended == [Appended(range(1, 2))]
 
 
 def test_the_same_token_from_many_threads_is_appended_once(

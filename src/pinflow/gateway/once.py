@@ -14,7 +14,6 @@ import msgspec
 
 from pinflow.gateway.partitioning import REFUSED, Routed
 from pinflow.gateway.refusal import Reason, Refusal
-from pinflow.log import Appended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,8 +110,4 @@ def placed_again(answered: Answered, once: Once) -> Placed:
         members.setdefault(partition, []).append(index)
     members.pop(REFUSED, None)
     refused = {each.index: Refusal(Reason[each.reason], each.message) for each in note.refused}
-    appended = [
-        Appended(range(first, first + len(each)))
-        for first, each in zip(answered.firsts, members.values(), strict=True)
-    ]
-    return Routed([], list(members.values()), note.partitions, refused).placed(appended)
+    return Routed([], list(members.values()), note.partitions, refused).placed(answered.appended)

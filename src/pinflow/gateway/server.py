@@ -19,15 +19,17 @@ from pinflow.gateway.connections import ConnectionLimits, Connections, raise_fil
 from pinflow.gateway.guard import Guard
 from pinflow.gateway.listening import BACKLOG, bound, require_safe, tls_context, url_of
 from pinflow.gateway.protocol import GatewayProtocol
-from pinflow.log import open_log
+from pinflow.log import answering, open_log
+from pinflow.log.beside import AnswersBeside
 
 if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Generator
 
-    from pinflow.config import Gateway, Settings
+    from pinflow.config import Config, Gateway, Settings
     from pinflow.gateway.app import GatewayApp
+    from pinflow.log import EventLog
 
 __all__ = ["serve"]
 
@@ -112,7 +114,7 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
     guard = Guard(Path(config.gateway.keys_file))
     require_safe(config.gateway, keys=guard.closed)
     tls = tls_context(config.gateway)
-    log = open_log(config.log.url)
+    log = _answering_log(config)
     try:
         listening = bound(config.gateway)
         app = create_app(log, config, guard)
@@ -129,6 +131,11 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
         server.run([listening])
     finally:
         log.close()
+
+
+def _answering_log(config: Config) -> EventLog:
+    log = open_log(config.log.url)
+    return log if answering(log) is not None else AnswersBeside(log, Path(config.gateway.answers_file))
 
 
 def _uvicorn(app: GatewayApp, gateway: Gateway, tls: ssl.SSLContext | None) -> uvicorn.Config:

@@ -143,11 +143,11 @@ class Token(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What was kept of a request: its token's fingerprint and note, and the first offset of each of its batches."""
+    """What was kept of a request: its token's fingerprint and note, and what became of each of its batches."""
 
     fingerprint: bytes
     note: bytes
-    firsts: list[int]
+    appended: list[Appended]
 
 
 class Extent(NamedTuple):

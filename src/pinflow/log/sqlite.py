@@ -70,14 +70,12 @@ class SqliteLog:
         with self.transaction() as db:
             firsts = {place: insert(db, place, *bodies[place]) for place in merged}
             offsets = offsets_of(batches, firsts)
+            placed = [(first, len(batch.records)) for first, batch in zip(offsets, batches, strict=True)]
             if tokens:
-                sqlite_answers.keep(db, tokens, offsets)
+                sqlite_answers.keep(db, tokens, placed)
             reached("log", "inserted")
         reached("log", "committed")
-        return [
-            Appended(range(first, first + len(batch.records)))
-            for first, batch in zip(offsets, batches, strict=True)
-        ]
+        return [Appended(range(first, first + count)) for first, count in placed]
 
     def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
         """See `AnsweringLog.answered`."""

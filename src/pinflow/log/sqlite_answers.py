@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.errors import RepeatedError
-from pinflow.log.records import Answered
+from pinflow.log.records import Answered, Appended
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,11 +40,11 @@ DELETE FROM answered WHERE token IN (SELECT token FROM answered WHERE expires <=
 """
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[bytes, list[int]]).decode
+_decode = msgspec.msgpack.Decoder(tuple[bytes, list[tuple[int, int]]]).decode
 
 
-def keep(db: sqlite3.Connection, tokens: Sequence[Token], offsets: Sequence[int]) -> None:
-    """Keep tokens, given the first offset of every batch of the append; call in its transaction.
+def keep(db: sqlite3.Connection, tokens: Sequence[Token], placed: Sequence[tuple[int, int]]) -> None:
+    """Keep tokens, given the first offset and the length of every batch of the append; call in its transaction.
 
     Raises:
         RepeatedError: One is kept already.
@@ -52,7 +52,7 @@ def keep(db: sqlite3.Connection, tokens: Sequence[Token], offsets: Sequence[int]
     now = time.time_ns() // 1_000_000
     db.execute(_EXPIRE, (now, EXPIRED_A_COMMIT + 2 * len(tokens)))
     for token in tokens:
-        answer = _encode((token.note, list(offsets[token.start : token.stop])))
+        answer = _encode((token.note, list(placed[token.start : token.stop])))
         kept = db.execute(_KEEP, (token.key, token.fingerprint, answer, token.expires, now))
         if kept.rowcount != 1:
             raise RepeatedError("a request was appended before")
@@ -67,6 +67,7 @@ def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Answered]
             "SELECT fingerprint, answer FROM answered WHERE token = ? AND expires > ?", (key, now)
         ).fetchone()
         if row is not None:
-            note, firsts = _decode(row[1])
-            found[key] = Answered(row[0], note, firsts)
+            note, placed = _decode(row[1])
+            appended = [Appended(range(first, first + count)) for first, count in placed]
+            found[key] = Answered(row[0], note, appended)
     return found

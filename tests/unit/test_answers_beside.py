@@ -1,0 +1,101 @@
+"""Answers kept beside a log that cannot keep them: a retry is appended once, and gets the first answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
+
+from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
+from pinflow.log import Appended, Produce, Records, Token, open_log
+from pinflow.log.beside import AnswersBeside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pinflow.log import EventLog
+
+FAR = 1 << 45
+BODY = b'{"records":[{"value":{"index":1}},{"value":{"index":2}},{"value":3}]}'
+
+
+class Plain:
+    """A log that keeps no answers, numbers beyond 64 bits, and refuses what it is told to."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.topics, self.abilities, self.close = log.topics, log.abilities, log.close
+        self.read, self.extents = log.read, log.extents
+        self.refused: dict[int, Any] = {}
+
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+        return [
+            Appended([(1 << 90) + offset for offset in each.offsets], [7] * len(each.offsets), self.refused)
+            for each in self._log.append(batches)
+        ]
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Plain]:
+    log = open_log(log_url(tmp_path))
+    log.topics.create("a", 1)
+    yield Plain(log)
+    log.close()
+
+
+def token(key: bytes) -> Token:
+    return Token(key, b"print", b"note", FAR, 0, 1)
+
+
+def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
+    plain: Plain, tmp_path: Path
+) -> None:
+    plain.refused = {1: TooLargeError("too large")}
+    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    (first,) = log.append_once([Produce("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    log._file.close()
+    again = AnswersBeside(plain, tmp_path / "answers.db").answered([b"k", b"other"])  # type: ignore[arg-type]
+    assert list(again) == [b"k"]
+    (kept,) = again[b"k"].appended
+    assert (kept.offsets, kept.partitions) == (first.offsets, first.partitions)
+    assert [(index, type(error), error.what) for index, error in kept.refused.items()] == [
+        (1, TooLargeError, "too large")
+    ]
+    with pytest.raises(RepeatedError):
+        log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k")])
+    log._file.close()
+
+
+def test_a_request_of_which_nothing_was_kept_is_judged_anew(plain: Plain, tmp_path: Path) -> None:
+    plain.refused = {0: UnavailableError("away")}
+    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k")])
+    assert log.answered([b"k"]) == {}
+    log._file.close()
+
+
+def test_the_same_key_twice_in_one_append_is_told_before_anything_is_appended(
+    plain: Plain, tmp_path: Path
+) -> None:
+    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    with pytest.raises(RepeatedError):
+        log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k"), token(b"k")])
+    assert plain.extents("a")[0].accepted == 0
+    log._file.close()
+
+
+def test_a_gateway_answers_a_retry_byte_for_byte_and_appends_nothing(tmp_path: Path) -> None:
+    def wrap(log: EventLog) -> Any:
+        return AnswersBeside(Plain(log), tmp_path / "answers.db")  # type: ignore[arg-type]
+
+    headers = KAFKA_JSON | {"idempotency-key": "k"}
+    with gateway(tmp_path, wrap=wrap) as client:
+        first = client.request("POST", "/topics/a", content=BODY, headers=headers)
+        assert first.status_code == 200
+        assert client.request("POST", "/topics/a", content=BODY, headers=headers).content == first.content
+        other = client.request("POST", "/topics/a", content=b'{"records":[{"value":9}]}', headers=headers)
+        assert other.status_code == 422
+        assert sum(len(values(client.log, "a")) for _ in range(1)) == 3
+        client.log._file.close()  # type: ignore[attr-defined]
