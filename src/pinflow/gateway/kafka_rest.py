@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.decoding import decoded
 from pinflow.gateway.refusal import Reason, Refusal
 
 __all__ = ["KafkaRest", "describe_partition", "describe_topic", "json_answer", "partition_number", "refused"]
@@ -106,16 +107,7 @@ class KafkaRest:
         if parse is None:
             kinds = ", ".join(name.decode() for name in FORMATS)
             raise Refusal(Reason.MEDIA_TYPE, f"the content type is not one of {kinds}")
-        try:
-            posted = parse(body)
-        except msgspec.ValidationError as error:
-            raise Refusal(*_unfit(str(error))) from None
-        except UnicodeDecodeError as error:
-            raise Refusal(Reason.MALFORMED, f"the body is not UTF-8 (byte {error.start})") from None
-        except msgspec.DecodeError as error:
-            raise Refusal(Reason.MALFORMED, str(error)) from None
-        except RecursionError:
-            raise Refusal(Reason.MALFORMED, "the JSON is nested too deeply") from None
+        posted = decoded(parse, body)
         if not posted.values:
             raise Refusal(Reason.INVALID, "the request holds no record")
         return posted
@@ -162,8 +154,6 @@ def describe_topic(topic: str, partitions: int) -> dict[str, object]:
 
 
 def _parse_json(body: bytes) -> Posted:
-    if not body.isascii():
-        body.decode()  # raw slices are not checked by the decoder
     records = _decode(body).records
     # The slices would keep the whole body alive, and the log wants bytes.
     values = _null_is_none([bytes(record.value) for record in records])
@@ -182,8 +172,6 @@ def _parse_binary(body: bytes) -> Posted:
 
 
 def _parse_lines(body: bytes) -> Posted:
-    if not body.isascii():
-        body.decode()
     values: list[bytes] = []
     for number, line in enumerate(body.split(b"\n"), 1):
         stripped = line.strip(b" \t\r")
@@ -206,12 +194,6 @@ def _null_is_none(texts: list[bytes]) -> list[bytes | None]:
 def _asked(records: list[_Record] | list[_BinaryRecord]) -> list[int | None] | None:
     asked = [record.partition for record in records]
     return asked if asked.count(None) != len(asked) else None
-
-
-def _unfit(message: str) -> tuple[Reason, str]:
-    if message.startswith("Invalid base64"):
-        return Reason.MALFORMED, message
-    return Reason.INVALID, message
 
 
 FORMATS = {

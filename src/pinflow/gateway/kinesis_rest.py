@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.decoding import decoded
 from pinflow.gateway.refusal import Reason, Refusal
 
 if TYPE_CHECKING:
@@ -195,18 +196,7 @@ def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -
         plain = content_type.partition(b";")[0].strip().lower()
         if plain not in CONTENT_TYPES:
             raise Refusal(Reason.MEDIA_TYPE, "the content type is not application/json")
-    try:
-        if not body.isascii():
-            body.decode()  # raw slices are not checked by the decoder
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise Refusal(Reason.INVALID, str(error)) from None
-    except UnicodeDecodeError as error:
-        raise Refusal(Reason.MALFORMED, f"the body is not UTF-8 (byte {error.start})") from None
-    except msgspec.DecodeError as error:
-        raise Refusal(Reason.MALFORMED, str(error)) from None
-    except RecursionError:
-        raise Refusal(Reason.MALFORMED, "the JSON is nested too deeply") from None
+    return decoded(decode, body)
 
 
 def _key(record: _ManyRecord) -> bytes | None:
