@@ -71,6 +71,15 @@ def test_nothing_else_can_be_reached(parts: Parts, settings: Settings, tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"home", "secret.csv"}
 
 
+@pytest.mark.parametrize(
+    ("sql", "hint"), [("SELECT getenv('HOME')", "functions"), ("SELECT * FROM nowhere", "the tables are")]
+)
+def test_what_is_not_there_is_told_with_what_is(parts: Parts, sql: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        run_sql(parts, sql)
+    assert hint in refused.value.hint
+
+
 def test_python_variables_are_no_tables(parts: Parts) -> None:
     settings = {"a": [1]}
     with pytest.raises(UsageError, match="settings"):

@@ -97,3 +97,15 @@ def test_a_taken_port_says_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(UnavailableError, match="cannot listen") as refused:
             serve(load(tmp_path, env=environment))
     assert "gateway.port" in refused.value.hint
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_that_is_not_ours_says_what_to_do(tmp_path: Path, host: str) -> None:
+    environment = {
+        "PINFLOW__GATEWAY__PORT": "0",
+        "PINFLOW__GATEWAY__HOST": host,
+        "PINFLOW__GATEWAY__INSECURE": "true",
+    }
+    with pytest.raises(UnavailableError, match="cannot listen") as refused:
+        serve(load(tmp_path, env=environment))
+    assert "gateway.host" in refused.value.hint

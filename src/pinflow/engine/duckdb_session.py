@@ -107,7 +107,9 @@ class DuckDBSession:
                 hint="ask for less, or raise it",
             ) from error
         except duckdb.CatalogException as error:
-            raise UsageError(_first_line(error), where="the query", hint=self._tables_hint()) from error
+            line = _first_line(error)
+            hint = NO_FUNCTION if "Function" in line.partition(" with name ")[0] else self._tables_hint()
+            raise UsageError(line, where="the query", hint=hint) from error
         except duckdb.BinderException as error:
             hint = "SELECT * FROM a table shows its columns"
             raise UsageError(_first_line(error), where="the query", hint=hint) from error
@@ -115,6 +117,9 @@ class DuckDBSession:
             raise UsageError(_first_line(error), where="the query") from error
         finally:
             timer.cancel()
+
+
+NO_FUNCTION = "DuckDB's own functions can be used, but none that reaches for files, network or environment"
 
 
 def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:

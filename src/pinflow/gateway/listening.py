@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from ipaddress import ip_address
@@ -68,10 +69,13 @@ def bound(gateway: Gateway) -> socket.socket:
     try:
         return socket.create_server((gateway.host, gateway.port), family=family, backlog=BACKLOG)
     except OSError as error:
+        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
         raise UnavailableError(
             f"the gateway cannot listen: {error.strerror or error}",
             where=f"{gateway.host}:{gateway.port}",
-            hint="set gateway.port to a free port, or to 0 for any",
+            hint="set gateway.host to an address of this machine"
+            if elsewhere
+            else "set gateway.port to a free port, or to 0 for any",
         ) from error
 
 
