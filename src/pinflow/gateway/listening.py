@@ -69,7 +69,9 @@ def bound(gateway: Gateway) -> socket.socket:
     try:
         return socket.create_server((gateway.host, gateway.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        elsewhere = (
+            error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0
+        )  # a name's errors are negative
         raise UnavailableError(
             f"the gateway cannot listen: {error.strerror or error}",
             where=f"{gateway.host}:{gateway.port}",
