@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("tools", "road", "gateway")
+NAMES = ("tools", "road", "gateway", "latency")
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
+from pinflow.log import Abilities, Appended
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
@@ -54,18 +56,19 @@ class InstantLog:
     """A log that only counts."""
 
     topics = InstantTopics()
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self._next: dict[tuple[str, int], int] = {}
 
-    def append(self, batches: Sequence[Produce]) -> list[int]:
-        firsts = []
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+        appended = []
         for batch in batches:
             place = (batch.topic, batch.partition)
             first = self._next.get(place, 0)
             self._next[place] = first + len(batch.records)
-            firsts.append(first)
-        return firsts
+            appended.append(Appended(range(first, first + len(batch.records))))
+        return appended
 
     def close(self) -> None:
         pass
