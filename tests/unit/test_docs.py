@@ -13,7 +13,7 @@ import pytest
 from docs.update_help import BLOCK, help_text
 
 from pinflow.cli.main import COMMANDS, cli
-from pinflow.config import ENV_PREFIX, KNOWN
+from pinflow.config.loading import ENV_PREFIX, KNOWN
 from pinflow.queries import questions
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from tests.certificates import certificates
 from tests.gateway_client import BOUND_S, JSON, KAFKA_JSON, SOURCES, server_process
 
 from pinflow import source
-from pinflow.config import SECRETS, Config, flattened, shown
+from pinflow.config import Config, flattened, shown
+from pinflow.config.showing import SECRETS
 from pinflow.gateway.keys import create_key, revoke_key
 
 if TYPE_CHECKING:

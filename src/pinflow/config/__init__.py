@@ -1,0 +1,43 @@
+"""The configuration: one frozen model, filled from a file, the environment and flags."""
+
+from pinflow.config.loading import FILE_NAME, Settings, flattened, load, override
+from pinflow.config.model import (
+    Batch,
+    Config,
+    Emulator,
+    Engine,
+    Gateway,
+    Lake,
+    Land,
+    Log,
+    Maintain,
+    Query,
+    Source,
+    Stream,
+    Worker,
+)
+from pinflow.config.showing import masked, shown, template
+
+__all__ = [
+    "FILE_NAME",
+    "Batch",
+    "Config",
+    "Emulator",
+    "Engine",
+    "Gateway",
+    "Lake",
+    "Land",
+    "Log",
+    "Maintain",
+    "Query",
+    "Settings",
+    "Source",
+    "Stream",
+    "Worker",
+    "flattened",
+    "load",
+    "masked",
+    "override",
+    "shown",
+    "template",
+]

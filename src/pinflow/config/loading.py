@@ -1,0 +1,161 @@
+"""Filling the model from a file, the environment and flags, in that order. Every value remembers where it came from.
+
+`pinflow.toml` holds sections and keys; `PINFLOW__SECTION__KEY` overrides a key; a flag overrides both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pinflow.config.model import Config
+from pinflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FILE_NAME", "Settings", "flattened", "load", "override"]
+
+ENV_PREFIX = "PINFLOW__"
+FILE_NAME = "pinflow.toml"
+
+NOT_IN_A_HOME = "?#%*[]{}"
+"""Characters that mean something else in the URLs made of the home folder, or in the names of its files."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A configuration with its home folder, its file if one was named, and where each value came from."""
+
+    home: Path
+    config: Config
+    origins: dict[str, str]
+    file: Path | None = None
+
+
+def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration.
+
+    Args:
+        home: The folder that holds everything; `{home}` in values.
+        file: The TOML file; by default `pinflow.toml` in the home folder, which need not exist.
+        env: The environment; by default the process's own.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
+    """
+    _require_plain(home)
+    origins: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    path = file if file is not None else home / FILE_NAME
+    if file is not None or path.exists():
+        _merge(values, origins, _flat(_read(path)), str(path))
+    environment = os.environ if env is None else env
+    from_env = {
+        name.removeprefix(ENV_PREFIX).lower().replace("__", "."): value
+        for name, value in sorted(environment.items())
+        if name.startswith(ENV_PREFIX)
+    }
+    for key, value in from_env.items():
+        _merge(values, origins, {key: value}, f"{ENV_PREFIX}{key.upper().replace('.', '__')}")
+    config = _converted(values, origins, home)
+    return Settings(home, config, {key: origins.get(key, "default") for key in KNOWN}, file)
+
+
+def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
+    """Settings with flags on top (`section.key` → value); a value of None is a flag not given.
+
+    Raises:
+        ConfigError: A value does not fit.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    origins = settings.origins | dict.fromkeys(given, "flag")
+    config = _converted(flattened(settings.config) | given, origins, None)
+    return msgspec.structs.replace(settings, config=config, origins=origins)
+
+
+def flattened(config: Config) -> dict[str, Any]:
+    """Every setting as `section.key` → value, in the order of the model."""
+    flat: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+KNOWN = flattened(Config())
+"""Every setting with its default."""
+
+_SECTIONS = {key.partition(".")[0] for key in KNOWN if "." in key}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the configuration cannot be read: {error}", where=str(path), hint="pinflow init"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the configuration is not TOML: {error}", where=str(path)) from error
+
+
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and name in _SECTIONS:
+            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, Any], origin: str) -> None:
+    for key, value in flat.items():
+        if key not in KNOWN:
+            raise _unknown(key, origin)
+        values[key] = value
+        origins[key] = origin
+
+
+def _unknown(key: str, where: str) -> ConfigError:
+    close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)
+    hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
+    return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)
+
+
+def _require_plain(home: Path) -> None:
+    bad = sorted(set(str(home)) & set(NOT_IN_A_HOME))
+    if bad or not str(home).isprintable():
+        raise ConfigError(
+            f"the home folder's path has characters that a URL cannot carry: {' '.join(bad)}",
+            where=repr(str(home)),
+            hint="choose another folder with --home",
+        )
+
+
+def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path | None) -> Config:
+    tree: dict[str, Any] = {}
+    for key, value in (KNOWN | dict(values)).items():
+        filled = value.replace("{home}", str(home)) if isinstance(value, str) and home is not None else value
+        section, dot, name = key.partition(".")
+        if dot:
+            tree.setdefault(section, {})[name] = filled
+        else:
+            tree[key] = filled
+    try:
+        return msgspec.convert(tree, Config, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`")
+        raise ConfigError(
+            f"setting {key!r} does not fit: {message}",
+            where=origins.get(key, "default"),
+            hint="pinflow config show lists every setting with its value",
+        ) from error
