@@ -47,9 +47,11 @@ def examine(connection: Connection) -> Server:
     cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_version'")).one_or_none()
     tls = str(cipher[1]) if cipher is not None and cipher[1] else "no TLS"
     remarks = [*_clock(now), *_charsets(connection), *_indexes(connection)]
-    name = version if "MariaDB" in version else f"MySQL {version}"
+    name = "MariaDB" if "MariaDB" in version else "MySQL"
     return Server(
-        f"{name}, {tls}", tuple(remark for remark, _ in remarks), "; ".join(hint for _, hint in remarks)
+        f"{name} {version.partition('-')[0]}, {tls}",
+        tuple(remark for remark, _ in remarks),
+        "; ".join(hint for _, hint in remarks),
     )
 
 

@@ -37,6 +37,10 @@ SESSION = (
 )
 """TIMESTAMP columns come as UTC, what does not fit is refused and not cut, and no lock is waited for without end."""
 
+LEAST_PACKET_BYTES = 2 << 20
+"""PyMySQL sends a megabyte at once, or one row: ten texts of 64 KiB with every character escaped. Of a longer statement
+the server says nothing and cuts the connection."""
+
 ISOLATION = "REPEATABLE READ"
 """The three rows of a post are read as of one moment, even while the source is replaced."""
 
@@ -65,6 +69,13 @@ class MySql:
                 "another program fills the source, or one was killed and the server still undoes its work",
                 where=self.where,
                 hint="wait, then pinflow source show",
+            )
+        packet = connection.execute(text("SELECT @@max_allowed_packet")).scalar_one()
+        if packet < LEAST_PACKET_BYTES:
+            raise TerminalError(
+                f"the server takes statements of {packet:,} bytes only, and {LEAST_PACKET_BYTES:,} are needed",
+                where=self.where,
+                hint="as an administrator of the server: SET GLOBAL max_allowed_packet = 16777216",
             )
         for table, engine in connection.execute(text(ENGINES)):
             if engine != "InnoDB":
