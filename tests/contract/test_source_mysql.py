@@ -155,15 +155,27 @@ def test_a_value_that_does_not_fit_is_refused_and_nothing_changes(
     mariadb: MariaDb, account: Account, text: str, match: str
 ) -> None:
     room.create(account.url, 3)
-    mariadb.execute(
-        "ALTER TABLE user_data CONVERT TO CHARACTER SET latin1",
-        "SET GLOBAL sql_mode = ''",
-        database=account.database,
-    )
-    block = Block([], [], [(9, text, None, None, None)])
-    with pytest.raises(TerminalError, match=f"does not fit its column.*{match}"):
-        fill(account.url, [block], replace=True, progress=Quiet())
+    mariadb.execute("ALTER TABLE user_data CONVERT TO CHARACTER SET latin1", database=account.database)
+    mariadb.execute("SET GLOBAL sql_mode = ''")
+    try:
+        with pytest.raises(TerminalError, match=f"does not fit its column.*{match}"):
+            fill(account.url, [Block([], [], [(9, text, None, None, None)])], replace=True, progress=Quiet())
+    finally:
+        mariadb.execute("SET GLOBAL sql_mode = DEFAULT")
     assert room.summary(account.url).posts == 3
+
+
+def test_a_refusal_of_a_kind_that_is_not_known_is_not_asked_for_again(
+    mariadb: MariaDb, account: Account
+) -> None:
+    room.create(account.url, 1)
+    view = "CREATE OR REPLACE VIEW user_data AS SELECT * FROM other_data"
+    with room.open_posts(account.url) as posts:
+        mariadb.execute("RENAME TABLE user_data TO other_data", view, database=account.database)
+        assert len(posts.fetch([0])) == 1
+        mariadb.execute("DROP TABLE other_data", database=account.database)
+        with pytest.raises(TerminalError, match=r"refuses what it was asked: View .* \(1356\)"):
+            posts.fetch([0])
 
 
 def test_texts_survive_a_server_that_reads_no_backslash(mariadb: MariaDb, account: Account) -> None:

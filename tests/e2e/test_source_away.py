@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.servers.mariadb import Account, MariaDb
 
-POSTS = 1_500
+POSTS = 2_000
 ID = "0a6a638f5991"
 TOPICS = [
     f"{ID}.pin",
@@ -37,7 +37,7 @@ def emulating(account: Account, url: str, home: Path, talk: Path) -> Iterator[su
     with (
         talk.open("w") as said,
         subprocess.Popen(
-            command("emulate", "--each-once", "--rate", "500/s", "--url", url, "--json", home=home),
+            command("emulate", "--each-once", "--rate", "400/s", "--url", url, "--json", home=home),
             env=environment(PINFLOW__SOURCE__URL=account.url, PINFLOW__EMULATOR__BATCH_POSTS="10"),
             stdout=subprocess.PIPE,
             stderr=said,

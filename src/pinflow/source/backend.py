@@ -87,6 +87,7 @@ def _mysql(url: URL, where: str) -> Backend:
 
 KINDS: dict[str, Callable[[URL, str], Backend]] = {
     "sqlite": _sqlite,
+    "sqlite+pysqlite": _sqlite,
     "mysql": _mysql,
     "mysql+pymysql": _mysql,
     "mariadb": _mysql,

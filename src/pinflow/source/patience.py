@@ -13,12 +13,9 @@ from pinflow.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Patience", "Pause"]
+__all__ = ["Patience"]
 
 T = TypeVar("T")
-
-Pause = "Callable[[float], bool]"
-"""Waits so many seconds; true says that it is of no more use. `threading.Event.wait` is one."""
 
 PATIENCE_SECONDS = 180.0
 """A failover of RDS between two zones takes 60 to 120 s, says its manual, and then its name has to change."""
@@ -31,7 +28,11 @@ _log = logging.getLogger(__name__)
 
 
 class Patience:
-    """Asks again while the database is away or something in it is locked, within a bound. Only for what reads."""
+    """Asks again while the database is away or something in it is locked, within a bound. Only for what reads.
+
+    Args:
+        pause: Waits so many seconds; true says that waiting is of no more use. `threading.Event.wait` is one.
+    """
 
     def __init__(self, pause: Callable[[float], bool] | None = None) -> None:
         self._pause = Event().wait if pause is None else pause

@@ -85,7 +85,13 @@ MEANINGS = {
     1205: LOCKED,
     1213: LOCKED,
     1412: LOCKED,
+    1969: LOCKED,
+    3024: LOCKED,
     1053: AWAY,
+    1158: AWAY,
+    1159: AWAY,
+    1160: AWAY,
+    1161: AWAY,
     1317: AWAY,
     1927: AWAY,
     2006: AWAY,
@@ -125,11 +131,19 @@ UNKNOWN = _Meaning(
     "check source.url with pinflow config show, and that the database runs",
 )
 
+REFUSED = _Meaning(
+    TerminalError, "the database refuses what it was asked", "look its number up in the manual of the server"
+)
+
 
 def failure(error: BaseException | None, where: str, database: str) -> PinflowError:
     """Our error of one of PyMySQL's."""
     number, said = number_of(error), _said(error)
-    meaning = _reaching(error) if number == CANNOT_CONNECT else MEANINGS.get(number, UNKNOWN)
+    if number == CANNOT_CONNECT:
+        meaning = _reaching(error)
+    else:
+        from_client = number < 1000 or 2000 <= number < 3000
+        meaning = MEANINGS.get(number, UNKNOWN if from_client else REFUSED)
     return meaning.kind(
         f"{meaning.what}: {said} ({number})",
         where=where,
