@@ -148,6 +148,14 @@ def test_tables_that_cannot_undo_are_not_filled(mariadb: MariaDb, account: Accou
     with pytest.raises(TerminalError, match="user_data is kept by MyISAM") as raised:
         room.create(account.url, 1, replace=True)
     assert raised.value.hint == "ALTER TABLE user_data ENGINE=InnoDB"
+    mariadb.execute(
+        "RENAME TABLE user_data TO others",
+        "CREATE VIEW user_data AS SELECT * FROM others",
+        database=account.database,
+    )
+    with pytest.raises(TerminalError, match="user_data is a view"):
+        room.create(account.url, 1, replace=True)
+    assert len(posts_of(account.url, 0)) == 1
 
 
 @pytest.mark.parametrize(("text", "match"), [("x" * 70_000, "too long"), ("😍", "Incorrect string value")])

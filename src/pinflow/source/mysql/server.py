@@ -77,13 +77,7 @@ class MySql:
                 where=self.where,
                 hint="as an administrator of the server: SET GLOBAL max_allowed_packet = 16777216",
             )
-        for table, engine in connection.execute(text(ENGINES)):
-            if engine != "InnoDB":
-                raise TerminalError(
-                    f"table {table} is kept by {engine}, which cannot undo a fill that fails",
-                    where=self.where,
-                    hint=f"ALTER TABLE {table} ENGINE=InnoDB",
-                )
+        self._require_undoable(connection)
 
     def columns(self, connection: Connection, table: Table) -> Sequence[ColumnElement[Any]]:
         """See `Backend`."""
@@ -96,6 +90,21 @@ class MySql:
     def examine(self, connection: Connection) -> Server:
         """See `Backend`."""
         return examine(connection)
+
+    def _require_undoable(self, connection: Connection) -> None:
+        for table, engine in connection.execute(text(ENGINES)):
+            if engine is None:
+                raise TerminalError(
+                    f"{table} is a view, and is not filled",
+                    where=self.where,
+                    hint="fill the database with its tables",
+                )
+            if engine != "InnoDB":
+                raise TerminalError(
+                    f"table {table} is kept by {engine}, which cannot undo a fill that fails",
+                    where=self.where,
+                    hint=f"ALTER TABLE {table} ENGINE=InnoDB",
+                )
 
     def _make_database(self, arguments: dict[str, Any]) -> None:
         """Make it if it is absent. A server tells a user without rights on a database not whether it is there."""
