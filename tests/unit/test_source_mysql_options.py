@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 HOST = "mysql+pymysql://me:secret@db.example"
 
 
-def options(url: str, *, filling: bool = False) -> dict[str, Any]:
-    return options_of(make_url(url), masked(url), filling=filling)
+def options(url: str, *, long: bool = False) -> dict[str, Any]:
+    return options_of(make_url(url), masked(url), long=long)
 
 
 def assert_refused(url: str, match: str) -> ConfigError:
@@ -47,8 +47,8 @@ def test_a_url_says_who_and_where() -> None:
 def test_every_wait_is_bounded_and_can_be_set() -> None:
     names = ("connect_timeout", "read_timeout", "write_timeout")
     assert [options(f"{HOST}/x")[name] for name in names] == [10, 60, 60]
-    assert options(f"{HOST}/x", filling=True)["read_timeout"] == 900
-    found = options(f"{HOST}/x?connect_timeout=1.5&read_timeout=2&write_timeout=3", filling=True)
+    assert options(f"{HOST}/x", long=True)["read_timeout"] == 900
+    found = options(f"{HOST}/x?connect_timeout=1.5&read_timeout=2&write_timeout=3", long=True)
     assert [found[name] for name in names] == [1.5, 2, 3]
 
 

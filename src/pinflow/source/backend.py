@@ -36,8 +36,12 @@ class Backend(Protocol):
     where: str
     """The URL as it may be shown."""
 
-    def open(self, *, make: bool) -> Engine:
-        """An engine. With `make`, what the tables stand in is made if it is absent, and the engine is one to fill with.
+    def open(self, *, make: bool, long: bool) -> Engine:
+        """An engine.
+
+        Args:
+            make: Make what the tables stand in, if it is absent.
+            long: A statement may take many minutes, as one that reads or writes all posts does.
 
         Raises:
             AbsentError: There is nothing there, and it is not to be made.

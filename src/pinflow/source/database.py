@@ -50,8 +50,8 @@ class Database:
 
 
 @contextmanager
-def existing(url: str) -> Iterator[Database]:
-    """A source that holds its three tables; released at the end.
+def existing(url: str, *, long: bool = False) -> Iterator[Database]:
+    """A source that holds its three tables; released at the end. With `long`, a statement may take many minutes.
 
     Raises:
         ConfigError: The URL names no database, or not in a way that can be used.
@@ -61,7 +61,7 @@ def existing(url: str) -> Iterator[Database]:
         TerminalError: It refuses the user, or lacks a privilege.
         CorruptError: What is there is no database.
     """
-    with _opened(backend_of(url), make=False) as database:
+    with _opened(backend_of(url), make=False, long=long) as database:
         with database.connect() as connection:
             present = inspect(connection)
             missing = [table.name for table in TABLES if not present.has_table(table.name)]
@@ -85,7 +85,7 @@ def fill(url: str, blocks: Iterable[Block], *, replace: bool, progress: Progress
         Others: As `existing`, and whatever `blocks` raises; nothing is written then.
     """
     posts = 0
-    with _opened(backend_of(url), make=True) as database, database.connect() as connection:
+    with _opened(backend_of(url), make=True, long=True) as database, database.connect() as connection:
         database.backend.claim(connection)
         metadata.create_all(connection)
         connection.commit()
@@ -149,8 +149,8 @@ def _make_room(connection: Connection, where: str, *, replace: bool) -> None:
 
 
 @contextmanager
-def _opened(backend: Backend, *, make: bool) -> Iterator[Database]:
-    engine = backend.open(make=make)
+def _opened(backend: Backend, *, make: bool, long: bool) -> Iterator[Database]:
+    engine = backend.open(make=make, long=long)
     try:
         yield Database(backend, engine)
     finally:

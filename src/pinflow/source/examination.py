@@ -24,7 +24,7 @@ def examine(url: str) -> Examination:
     Raises:
         PinflowError: As `existing`.
     """
-    with existing(url) as database, database.connect() as connection:
+    with existing(url, long=True) as database, database.connect() as connection:
         for table in TABLES:
             database.backend.columns(connection, table)
         return Examination(database.backend.examine(connection), count_rows(connection))

@@ -40,7 +40,7 @@ class Sqlite:
         self._url = url
         self._path = Path(str(url.database))
 
-    def open(self, *, make: bool) -> Engine:
+    def open(self, *, make: bool, long: bool) -> Engine:  # noqa: ARG002 - no statement is given up
         """See `Backend`."""
         if make:
             self._make_folder()

@@ -29,10 +29,10 @@ CONNECT_SECONDS = 10
 """Time to reach the server, as in the mysql client."""
 
 READ_SECONDS = 60
-"""Silence of a server that is asked for posts or figures, before the connection counts as lost."""
+"""Silence of a server that looks posts up by number, before the connection counts as lost."""
 
-FILL_SECONDS = 900
-"""Silence of a server while a million posts are deleted, committed or undone in one go."""
+LONG_SECONDS = 900
+"""Silence of a server while it counts, deletes, commits or undoes millions of posts in one go."""
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
@@ -59,7 +59,7 @@ FROM_FILE = {
 """What is taken from an option file, and what it is called here."""
 
 
-def options_of(url: URL, where: str, *, filling: bool) -> dict[str, Any]:
+def options_of(url: URL, where: str, *, long: bool) -> dict[str, Any]:
     """Keyword arguments of `pymysql.connect`, but for the database.
 
     What the URL says counts most; then the option file it names, or without one the environment.
@@ -88,7 +88,7 @@ def options_of(url: URL, where: str, *, filling: bool) -> dict[str, Any]:
         "port": int(_number(given, "port", DEFAULT_PORT, where)),
         "charset": "utf8mb4",
         "connect_timeout": _number(given, "connect_timeout", CONNECT_SECONDS, where),
-        "read_timeout": _number(given, "read_timeout", FILL_SECONDS if filling else READ_SECONDS, where),
+        "read_timeout": _number(given, "read_timeout", LONG_SECONDS if long else READ_SECONDS, where),
         "write_timeout": _number(given, "write_timeout", READ_SECONDS, where),
         **{name: given[name] for name in ("user", "unix_socket") if name in given},
     }

@@ -53,9 +53,9 @@ class MySql:
         self._url = url
         self._database = str(url.database)
 
-    def open(self, *, make: bool) -> Engine:
+    def open(self, *, make: bool, long: bool) -> Engine:
         """See `Backend`."""
-        arguments = options_of(self._url, self.where, filling=make)
+        arguments = options_of(self._url, self.where, long=long)
         if make:
             self._make_database(arguments)
         return _engine(self._database, arguments)
