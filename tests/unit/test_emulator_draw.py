@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +46,7 @@ def test_another_seed_draws_other_posts() -> None:
 @pytest.mark.parametrize("at_once", [1, 3, 1_000])
 def test_numbers_the_source_does_not_hold_are_counted_and_drawn_again(url: str, at_once: int) -> None:
     with source.open_posts(url) as posts:
-        supply = Supply(posts, drawn_picks(100), limit=None, at_once=at_once)
+        supply = Supply(posts, drawn_picks(100), limit=None, at_once=at_once, stop=Event())
         taken = supply.take(5)
     assert [post.number for _, post in taken] == [2863, 1313, 2923, 2959, 2418]
     # the draws passed over before the fifth one that is there
@@ -54,7 +55,7 @@ def test_numbers_the_source_does_not_hold_are_counted_and_drawn_again(url: str, 
 
 def test_the_pauses_are_those_drawn_before_the_posts(url: str) -> None:
     with source.open_posts(url) as posts:
-        supply = Supply(posts, drawn_picks(100), limit=3, at_once=100)
+        supply = Supply(posts, drawn_picks(100), limit=3, at_once=100, stop=Event())
         taken = [(pause, post.number) for pause, post in supply.take(10)]
     there = [(pick.pause, pick.number) for pick in islice(drawn_picks(100), 50) if pick.number < 3_000]
     assert taken == there[:3]
@@ -62,7 +63,7 @@ def test_the_pauses_are_those_drawn_before_the_posts(url: str) -> None:
 
 def test_each_once_gives_every_post_in_order(url: str) -> None:
     with source.open_posts(url) as posts:
-        supply = Supply(posts, every_pick(posts, 100), limit=None, at_once=700)
+        supply = Supply(posts, every_pick(posts, 100), limit=None, at_once=700, stop=Event())
         numbers = [post.number for _, post in supply.take(5_000)]
     assert numbers == list(range(3_000))
     assert supply.skipped == 0

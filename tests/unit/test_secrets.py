@@ -68,7 +68,8 @@ def test_sentinels_are_nowhere(tmp_path: Path) -> None:
         said.append(process.communicate(timeout=BOUND_S)[1].decode())
     environment = {
         "PINFLOW__EMULATOR__API_KEY": text,
-        "PINFLOW__SOURCE__URL": f"mysql+pymysql://me:{PASSWORD}@127.0.0.1:1/x",
+        "PINFLOW__SOURCE__URL": f"mysql+pymysql://me:a/{PASSWORD}@127.0.0.1:1/x",
+        "MYSQL_PWD": PASSWORD,
         "PINFLOW__EMULATOR__URL": f"http://me:{PASSWORD}@127.0.0.1:1",
     }
     for args in (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinflow import source
-from pinflow.errors import AbsentError, PinflowError, TerminalError
+from pinflow.errors import AbsentError, TerminalError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,17 +75,6 @@ def assert_refused(url: str, folder: Path, match: str, where: str) -> None:
     assert "nothing was loaded" in raised.value.what
     with suppress(AbsentError):  # not even the tables were made
         assert source.summary(url).posts == 0
-
-
-def test_load_reads_the_three_files_and_says_how_many_posts(url: str, folder: Path) -> None:
-    assert source.load(url, folder) == 3
-    with source.open_posts(url) as posts:
-        assert list(posts.numbers()) == [4, 7, 9]
-        (post,) = posts.fetch([7])
-    pin, geo, user = rows_of(7)
-    assert json.loads(post.pin) == pin
-    assert json.loads(post.geo) == {**geo, "timestamp": "2020-08-28T03:52:47"}
-    assert json.loads(post.user) == {**user, "date_joined": "2015-10-21T21:26:45"}
 
 
 def test_load_keeps_fractions_of_a_second_and_passes_over_empty_lines(url: str, folder: Path) -> None:
@@ -168,20 +157,3 @@ def test_a_post_that_only_a_later_file_has_is_named(url: str, folder: Path) -> N
     path = folder / "user.jsonl"
     path.write_text(path.read_text(encoding="utf-8") + json.dumps(rows_of(11)[2]), encoding="utf-8")
     assert_refused(url, folder, r"post 11 is not in pin\.jsonl", "user.jsonl, line 4")
-
-
-def test_a_load_that_fails_leaves_the_old_posts(url: str, folder: Path) -> None:
-    source.create(url, 10)
-    before = source.summary(url)
-    change(folder / "user.jsonl", 3, age="old")
-    with pytest.raises(TerminalError):
-        source.load(url, folder, replace=True)
-    assert source.summary(url) == before
-
-
-def test_load_refuses_a_source_that_holds_posts_unless_told_to_replace(url: str, folder: Path) -> None:
-    source.create(url, 10)
-    with pytest.raises(PinflowError, match="holds 10 posts already"):
-        source.load(url, folder)
-    assert source.load(url, folder, replace=True) == 3
-    assert source.summary(url).posts == 3

@@ -6,10 +6,11 @@ from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinflow.errors import AbsentError
+from pinflow.errors import AbsentError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Event
 
     from pinflow.source import Post, Posts
 
@@ -61,20 +62,30 @@ def require_drawable(posts: Posts, url: str) -> None:
 class Supply:
     """Posts in the order of the picks; numbers that the source does not hold are counted and passed over.
 
+    It ends, too, where a stop is asked for while the source is away.
+
     Attributes:
         skipped: How many were passed over so far.
     """
 
-    def __init__(self, posts: Posts, picks: Iterator[Pick], *, limit: int | None, at_once: int) -> None:
+    def __init__(
+        self, posts: Posts, picks: Iterator[Pick], *, limit: int | None, at_once: int, stop: Event
+    ) -> None:
         self.skipped = 0
         self._posts = posts
         self._picks = picks
         self._at_once = at_once
+        self._stop = stop
         self._found = islice(self._look_up(), limit)
 
     def take(self, count: int) -> list[tuple[int, Post]]:
         """The next posts, each with its pause; fewer than `count` at the end, then none."""
-        return list(islice(self._found, count))
+        try:
+            return list(islice(self._found, count))
+        except UnavailableError:
+            if self._stop.is_set():
+                return []
+            raise
 
     def _look_up(self) -> Iterator[tuple[int, Post]]:
         while picks := list(islice(self._picks, self._at_once)):

@@ -103,7 +103,7 @@ def emulate(
     _require_url(gateway_url)
     stop = Event() if stop is None else stop
     with (
-        open_posts(source_url) as source,
+        open_posts(source_url, stop.wait) as source,
         _connections(gateway_url, _headers(headers, api_key), ca_file) as http,
     ):
         total = posts
@@ -112,7 +112,7 @@ def emulate(
         else:
             require_drawable(source, masked(source_url))
             picks = drawn_picks(seed)
-        supply = Supply(source, picks, limit=posts, at_once=batch_posts)
+        supply = Supply(source, picks, limit=posts, at_once=batch_posts, stop=stop)
         doors: list[Door] = [door(user_id) for door in DOORS[to]]
         deliveries = [Delivery(door, http, gateway_url, clock=clock, stop=stop) for door in doors]
         run = _Run(supply, _pace(rate, batch_posts, clock), deliveries, stop)

@@ -1,7 +1,7 @@
 """The relational source: its posts, its tables, and how it is made.
 
-`create` draws a synthetic source, `load` reads one from files, `summary` looks at it, `open_posts` reads
-posts by number.
+`create` draws a synthetic source, `load` reads one from files, `summary` says what it holds, `examine` whether its
+database is as it should be, `open_posts` reads posts by number.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pinflow.errors import UsageError
 from pinflow.progress import Silent
 from pinflow.source.database import fill
+from pinflow.source.examination import Examination, examine
 from pinflow.source.facts import Summary, summary
 from pinflow.source.loader import file_blocks
 from pinflow.source.reader import Posts, open_posts
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
     from pinflow.progress import Progress
 
-__all__ = ["Post", "Posts", "Summary", "create", "load", "open_posts", "summary"]
+__all__ = [
+    "Examination",
+    "Post",
+    "Posts",
+    "Summary",
+    "create",
+    "examine",
+    "load",
+    "open_posts",
+    "summary",
+]
 
 SILENT = Silent()
 

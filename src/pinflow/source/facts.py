@@ -50,7 +50,7 @@ def summary(url: str) -> Summary:
         AbsentError: There is no source there.
         UnavailableError: The database cannot be reached, or is locked.
     """
-    with existing(url) as engine, engine.connect() as connection:
+    with existing(url, long=True) as database, database.connect() as connection:
         pin, geo = PIN.columns, GEO.columns
         first, last = connection.execute(select(func.min(pin["index"]), func.max(pin["index"]))).one()
         earliest, latest = connection.execute(select(func.min(geo.timestamp), func.max(geo.timestamp))).one()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import bindparam, func, select
 
-from pinflow.config import masked
 from pinflow.errors import GapError
 from pinflow.source.database import existing
+from pinflow.source.patience import Patience
 from pinflow.source.rows import GeoRow, PinRow, Post, UserRow
-from pinflow.source.tables import GEO, PIN, USER, number_column
+from pinflow.source.tables import GEO, PIN, TABLES, USER, number_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Engine, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Row, Select, Table
+
+    from pinflow.source.database import Database
 
 __all__ = ["Posts", "open_posts"]
 
@@ -29,48 +32,56 @@ LOOKUP_AT_ONCE = 1_000
 
 
 @contextmanager
-def open_posts(url: str) -> Iterator[Posts]:
+def open_posts(url: str, pause: Callable[[float], bool] | None = None) -> Iterator[Posts]:
     """Open a source for reading; connections are kept and reused until the end.
+
+    Args:
+        url: The source database.
+        pause: How to wait before asking again a database that is away; true says to give up. Waits by default.
 
     Raises:
         AbsentError: There is no source there.
         UnavailableError: The database cannot be reached, or is locked.
-        ConfigError, MissingExtraError, CorruptError: The URL, its driver, or the database is not usable.
+        ConfigError, MissingExtraError, TerminalError, CorruptError: The URL, its driver, or the database is not usable.
     """
-    with existing(url) as engine:
-        yield Posts(engine, url)
+    with existing(url) as database:
+        with database.connect() as connection:
+            lookups = {
+                table.name: _lookup(table, database.backend.columns(connection, table)) for table in TABLES
+            }
+        yield Posts(database, lookups, Patience(pause))
 
 
 class Posts:
-    """The posts of a source. Safe to use from several threads; no row is kept between calls."""
+    """The posts of a source. Safe to use from several threads; no row is kept between calls.
 
-    def __init__(self, engine: Engine, url: str) -> None:
-        self._engine = engine
-        self._url = url
+    A database that goes away is asked again for some minutes: it may be restarted, or fail over, meanwhile.
+    """
+
+    def __init__(
+        self, database: Database, lookups: dict[str, Select[*tuple[Any, ...]]], patience: Patience
+    ) -> None:
+        self._database = database
+        self._lookups = lookups
+        self._patience = patience
         self._encode = msgspec.json.Encoder().encode
 
     def count(self) -> int:
         """How many posts there are."""
-        with self._engine.connect() as connection:
-            return connection.execute(select(func.count()).select_from(PIN)).scalar_one()
+        return int(self._ask(select(func.count()).select_from(PIN))[0][0])
 
     def bounds(self) -> tuple[int, int] | None:
         """The smallest and the largest number, None when there is no post."""
         number = number_column(PIN)
-        with self._engine.connect() as connection:
-            first, last = connection.execute(select(func.min(number), func.max(number))).one()
+        first, last = self._ask(select(func.min(number), func.max(number)))[0]
         return None if first is None else (first, last)
 
     def numbers(self) -> Iterator[int]:
         """All numbers in rising order, read in portions."""
         number = number_column(PIN)
-        query = select(number).where(number > bindparam("after")).order_by(number).limit(NUMBERS_AT_ONCE)
+        query = select(number).order_by(number).limit(NUMBERS_AT_ONCE)
         after = -1
-        while True:
-            with self._engine.connect() as connection:
-                portion = list(connection.execute(query, {"after": after}).scalars())
-            if not portion:
-                return
+        while portion := [row[0] for row in self._ask(query.where(number > after))]:
             yield from portion
             after = portion[-1]
 
@@ -82,38 +93,48 @@ class Posts:
             UnavailableError: The database cannot be reached, or is locked.
         """
         wanted = list(dict.fromkeys(numbers))
-        pins = self._rows(PIN, PinRow, wanted)
-        geos = self._rows(GEO, GeoRow, wanted)
-        users = self._rows(USER, UserRow, wanted)
+        found: dict[int, Post] = {}
+        for start in range(0, len(wanted), LOOKUP_AT_ONCE):
+            portion = wanted[start : start + LOOKUP_AT_ONCE]
+            found |= self._patience.ask(partial(self._look_up, portion))
+        return [found[number] for number in numbers if number in found]
+
+    def _ask(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+        def answer() -> Sequence[Row[*tuple[Any, ...]]]:
+            with self._database.connect() as connection:
+                return connection.execute(query).all()
+
+        return self._patience.ask(answer)
+
+    def _look_up(self, numbers: list[int]) -> dict[int, Post]:
+        """The posts of these numbers, as of one moment where the database can."""
+        with self._database.connect() as connection:
+            pins, geos, users = (
+                self._rows(connection, table, row_type, numbers)
+                for table, row_type in ((PIN, PinRow), (GEO, GeoRow), (USER, UserRow))
+            )
         found: dict[int, Post] = {}
         for number, pin in pins.items():
             geo, user = geos.get(number), users.get(number)
             if geo is None or user is None:
                 raise self._gap(number, GEO if geo is None else USER)
             found[number] = Post(number, pin, geo, user)
-        return [found[number] for number in numbers if number in found]
-
-    def _rows(self, table: Table, row_type: Callable[..., Any], numbers: list[int]) -> dict[int, bytes]:
-        encode = self._encode
-        found: dict[int, bytes] = {}
-        with self._engine.connect() as connection:
-            for start in range(0, len(numbers), LOOKUP_AT_ONCE):
-                portion = numbers[start : start + LOOKUP_AT_ONCE]
-                for row in connection.execute(LOOKUPS[table.name], {"numbers": portion}):
-                    found[row[0]] = encode(row_type(*row))
         return found
+
+    def _rows(
+        self, connection: Connection, table: Table, row_type: Callable[..., Any], numbers: list[int]
+    ) -> dict[int, bytes]:
+        rows = connection.execute(self._lookups[table.name], {"numbers": numbers})
+        return {row[0]: self._encode(row_type(*row)) for row in rows}
 
     def _gap(self, number: int, table: Table) -> GapError:
         return GapError(
             f"post {number} has no row in {table.name}",
-            where=masked(self._url),
+            where=self._database.where,
             hint="pinflow source show counts the rows; pinflow source create --replace makes them anew",
         )
 
 
-def _lookup(table: Table) -> Select[Any]:
-    return select(table).where(number_column(table).in_(bindparam("numbers", expanding=True)))
-
-
-LOOKUPS = {table.name: _lookup(table) for table in (PIN, GEO, USER)}
-"""Built once: putting the same statement together again costs more than running it."""
+def _lookup(table: Table, columns: Sequence[ColumnElement[Any]]) -> Select[*tuple[Any, ...]]:
+    """Built once: putting the same statement together again costs more than running it."""
+    return select(*columns).where(number_column(table).in_(bindparam("numbers", expanding=True)))

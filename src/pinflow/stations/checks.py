@@ -16,7 +16,7 @@ from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.parts import Parts
-from pinflow.source import summary
+from pinflow.source import examine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,15 @@ def _home(settings: Settings) -> Check:
 
 def _source(settings: Settings) -> Check:
     url = settings.config.source.url
-    return Check("source", "ok", f"{summary(url).posts:,} posts at {masked(url)}")
+    found = examine(url)
+    posts = max(found.rows.values())
+    told = [f"{posts:,} posts at {masked(url)} ({found.server.version})", *found.server.remarks]
+    uneven = len(set(found.rows.values())) > 1
+    if uneven:
+        rows = ", ".join(f"{table} {count:,}" for table, count in found.rows.items())
+        told.append(f"the tables do not hold the same posts: {rows}")
+    hint = "pinflow source create --replace" if uneven else found.server.hint
+    return Check("source", "broken" if uneven else "ok", "; ".join(told), hint)
 
 
 def _log(settings: Settings) -> Check:

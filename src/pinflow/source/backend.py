@@ -1,0 +1,108 @@
+"""What a kind of database needs beyond SQL, and which kind a URL names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from pinflow.config import masked
+from pinflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import URL, ColumnElement, Connection, Engine, Table
+    from sqlalchemy.exc import DBAPIError
+
+    from pinflow.errors import PinflowError
+
+__all__ = ["Backend", "Server", "backend_of"]
+
+
+class Server(Struct, frozen=True):
+    """What a database says of itself: its name and version, and what is not as it had better be, with the way out."""
+
+    version: str
+    remarks: tuple[str, ...] = ()
+    hint: str = ""
+
+
+class Backend(Protocol):
+    """One kind of database, at one URL."""
+
+    where: str
+    """The URL as it may be shown."""
+
+    def open(self, *, make: bool, long: bool) -> Engine:
+        """An engine.
+
+        Args:
+            make: Make what the tables stand in, if it is absent.
+            long: A statement may take many minutes, as one that reads or writes all posts does.
+
+        Raises:
+            AbsentError: There is nothing there, and it is not to be made.
+            ConfigError, MissingExtraError, UnavailableError, TerminalError: It cannot be.
+        """
+
+    def claim(self, connection: Connection) -> None:
+        """Keep other fills away until the connection is closed, and make sure that a fill can be undone whole."""
+
+    def columns(self, connection: Connection, table: Table) -> Sequence[ColumnElement[Any]]:
+        """What to select for each column of a table, so that the values are the same in every database."""
+
+    def failure(self, error: DBAPIError) -> PinflowError:
+        """What went wrong, in our words."""
+
+    def examine(self, connection: Connection) -> Server:
+        """Look at the server without changing anything. Cheap."""
+
+
+def backend_of(url: str) -> Backend:
+    """The backend that a URL names.
+
+    Raises:
+        ConfigError: It names none, or not in a way that can be used.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise _unknown(url) from error
+    kind = KINDS.get(parsed.drivername)
+    if kind is None:
+        raise _unknown(url)
+    return kind(parsed, masked(url))
+
+
+def _sqlite(url: URL, where: str) -> Backend:
+    from pinflow.source.sqlite import Sqlite  # noqa: PLC0415 - only the one that is used is loaded
+
+    return Sqlite(url, where)
+
+
+def _mysql(url: URL, where: str) -> Backend:
+    from pinflow.source.mysql import MySql  # noqa: PLC0415
+
+    return MySql(url, where)
+
+
+KINDS: dict[str, Callable[[URL, str], Backend]] = {
+    "sqlite": _sqlite,
+    "sqlite+pysqlite": _sqlite,
+    "mysql": _mysql,
+    "mysql+pymysql": _mysql,
+    "mariadb": _mysql,
+    "mariadb+pymysql": _mysql,
+}
+"""How a URL begins → what opens it."""
+
+
+def _unknown(url: str) -> ConfigError:
+    return ConfigError(
+        "the source's URL names no database that is known",
+        where=f"source.url = {masked(url)}",
+        hint="use sqlite:///<file> or mysql+pymysql://<user>@<host>/pinterest_data",
+    )

@@ -1,0 +1,5 @@
+"""A source on a MySQL or MariaDB server, RDS and Aurora among them."""
+
+from pinflow.source.mysql.server import MySql
+
+__all__ = ["MySql"]

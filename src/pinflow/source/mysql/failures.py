@@ -1,0 +1,197 @@
+"""What a MySQL server, or the way to it, says went wrong, in our words.
+
+The numbers are those of the MySQL and MariaDB manuals: from 1000 on the server's, from 2000 on the client's.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.errors import AbsentError, TerminalError, UnavailableError
+
+if TYPE_CHECKING:
+    from pinflow.errors import PinflowError
+
+__all__ = ["NOT_YOUR_DATABASE", "NO_SUCH_DATABASE", "failure", "grant", "number_of"]
+
+NOT_YOUR_DATABASE = 1044
+NO_SUCH_DATABASE = 1049
+CANNOT_CONNECT = 2003
+
+
+class _Meaning(NamedTuple):
+    kind: type[PinflowError]
+    what: str
+    hint: str
+
+
+LOGIN = _Meaning(
+    TerminalError,
+    "the database refuses this user or password",
+    "check user and password: in source.url, MYSQL_USER and MYSQL_PWD, or the option file",
+)
+BUSY = _Meaning(
+    UnavailableError, "the database takes no more connections", "raise its max_connections, or wait"
+)
+LOCKED = _Meaning(
+    UnavailableError, "other work in the database held it up for too long", "try again a little later"
+)
+AWAY = _Meaning(
+    UnavailableError,
+    "the connection to the database was lost",
+    "check that the server runs; pinflow source show says what it holds",
+)
+FULL = _Meaning(UnavailableError, "the database has no room left", "give its disk more room")
+READ_ONLY = _Meaning(
+    TerminalError, "the database only reads", "name the writer in source.url, not a replica of it"
+)
+VALUE = _Meaning(
+    TerminalError,
+    "a value does not fit its column, and nothing was changed",
+    "texts have at most 65,535 bytes in a TEXT column; tables of other charsets: "
+    "ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4",
+)
+PRIVILEGE = _Meaning(
+    TerminalError,
+    "the database does not let this user do that",
+    "as an administrator of the server: {grant}; to read only, SELECT is enough",
+)
+
+MEANINGS = {
+    1045: LOGIN,
+    1698: LOGIN,
+    1044: PRIVILEGE,
+    1142: PRIVILEGE,
+    1143: PRIVILEGE,
+    1227: PRIVILEGE,
+    1370: PRIVILEGE,
+    1049: _Meaning(AbsentError, "there is no source yet: the database is missing", "pinflow source create"),
+    1146: _Meaning(AbsentError, "there is no source yet: a table is missing", "pinflow source create"),
+    1054: _Meaning(
+        TerminalError,
+        "a table is not as the source's tables are",
+        "compare SHOW CREATE TABLE with docs/parts/source.md",
+    ),
+    1062: _Meaning(
+        TerminalError,
+        "another program wrote to the source at the same time, and nothing was changed",
+        "pinflow source show",
+    ),
+    1040: BUSY,
+    1203: BUSY,
+    1226: BUSY,
+    1205: LOCKED,
+    1213: LOCKED,
+    1412: LOCKED,
+    1969: LOCKED,
+    3024: LOCKED,
+    1053: AWAY,
+    1158: AWAY,
+    1159: AWAY,
+    1160: AWAY,
+    1161: AWAY,
+    1317: AWAY,
+    1927: AWAY,
+    2006: AWAY,
+    2013: AWAY,
+    2055: AWAY,
+    4031: AWAY,
+    0: AWAY,
+    1021: FULL,
+    1114: FULL,
+    1290: READ_ONLY,
+    1836: READ_ONLY,
+    1153: _Meaning(
+        TerminalError,
+        "the server takes smaller statements only, and nothing was changed",
+        "raise its max_allowed_packet to 1 MiB or more",
+    ),
+    1264: VALUE,
+    1265: VALUE,
+    1292: VALUE,
+    1366: VALUE,
+    1406: VALUE,
+    2026: _Meaning(
+        TerminalError,
+        "source.url asks for TLS, and the server does not speak it",
+        "switch TLS on at the server, or take the ssl_ parameters away",
+    ),
+    3159: _Meaning(
+        TerminalError,
+        "the server wants TLS, and source.url says ssl_disabled",
+        "take ssl_disabled away",
+    ),
+}
+
+UNKNOWN = _Meaning(
+    UnavailableError,
+    "the source database cannot be used now",
+    "check source.url with pinflow config show, and that the database runs",
+)
+
+REFUSED = _Meaning(
+    TerminalError, "the database refuses what it was asked", "look its number up in the manual of the server"
+)
+
+
+def failure(error: BaseException | None, where: str, database: str) -> PinflowError:
+    """Our error of one of PyMySQL's."""
+    number, said = number_of(error), _said(error)
+    if number == CANNOT_CONNECT:
+        meaning = _reaching(error)
+    else:
+        from_client = number < 1000 or 2000 <= number < 3000
+        meaning = MEANINGS.get(number, UNKNOWN if from_client else REFUSED)
+    return meaning.kind(
+        f"{meaning.what}: {said} ({number})",
+        where=where,
+        hint=meaning.hint.format(grant=grant(database)),
+    )
+
+
+def grant(database: str) -> str:
+    """The statement that gives a user all that a source needs."""
+    name = database.replace("`", "``")
+    return f"GRANT SELECT, INSERT, DELETE, CREATE ON `{name}`.* TO <user>"
+
+
+def number_of(error: BaseException | None) -> int:
+    """The number of an error of PyMySQL; -1 if it has none."""
+    number = error.args[0] if error is not None and error.args else None
+    return number if isinstance(number, int) else -1
+
+
+def _said(error: BaseException | None) -> str:
+    return str(error.args[1]) if error is not None and len(error.args) > 1 else str(error)
+
+
+def _reaching(error: BaseException | None) -> _Meaning:
+    """Why there is no connection: PyMySQL has one number for it and keeps the reason beside it."""
+    reason = getattr(error, "original_exception", None)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return _Meaning(
+            TerminalError,
+            "the server's certificate is not to be trusted",
+            "name the authority that signed it as ssl_ca in source.url, and the host as the certificate does",
+        )
+    if isinstance(reason, ssl.SSLError):
+        return _Meaning(TerminalError, "TLS with the server fails", "check the ssl_ parameters of source.url")
+    if isinstance(reason, socket.gaierror):
+        return _Meaning(
+            UnavailableError, "the host of the source has no address", "check the host in source.url"
+        )
+    if isinstance(reason, ConnectionRefusedError):
+        return _Meaning(
+            UnavailableError,
+            "no database listens there",
+            "start the server, or check host and port in source.url",
+        )
+    if isinstance(reason, TimeoutError):
+        return _Meaning(
+            UnavailableError,
+            "the database does not answer",
+            "check the network on the way to it: firewall, security group, VPN",
+        )
+    return UNKNOWN
