@@ -1,7 +1,6 @@
 """Acknowledged to answered: how long after the gateway's answer a query of the stream table counts the record.
 
-Real processes: a gateway, a stream station, a client that posts at a rate, and one that asks again and again. The peer
-in the same run is the bare append: one Delta commit of as many rows, which nothing can be faster than.
+Real processes: a gateway, a stream station, a client that posts at a rate, and one that asks again and again.
 
     python benchmarks/latency.py [--rate 1000] [--seconds 20]
 """
@@ -94,6 +93,7 @@ def main() -> None:
         ]
         try:
             while not ready.exists():
+                assert stations[0].poll() is None, "the gateway has ended"
                 time.sleep(0.05)
             settings = load(home, env={})
             poster = Poster(ready.read_text(), settings.config.id, given.rate, given.seconds)

@@ -41,13 +41,11 @@ POINTS = (
     "replay.half-committed",
     "replay.built",
     "replay.fenced",
-    "replay.counted",
     "replay.stamped",
     "replay.swapped",
     "replay.moved",
     "replay.settled",
     "abandon.kept",
-    "abandon.counted",
     "abandon.stamped",
 )
 """Every point there is. `half-committed` lies between the tables of a step that writes more than one."""

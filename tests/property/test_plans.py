@@ -190,7 +190,7 @@ def test_of_two_workers_that_meet_the_older_is_fenced_whichever_was_first(tmp_pa
     fuse = Fuse()
     store = fused_store(str(tmp_path), fuse)
     ends = {0: 5}
-    older, younger = (Steps(store, CountingJob(store, fuse, ends)) for _ in range(2))
+    older, younger = (Steps(store, CountingJob(store, fuse, ends), since=since) for since in (1, 2))
     assert younger.advance() is not None
     assert older.advance() is None
     for end in (10, 15):

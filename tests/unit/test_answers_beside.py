@@ -8,7 +8,7 @@ import pytest
 from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
 
 from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
-from pinflow.log import Appended, Produce, Records, Token, open_log
+from pinflow.log import ANYWHERE, Abilities, Appended, Produce, Records, Token, open_log
 from pinflow.log.beside import AnswersBeside
 
 if TYPE_CHECKING:
@@ -97,5 +97,42 @@ def test_a_gateway_answers_a_retry_byte_for_byte_and_appends_nothing(tmp_path: P
         assert client.request("POST", "/topics/a", content=BODY, headers=headers).content == first.content
         other = client.request("POST", "/topics/a", content=b'{"records":[{"value":9}]}', headers=headers)
         assert other.status_code == 422
-        assert sum(len(values(client.log, "a")) for _ in range(1)) == 3
+        assert len(values(client.log, "a")) == 3
+        client.log._file.close()  # type: ignore[attr-defined]
+
+
+def test_a_log_that_places_records_gives_a_retry_the_same_places(tmp_path: Path) -> None:
+    class Placing(Plain):
+        """A log that places by route, and takes what is for a partition of its own there."""
+
+        abilities = Abilities(places=True)
+
+        def __init__(self, log: EventLog) -> None:
+            super().__init__(log)
+            self.abilities = Abilities(places=True)
+
+        def append(self, batches: Sequence[Produce]) -> list[Appended]:
+            real = [each._replace(partition=0, routes=None) for each in batches]
+            return [
+                Appended(
+                    [(1 << 90) + offset for offset in became.offsets],
+                    [4 if batch.partition == ANYWHERE else batch.partition] * len(became.offsets),
+                )
+                for batch, became in zip(batches, self._log.append(real), strict=True)
+            ]
+
+    def wrap(log: EventLog) -> Any:
+        return AnswersBeside(Placing(log), tmp_path / "answers.db")  # type: ignore[arg-type]
+
+    body = (
+        b'{"records":[{"value":{"index":1}},{"value":2,"partition":3},{"value":"' + b"x" * 200 + b'"},'
+        b'{"value":3,"partition":-1},{"value":4,"partition":-2}]}'
+    )
+    headers = KAFKA_JSON | {"idempotency-key": "k"}
+    with gateway(tmp_path, wrap=wrap, max_record_bytes=100) as client:
+        first = client.request("POST", "/topics/a", content=body, headers=headers)
+        entries = first.json()["offsets"]
+        assert [entry["partition"] for entry in entries] == [4, 3, None, None, None]
+        assert client.request("POST", "/topics/a", content=body, headers=headers).content == first.content
+        assert len(values(client.log, "a")) == 2
         client.log._file.close()  # type: ignore[attr-defined]

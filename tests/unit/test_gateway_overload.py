@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, values
 
+from pinflow.errors import UnavailableError
 from pinflow.gateway import committer, topics
-from pinflow.log import sqlite_file
+from pinflow.log import Produce, Records, sqlite_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
-    import pytest
     from tests.gateway_client import Client
 
     from pinflow.log import EventLog
@@ -196,6 +198,29 @@ def test_a_topic_that_cannot_be_found_in_time_leaves_the_append_no_longer_to_wai
         log.open.set()
         client.run(until(lambda: client.app._topics.known("new") is not None))
         assert client.post("new", BODY).status_code == 200
+
+
+def test_one_that_came_early_is_not_kept_waiting_by_those_before_it(tmp_path: Path) -> None:
+    with gateway(tmp_path, wrap=Wrapped, stall_s=3.0) as client:
+        log: Any = client.log
+        assert client.post("a", BODY).status_code == 200
+        log.entered.clear()
+        log.open.clear()
+
+        async def together() -> list[Exception | Any]:
+            committer, batch = client.app.committer, [Produce("a", 0, Records([b"1"]))]
+            running = asyncio.create_task(committer.append(batch, 1))
+            await until(log.entered.is_set)
+            fresh = asyncio.create_task(committer.append(batch, 1))
+            early = asyncio.create_task(committer.append(batch, 1, came=time.monotonic() - committer.turn_s))
+            with pytest.raises(UnavailableError, match="nothing was appended"):
+                await early
+            assert not fresh.done()
+            log.open.set()
+            return [await running, await fresh]
+
+        assert len(client.run(together())) == 2
+        assert len(values(client.log, "a")) == 3
 
 
 def test_a_log_that_cannot_be_opened_leaves_health_alive(tmp_path: Path) -> None:

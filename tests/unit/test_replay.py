@@ -10,14 +10,18 @@ from tests.road import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Land, Log
 from pinflow.errors import AbsentError, FencedError, GapError
+from pinflow.jobs import replay as replaying
+from pinflow.jobs.abandoning import abandon
 from pinflow.jobs.audit import audit
 from pinflow.jobs.clean import clean_jobs
 from pinflow.jobs.maintain import maintain
+from pinflow.jobs.moving import QuarantineReader
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
 from pinflow.jobs.requarantine import retry_quarantine
 from pinflow.jobs.sides import Road, side_roads
-from pinflow.lake import Steps
+from pinflow.lake import Slice, Steps
+from pinflow.lake.generations import put_generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
     from pinflow.config import Settings
     from pinflow.jobs.sides import Side
+    from pinflow.lake import Plan, Store
+    from pinflow.lake.generations import Generation
 
 
 @pytest.fixture
@@ -159,3 +165,65 @@ def test_quarantine_that_is_rejected_still_stays(parts: Parts, side: Side) -> No
     done = retry_quarantine(parts, user_road(parts, side))
     assert (done.tried, done.moved) == (6, 0)
     assert audit(parts, deep=True).problems == []
+
+
+def test_a_replay_that_is_given_up_while_it_swaps_leaves_the_sums_of_what_stands(
+    parts: Parts, side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(parts, side)
+    drain(parts)
+    put = put_generation
+
+    def late(store: Store, table: str, generation: Generation) -> bool:
+        assert abandon(parts, user_road(parts, side)).abandoned
+        return put(store, table, generation)
+
+    monkeypatch.setattr("pinflow.jobs.replay.put_generation", late)
+    with pytest.raises(FencedError, match="given up"):
+        replay(parts, changed(user_road(parts, side)))
+    monkeypatch.undo()
+    fill(parts, side, turns=1)
+    drain(parts)
+    assert audit(parts, deep=True).problems == []
+
+
+def test_a_replay_that_was_overtaken_before_its_fence_holds_nobody(
+    parts: Parts, side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(parts, side)
+    drain(parts)
+    road = user_road(parts, side)
+    fence = replaying._fence
+
+    def late(parts: Parts, build: replaying._Build) -> Plan:
+        monkeypatch.undo()
+        replay(parts, road, origin="log")
+        return fence(parts, build)
+
+    monkeypatch.setattr(replaying, "_fence", late)
+    with pytest.raises(FencedError, match="another replay"):
+        replay(parts, road)
+    fill(parts, side, turns=1)
+    drain(parts)
+    assert audit(parts, deep=True).problems == []
+
+
+def test_quarantine_that_loses_to_a_worker_is_told_and_moves_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows({"ind": 1}))
+    road = user_road(parts, "stream")
+    worker = Steps(parts.store, clean_jobs(parts, "stream")[2], since=1)
+    assert worker.advance() is not None
+    survey = QuarantineReader.survey
+
+    def slow(self: QuarantineReader, positions: dict[int, str]) -> list[Slice]:
+        found = survey(self, positions)
+        post(parts, name, rows({"ind": 2}))
+        worker.advance()
+        return found or [Slice(0, "0", "1", 1, offsets=[0])]
+
+    monkeypatch.setattr(QuarantineReader, "survey", slow)
+    with pytest.raises(FencedError, match="has planned step 2"):
+        retry_quarantine(parts, road)

@@ -18,7 +18,11 @@ __all__ = ["maintain"]
 
 @click.command
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
-@click.option("--every", type=click.FloatRange(min=1), help="Run again after so many seconds, until stopped.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Run again after so many seconds, until stopped.",
+)
 @json_option
 @command_options
 def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json: bool) -> None:

@@ -50,12 +50,15 @@ def replay(
     Each dataset's clean table and quarantine are swapped in one step. Killed anywhere, run it again. A worker of the
     side that runs meanwhile ends at the swap; start it again.
     """
+    from pinflow.errors import UsageError
     from pinflow.jobs.abandoning import abandon as give_up
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.replay import replay as run
     from pinflow.jobs.requarantine import retry_quarantine
     from pinflow.jobs.sides import cleaned_roads
 
+    if abandon and (quarantine or dry_run):
+        raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")
     with Parts(settings) as parts:
         chosen = cleaned_roads(parts.store, side, settings.config.id, dataset)
         if abandon:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from zlib import crc32
 
 import msgspec
+
+from pinflow import __version__
 
 __all__ = ["LINEAGE", "Dataset", "dataset", "datasets"]
 
@@ -37,6 +40,12 @@ class Dataset(msgspec.Struct, frozen=True):
     reject_sql: str
     clean_sql: str
     latest_sql: str
+
+    @property
+    def rules(self) -> str:
+        """A fingerprint of what decides which rows a record comes to: the definition, and the program that reads it."""
+        text = f"{__version__} {self.clean} {self.reject_sql} {self.clean_sql}"
+        return f"{crc32(text.encode()):08x}"
 
     def where(self, part: str) -> str:
         """The file that a part of the definition stands in, for errors."""

@@ -186,7 +186,8 @@ class Committer:
         if not self._group:
             return
         self._began = time.monotonic()
-        self._deadline = min(self._began + self._stall_s, self._group[0].came + self._patience_s)
+        came = min(waiting.came for waiting in self._group)
+        self._deadline = min(self._began + self._stall_s, came + self._patience_s)
         self._idle.clear()
         self._groups.put(self._group)
 
@@ -311,10 +312,11 @@ class Committer:
                 self._stalled = True
                 self._metrics.commit_failed()
                 self._fail_all("the log does not answer")
-            while self._waiting and now - self._waiting[0].came > self.turn_s:
-                late = self._waiting.popleft()
-                if not late.future.done():
-                    late.future.set_exception(UnavailableError("the log is too slow; nothing was appended"))
+            for waiting in self._waiting:
+                if now - waiting.came > self.turn_s and not waiting.future.done():
+                    waiting.future.set_exception(
+                        UnavailableError("the log is too slow; nothing was appended")
+                    )
 
     def _fail_all(self, why: str) -> None:
         unknown = UnavailableError(f"{why}; whether the records were appended is not known")

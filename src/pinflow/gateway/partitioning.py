@@ -139,6 +139,7 @@ def route(
 def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:
     values, keys, asked = posted
     refused = _oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
+    refused |= _negative(posted)
     routes = [
         _route_of(value, keys[index] if keys is not None else None, turn)
         for index, value in enumerate(values)
@@ -233,6 +234,14 @@ def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
         index: Refusal(Reason.PARTITION, f"the topic has partitions 0 to {partitions - 1}")
         for index, partition in enumerate(chosen)
         if not 0 <= partition < partitions
+    }
+
+
+def _negative(posted: Posted) -> dict[int, Refusal]:
+    return {
+        index: Refusal(Reason.PARTITION, "a partition is not negative")
+        for index, wanted in enumerate(posted.partitions or [])
+        if wanted is not None and wanted < 0
     }
 
 

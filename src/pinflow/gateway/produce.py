@@ -48,6 +48,7 @@ class _Request(NamedTuple):
     body: bytes
     posted: Posted
     asked: Asked | None
+    came: float
 
 
 class Producer:
@@ -112,23 +113,23 @@ class Producer:
             name = caller.name if caller is not None else ""
             asked = asked_once(scope["headers"], name, scope["method"], scope["path"])
         body = await self.read(headers, receive, hold)
+        came = time.monotonic()
         posted = target.dialect.parse(headers.content_type, body)
-        return _Request(target, headers.content_type, body, posted, asked)
+        return _Request(target, headers.content_type, body, posted, asked, came)
 
     async def _append(self, request: _Request) -> Placed:
         topic = request.target.topic
-        came = time.monotonic()
         try:
-            return await self._appended(request, came)
+            return await self._appended(request)
         except (UnknownTopicError, UnknownPartitionError):
             # Known here but gone in the log: deleted elsewhere. Nothing was appended, so try once more.
             if self._topics.known(topic) is None:
                 raise
             self._topics.forget(topic)
-            return await self._appended(request, came)
+            return await self._appended(request)
 
-    async def _appended(self, request: _Request, came: float) -> Placed:
-        routed = await self._routed(request, came)
+    async def _appended(self, request: _Request) -> Placed:
+        routed = await self._routed(request)
         if not routed.batches:
             return routed.placed([])
         size = len(request.body)
@@ -136,19 +137,19 @@ class Producer:
             once = None
         else:
             once = request.asked.once(request.content_type, request.body, note_of(routed))
-        kept = await self._committer.append(routed.batches, size, once, came=came)
+        kept = await self._committer.append(routed.batches, size, once, came=request.came)
         if isinstance(kept, Answered):
             assert once is not None  # noqa: S101 - only a named request is answered by what was kept
             return placed_again(kept, once)
         _raise_if_all_failed(kept)
         return routed.placed(kept)
 
-    async def _routed(self, request: _Request, came: float) -> Routed:
+    async def _routed(self, request: _Request) -> Routed:
         topic, partition, posted = request.target.topic, request.target.partition, request.posted
         partitions = self._topics.known(topic)
         if partitions is None:
             partitions = await self._topics.find(
-                topic, within=came + self._committer.turn_s - time.monotonic()
+                topic, within=request.came + self._committer.turn_s - time.monotonic()
             )
         if partition is not None:
             if not self._topics.by_log and not 0 <= partition < partitions:

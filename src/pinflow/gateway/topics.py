@@ -114,10 +114,17 @@ class Topics:
 
     async def extents(self, topic: str) -> list[Extent]:
         """What each partition holds; raises as `get`."""
-        count = await self.get(topic)  # the log still shows a deleted topic to the jobs that read it
-        extents = await self._blocking(lambda: self._log.extents(topic))
-        # A topic made again with fewer partitions still holds what the others took.
-        return [extent for extent in extents if self.by_log or extent.partition < count]
+
+        def look() -> list[Extent]:
+            count = self._log.topics.list().get(
+                topic
+            )  # the log still shows a deleted topic to those who read it
+            if count is None:
+                raise UnknownTopicError("there is no such topic")
+            # A topic made again with fewer partitions still holds what the others took.
+            return [each for each in self._log.extents(topic) if self.by_log or each.partition < count]
+
+        return await self._blocking(look)
 
     async def create(self, topic: str, partitions: int) -> None:
         """Create a topic.

@@ -1,9 +1,9 @@
 """Giving a replay up that was fenced and not finished: the tables stay what they are, and the job goes on.
 
-1. **Keep.** The next generation is put, if absent, with the folders that are current. It is what the replay would put
-   at its swap: of the two one is first, and the other is told.
-2. **Receipt** of the step that fences the job: nothing was added.
-3. **Stamp.** An empty commit to the table carries the transaction (job, step): the step is committed.
+1. **Keep.** The next generation is put, if absent, with the folders that are current, and with what the job has come to
+   as what the fencing step came to. It is what the replay would put at its swap: of the two one is first, and the other
+   is told.
+2. **Stamp.** An empty commit to the table carries the transaction (job, step): the step is committed.
 
 Killed anywhere, it is run again.
 """
@@ -18,7 +18,7 @@ import msgspec
 from pinflow.crash import reached
 from pinflow.errors import FencedError
 from pinflow.lake.generations import put_generation
-from pinflow.lake.ledger import Receipt, last_receipt, pending_plan, put_receipt
+from pinflow.lake.ledger import last_receipt, pending_plan
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
@@ -49,8 +49,14 @@ def abandon(parts: Parts, road: Road) -> Abandoned:
     plan = _fence_of(parts, road, current)
     if plan is None:
         return Abandoned(road.side, road.dataset.name, road.table, abandoned=False)
+    table, _ = road.tables_of(parts.store, current)
+    before = last_receipt(parts.store, road.job, table)
     kept = msgspec.structs.replace(
-        current, number=current.number + 1, swapped_at=max(plan.made_at, time.time_ns() // 1_000_000)
+        current,
+        number=current.number + 1,
+        swapped_at=max(plan.made_at, time.time_ns() // 1_000_000),
+        step=plan.step,
+        totals=before.totals if before is not None else {},
     )
     put_generation(parts.store, road.table, kept)  # 1
     reached("abandon", "kept")
@@ -58,11 +64,7 @@ def abandon(parts: Parts, road: Road) -> Abandoned:
         raise FencedError(
             "the replay has swapped its tables in meanwhile", where=road.table, hint="pinflow status"
         )
-    table, _ = road.tables_of(parts.store, current)
-    before = last_receipt(parts.store, road.job, table)
-    put_receipt(parts.store, Receipt(road.job, plan.step, before.totals if before is not None else {}))  # 2
-    reached("abandon", "counted")
-    table.stamp(road.job, plan.step)  # 3
+    table.stamp(road.job, plan.step)  # 2
     reached("abandon", "stamped")
     return Abandoned(road.side, road.dataset.name, road.table, abandoned=True, worker=plan.worker)
 

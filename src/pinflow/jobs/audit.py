@@ -62,13 +62,17 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 class _Rows(msgspec.Struct, frozen=True):
-    """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects."""
+    """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
+
+    `both` are records that have a row and are in quarantine as well.
+    """
 
     rows: int = 0
     standing: int = 0
     offsets: int = 0
     rejects: int = 0
     reject_offsets: int = 0
+    both: int = 0
 
 
 def audit(parts: Parts, *, deep: bool = False) -> Audit:
@@ -173,6 +177,7 @@ def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table
     try:
         kept = session.ask(_KEPT, where="audit").rows
         rejects = session.ask(_REJECTS, where="audit").rows
+        both = session.ask(_BOTH, where="audit").rows
     finally:
         session.close()
     found: dict[int, _Rows] = {}
@@ -183,6 +188,8 @@ def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table
         found[_int(partition)] = msgspec.structs.replace(
             before, rejects=_int(count), reject_offsets=_int(offsets)
         )
+    for partition, count in both:
+        found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
     return found
 
 
@@ -199,6 +206,12 @@ _REJECTS = """
 SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects GROUP BY _partition
 """
 
+_BOTH = """
+SELECT kept._partition, count(*) AS records
+FROM kept JOIN rejects ON kept._partition = rejects._partition AND kept._offset = rejects._offset
+GROUP BY kept._partition
+"""
+
 
 def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
     problems = []
@@ -209,6 +222,10 @@ def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
     if seen.rejects != seen.reject_offsets:
         twice = seen.rejects - seen.reject_offsets
         problems.append(f"{road.quarantine} partition {partition}: {twice} records are there twice")
+    if seen.both:
+        problems.append(
+            f"{road.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
+        )
     return problems
 
 

@@ -15,13 +15,17 @@ from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
 from pinflow.lake.landing import Landing
 from pinflow.lake.plans import Prepared
+from pinflow.lake.tables import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.parts import Parts
     from pinflow.lake.generations import Generation
     from pinflow.lake.ledger import Plan, Receipt, Slice
     from pinflow.lake.store import Store
+    from pinflow.log import Chunk
 
 __all__ = ["CleanJob", "clean_jobs", "road_reader"]
 
@@ -40,6 +44,7 @@ class CleanJob:
         name: str = "",
     ) -> None:
         self.name = name or road.job
+        self.rules = road.dataset.rules
         self.table, self._quarantine = road.tables_of(store, generation or road.generation(store))
         self._road = road
         self._reader = reader
@@ -50,15 +55,20 @@ class CleanJob:
         return self._reader.survey(positions)
 
     def prepare(self, plan: Plan) -> Prepared:
-        """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step."""
+        """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step.
+
+        It is written where something was rejected, or may have been under the rules of another worker.
+        """
         if plan.moves:
             return prepare_move(self._road, self.table, self._quarantine, self._engine, plan)
-        cleaned = self._engine.clean(self._road.dataset, self._road.topic, self._reader.read(plan.slices))
+        spans: dict[int, Span] = {}
+        chunks = _spanned(self._reader.read(plan.slices), spans)
+        cleaned = self._engine.clean(self._road.dataset, self._road.topic, chunks)
         _nothing_missing(plan, cleaned)
         writes = [(self.table, cleaned.rows)]
-        if any(tally.rejected for tally in cleaned.tallies.values()):
+        if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
             writes.insert(0, (self._quarantine, cleaned.rejects))
-        return Prepared(cleaned.tallies, writes)
+        return Prepared(cleaned.tallies, writes, spans=list(spans.values()))
 
     def settle(self, plan: Plan, receipt: Receipt) -> None:
         """See `lake.plans.Settles`: what a step moved to the clean table leaves quarantine; the log is told."""
@@ -82,6 +92,16 @@ def road_reader(parts: Parts, road: Road) -> Reader:
     if road.side == "stream":
         return LogReader(lambda: parts.bound_log, road.topic, parts.config.stream)
     return LandingReader(Landing(parts.store), road.topic, parts.config.batch)
+
+
+def _spanned(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
+    """The chunks as they come; notes the offsets that they hold."""
+    for chunk in chunks:
+        if len(chunk):
+            before = spans.get(chunk.partition)
+            first = before.first if before is not None else chunk.offsets[0]
+            spans[chunk.partition] = Span(chunk.partition, first, chunk.offsets[-1])
+        yield chunk
 
 
 def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:

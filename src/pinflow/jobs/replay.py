@@ -6,11 +6,11 @@
    can commit to the old generation; one that runs ends, one that starts names the command to run.
 3. **Build** what came since 1, up to exactly where the job stands.
 4. **Compare** both generations.
-5. **Receipt** of the job's step: the sums of the build.
-6. **Stamp.** An empty commit to the new table carries the transaction (job, step).
-7. **Swap.** The generation is put, if absent: now readers and workers find the new tables, and the step is committed.
+5. **Stamp.** An empty commit to the new table carries the transaction (job, step).
+6. **Swap.** The generation is put, if absent, and with it the sums of the build as what the step came to: now readers
+   and workers find the new tables, and the step is committed.
 
-Before 7 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
+Before 6 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
 its build, and its fence, where they are. One without a fence may as well not be.
 """
 
@@ -20,19 +20,18 @@ import os
 import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 import msgspec
 
-from pinflow import __version__
 from pinflow.crash import reached
 from pinflow.errors import AbsentError, FencedError, GapError, UnavailableError
+from pinflow.jobs.abandoning import abandon
 from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.comparing import Difference, compare
 from pinflow.jobs.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.rereading import Rereader, Target
 from pinflow.lake.generations import Generation, put_generation
-from pinflow.lake.ledger import Plan, Receipt, last_plan, last_receipt, pending_plan, put_plan, put_receipt
+from pinflow.lake.ledger import Plan, Receipt, last_plan, last_receipt, pending_plan, put_plan
 from pinflow.lake.plans import Steps
 
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ def replay(parts: Parts, road: Road, *, origin: Origin = "landing", dry_run: boo
 def _build(parts: Parts, road: Road, origin: Origin) -> _Build:
     """The build of today's rules: one that was begun a short time ago, or a fresh one."""
     current = road.generation(parts.store)
-    rules = f"{__version__} {origin} {road.dataset.clean} {road.dataset.reject_sql} {road.dataset.clean_sql}"
-    stem = f".g{current.number + 1}-{crc32(rules.encode()):08x}"
+    stem = f".g{current.number + 1}-{road.dataset.rules}-{origin}"
     half_ms = parts.config.maintain.retention_hours * HOUR_MS // 2
     attempt = 1
     while True:
@@ -161,6 +159,8 @@ def _standing(parts: Parts, road: Road) -> tuple[Plan, Receipt]:
 def _fence(parts: Parts, build: _Build) -> Plan:
     road = build.road
     for _ in range(FENCE_ATTEMPTS):
+        if not _in_time(parts, build):
+            raise _late(road)
         last, _receipt = _standing(parts, road)
         pending = pending_plan(parts.store, road.job, last.step)
         if pending is not None and pending.command:
@@ -176,8 +176,13 @@ def _fence(parts: Parts, build: _Build) -> Plan:
             worker=f"{socket.gethostname()}:{os.getpid()}",
             made_at=time.time_ns() // 1_000_000,
             command=f"pinflow replay {road.side} {road.dataset.name}",
+            since=time.time_ns(),
+            swaps=road.table,
         )
         if put_plan(parts.store, plan):
+            if not _in_time(parts, build):  # another swapped between the look and the put: hold nobody
+                abandon(parts, road)
+                raise _late(road)
             return plan
     raise UnavailableError(
         "running workers were faster each time",
@@ -186,8 +191,12 @@ def _fence(parts: Parts, build: _Build) -> Plan:
     )
 
 
+def _in_time(parts: Parts, build: _Build) -> bool:
+    return build.road.generation(parts.store).number + 1 == build.generation.number
+
+
 def _finish_for_it(parts: Parts, road: Road) -> None:
-    """Commit the step that another worker has planned; of the two, one commits and the other is fenced."""
+    """Commit the step that another worker has planned; of the two, one commits it."""
     job = CleanJob(road, road_reader(parts, road), parts.store, parts.engine)
     try:
         Steps(parts.store, job).advance(pending_only=True)
@@ -228,20 +237,24 @@ def _told(parts: Parts, build: _Build, *, swapped: bool) -> Replayed:
 
 def _swap(parts: Parts, build: _Build, plan: Plan) -> None:
     road = build.road
-    if road.generation(parts.store).number + 1 == build.generation.number:
-        put_receipt(parts.store, Receipt(road.job, plan.step, _built(parts, build).totals))
-    reached("replay", "counted")
     table, _ = road.tables_of(parts.store, build.generation)
     table.stamp(road.job, plan.step)
     reached("replay", "stamped")
-    put_generation(parts.store, road.table, msgspec.structs.replace(build.generation, swapped_at=_now(plan)))
+    swapped = msgspec.structs.replace(
+        build.generation, swapped_at=_now(plan), step=plan.step, totals=_built(parts, build).totals
+    )
+    put_generation(parts.store, road.table, swapped)
     if road.generation(parts.store).table != build.generation.table:
-        raise FencedError(
-            "another replay has swapped its tables in, or this one was given up",
-            where=road.table,
-            hint="pinflow replay, if it is needed still",
-        )
+        raise _late(road)
     reached("replay", "swapped")
+
+
+def _late(road: Road) -> FencedError:
+    return FencedError(
+        "another replay has swapped its tables in, or this one was given up",
+        where=road.table,
+        hint=f"pinflow replay {road.side} {road.dataset.name}, if it is needed still",
+    )
 
 
 def _now(plan: Plan) -> int:

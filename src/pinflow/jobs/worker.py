@@ -135,12 +135,12 @@ class _Crew:
         try:
             return steps.advance()
         except TransientError:
-            del self._steps[job.name]
+            self._steps.pop(job.name, None)
             raise
 
     def _stand_by(self, job: Job, seconds: float) -> None:
         """Wait until the job has not moved for so long; the next step is taken from what is on record then."""
-        del self._steps[job.name]
+        self._steps.clear()  # all jobs of this worker are of one age
         self._since = time.time_ns()
         version = -1
         while not self._stop.is_set() and version != (now := job.table.version_of(job.name)):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.lake.ledger import Tally
+
 if TYPE_CHECKING:
     from pinflow.lake.store import Store
 
@@ -19,12 +21,18 @@ __all__ = ["Generation", "all_generations", "current_generation", "put_generatio
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """Folders below `tables/`, and when they became current (milliseconds since 1970 UTC; 0 from the beginning)."""
+    """Folders below `tables/`, and when they became current (milliseconds since 1970 UTC; 0 from the beginning).
+
+    `step` is the step of the table's job that put it, `totals` the sums over all steps up to that one: what the step
+    came to is decided by the same put.
+    """
 
     number: int
     table: str
     quarantine: str
     swapped_at: int = 0
+    step: int = 0
+    totals: dict[int, Tally] = {}
 
 
 def current_generation(store: Store, table: str, quarantine: str) -> Generation:

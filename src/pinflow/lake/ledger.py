@@ -66,6 +66,10 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """The command that finishes the step, where no worker of the job can."""
     since: int = 0
     """When the worker started, nanoseconds since 1970 UTC: of two, the younger holds the job."""
+    rules: str = ""
+    """A fingerprint of the rules that the worker goes by: under others the step comes to something else."""
+    swaps: str = ""
+    """The table whose generations the step swaps. What it came to stands with the one that is put."""
 
     @property
     def moves(self) -> bool:
@@ -188,7 +192,29 @@ def read_receipt(store: Store, job: str, step: int) -> Receipt:
     Raises:
         CorruptError: It is gone.
     """
+    plan = read_plan(store, job, step)
+    if plan.swaps:
+        return Receipt(job, step, _swapped(store, plan))
     return msgspec.json.decode(_must(store, _receipt_path(job, step)), type=Receipt)
+
+
+class _Swapped(msgspec.Struct):
+    """What is asked here of a generation."""
+
+    step: int = 0
+    totals: dict[int, Tally] = {}
+
+
+def _swapped(store: Store, plan: Plan) -> dict[int, Tally]:
+    for path in sorted(store.list(f"generations/{plan.swaps}"), reverse=True):
+        found = msgspec.json.decode(store.get(path) or b"{}", type=_Swapped)
+        if found.step == plan.step:
+            return found.totals
+    raise CorruptError(
+        "a committed step has lost its generation",
+        where=store.child(f"generations/{plan.swaps}"),
+        hint="pinflow audit --deep",
+    )
 
 
 def _must(store: Store, path: str) -> bytes:

@@ -15,6 +15,10 @@ A worker that starts reads the step that its table says is committed, and that s
 plan is there too, its owner died between 1 and 4, and the worker takes it up. A plan that appears while a worker
 runs is another worker's. Of two the younger holds the job, whichever of them put the plan, so that never both give way:
 the older is fenced, the younger takes the plan up.
+
+*Deterministic in the plan* holds under one set of rules. A worker under others is fenced by a plan of one that runs.
+One that is left by a dead worker it does by its own rules, and what that one had put of it beside the last table is
+replaced.
 """
 
 from __future__ import annotations
@@ -45,17 +49,21 @@ if TYPE_CHECKING:
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.lake.store import Store
-    from pinflow.lake.tables import Places, Table
+    from pinflow.lake.tables import Places, Span, Table
 
-__all__ = ["Job", "Prepared", "Removal", "Settles", "Steps"]
+__all__ = ["Job", "Prepared", "Removal", "Ruled", "Settles", "Steps"]
 
 
 class Prepared(NamedTuple):
-    """A step that is done but not committed: its tally a partition, and the rows of each table, in commit order."""
+    """A step that is done but not committed: its tally a partition, and the rows of each table, in commit order.
+
+    `spans` are the offsets that the step covers, for jobs that go by rules.
+    """
 
     tallies: dict[int, Tally]
     writes: Sequence[tuple[Table, ArrowStreamExportable | Removal]]
     moved: Sequence[Places] = ()
+    spans: Sequence[Span] = ()
 
 
 class Removal(NamedTuple):
@@ -89,16 +97,27 @@ class Settles(Protocol):
         """Do it. Safe to repeat."""
 
 
+@runtime_checkable
+class Ruled(Protocol):
+    """A job whose steps come to what its rules say; it writes all its tables at every step."""
+
+    rules: str
+    """Names the rules: with others it is another text."""
+
+
 class Steps:
     """One worker's way through the steps of one job. Does nothing before the first `advance`.
 
-    `since` is when the worker started (nanoseconds since 1970 UTC); by default it is this moment.
+    `since` is when the worker started (nanoseconds since 1970 UTC). Without it, what the job surveys is meant for this
+    moment only: it is fenced by every other worker, and fences the older ones.
     """
 
     def __init__(self, store: Store, job: Job, *, since: int | None = None) -> None:
         self._store = store
         self._job = job
         self._since = time.time_ns() if since is None else since
+        self._yields = since is None
+        self._rules = job.rules if isinstance(job, Ruled) else ""
         self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._step = -1
@@ -112,7 +131,7 @@ class Steps:
             The plan of the step that was committed, or None when there was nothing to do.
 
         Raises:
-            FencedError: A younger worker advances this job.
+            FencedError: Another worker advances this job, and this one gives way.
         """
         plan = self._taken_up() if self._step < 0 else None
         if plan is None:
@@ -143,7 +162,9 @@ class Steps:
     def _commit(self, plan: Plan, prepared: Prepared) -> bool:
         *others, (last, last_rows) = prepared.writes
         for table, rows in others:
-            _write(table, self._job.name, plan.step, rows)
+            written = _write(table, self._job.name, plan.step, rows)
+            if not written and plan.rules != self._rules and not isinstance(rows, Removal):
+                table.replace(prepared.spans, rows)
             reached(self._kind, "half-committed")
         if _write(last, self._job.name, plan.step, last_rows):
             return True
@@ -156,6 +177,8 @@ class Steps:
         )
 
     def _outranks(self, plan: Plan) -> bool:
+        if self._yields or plan.rules != self._rules or plan.command:
+            return False
         return (plan.since, plan.worker) < (self._since, self._worker)
 
     def _taken_up(self) -> Plan | None:
@@ -199,11 +222,12 @@ class Steps:
             worker=self._worker,
             made_at=time.time_ns() // 1_000_000,
             since=self._since,
+            rules=self._rules,
         )
         if put_plan(self._store, plan):
             return plan
         other = read_plan(self._store, self._job.name, step)
-        if self._outranks(other) and not other.command:
+        if self._outranks(other):
             return other
         raise FencedError(
             f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pinflow.lake.store import Store
 
-__all__ = ["HOOKS", "Column", "Places", "Table"]
+__all__ = ["HOOKS", "Column", "Places", "Span", "Table"]
 
 CHECKPOINT_INTERVAL = 50
 """Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
@@ -68,6 +68,14 @@ class Places(NamedTuple):
 
     partition: int
     offsets: list[int]
+
+
+class Span(NamedTuple):
+    """Offsets of one partition, from the first to the last."""
+
+    partition: int
+    first: int
+    last: int
 
 
 class Table:
@@ -153,6 +161,33 @@ class Table:
                 _commit_nothing(delta, job, step)
 
         return self._once(job, step, write)
+
+    def replace(self, spans: Sequence[Span], rows: ArrowStreamExportable) -> None:
+        """Put rows in the place of all that lie in these spans, in one commit. Safe to repeat.
+
+        Raises:
+            UnavailableError: The table cannot be written now, or others wrote to it all the time.
+        """
+        predicate = " OR ".join(
+            f"(_partition = {partition} AND _offset BETWEEN {first} AND {last})"
+            for partition, first, last in spans
+        )
+        for _ in range(COMMIT_ATTEMPTS):
+            try:
+                write_deltalake(
+                    self._reopened(),
+                    rows,
+                    mode="overwrite",
+                    predicate=predicate,
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                    post_commithook_properties=HOOKS,
+                )
+            except CommitFailedError:
+                continue
+            except (DeltaError, OSError) as error:
+                raise self._failed("written", error) from error
+            return
+        raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
     def stamp(self, job: str, step: int) -> bool:
         """Commit (job, step) with no rows, unless a commit of that step or a later one is there; see `append`."""

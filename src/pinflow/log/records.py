@@ -30,7 +30,7 @@ __all__ = [
 
 Headers = tuple[tuple[str, bytes], ...]
 
-ANYWHERE = -1
+ANYWHERE = -2
 """Stands for the partition of records that the log places by their routes."""
 
 

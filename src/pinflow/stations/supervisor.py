@@ -95,7 +95,7 @@ def _up(settings: Settings, stop: threading.Event, rate: str | None, progress: P
         Station("batch", ["batch"], settings, _batch_env(settings)),
     ]
     if every := settings.config.maintain.every_seconds:
-        stations.append(Station("maintain", ["maintain", "--every", f"{max(1.0, every)}"], settings))
+        stations.append(Station("maintain", ["maintain", "--every", f"{every}"], settings))
     try:
         gateway.start()
         url = wait_for_file(ready, gateway, READY_S, stop)
