@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.log import EventLog, Extent
+    from pinflow.log import EventLog, Partition
 
 __all__ = ["Topics", "check_name"]
 
@@ -107,12 +107,12 @@ class Topics:
             raise UnknownTopicError("there is no such topic")
         return count
 
-    async def extents(self, topic: str) -> list[Extent]:
-        """What each partition holds; raises as `get`."""
+    async def partitions(self, topic: str) -> list[Partition]:
+        """The partitions of a topic; raises as `get`."""
         count = await self.get(topic)  # the log still shows a deleted topic to the jobs that read it
-        extents = await self._blocking(lambda: self._log.extents(topic))
+        partitions = await self._blocking(lambda: self._log.partitions(topic))
         # A topic made again with fewer partitions still holds what the others took.
-        return [extent for extent in extents if self.by_log or extent.partition < count]
+        return [each for each in partitions if self.by_log or each.number < count]
 
     async def create(self, topic: str, partitions: int) -> None:
         """Create a topic.
