@@ -9,10 +9,9 @@ from uuid import uuid4
 import pytest
 import urllib3
 
-from tests.e2e.command import gateway, pinflow, pinflow_json, run
+from tests.e2e.command import gateway, pinflow, pinflow_json
 from tests.road import ID, topic
-from tests.servers.kinesis import boto, kinesalite, url_of
-from tests.servers.moto import CREDENTIALS
+from tests.servers.kinesis import boto, url_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +43,20 @@ def row(name: str, number: int) -> dict[str, Any]:
     if name == "pin":
         return {"index": number, "category": "art", "follower_count": "2k", "poster_name": "☃"}
     if name == "geo":
-        return {"ind": number, "country": "Peru", "timestamp": "2020-01-02T03:04:05", "latitude": 1, "longitude": 2}
-    return {"ind": number, "first_name": "A", "last_name": "B", "age": 20, "date_joined": "2016-01-02T03:04:05"}
+        return {
+            "ind": number,
+            "country": "Peru",
+            "timestamp": "2020-01-02T03:04:05",
+            "latitude": 1,
+            "longitude": 2,
+        }
+    return {
+        "ind": number,
+        "first_name": "A",
+        "last_name": "B",
+        "age": 20,
+        "date_joined": "2016-01-02T03:04:05",
+    }
 
 
 def post_all(url: str) -> dict[str, set[tuple[int, int, bytes]]]:
@@ -96,7 +107,9 @@ def test_the_road_over_kinesis_from_both_doors_to_the_answers(
         mine = client.list_shards(StreamName=prefix + names[0])["Shards"]
         assert described["Shards"] == mine
     for stream, records in posted.items():
-        assert consume(client, prefix + stream) == records, "a stock consumer reads what was acknowledged, byte by byte"
+        assert consume(client, prefix + stream) == records, (
+            "a stock consumer reads what was acknowledged, byte by byte"
+        )
     late = json.dumps(row("pin", 999)).encode()
     client.put_record(StreamName=prefix + topic("stream", "pin"), Data=late, PartitionKey="who knows")
 

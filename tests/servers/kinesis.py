@@ -70,8 +70,8 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[str]:
 
 
 def url_of(endpoint: str, prefix: str = "", **options: object) -> str:
-    """The URL of a log on a stand-in; without pacing, for it is the tests' own."""
-    given = {"endpoint": endpoint, "pace": "off"} | options
+    """The URL of a log on a stand-in; without pacing, for it is the tests' own, and patient with a busy machine."""
+    given = {"endpoint": endpoint, "pace": "off", "timeout": 20} | options
     return f"kinesis://{REGION}/{prefix}?" + "&".join(f"{name}={value}" for name, value in given.items())
 
 

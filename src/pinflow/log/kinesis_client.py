@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pinflow.errors import ConfigError, MissingExtraError
 from pinflow.log.kinesis_errors import Failure, first_line
@@ -27,22 +27,18 @@ PUTS_AT_ONCE = 8
 """Requests of one append under way at once. Each takes 10 to 50 ms within AWS."""
 
 
-class Kind(NamedTuple):
-    """How one kind of call is made: seconds to wait for an answer, and how often it is tried in all."""
+READ_S = 10.0
+"""Until a page of records is there: it may be 10 MiB."""
 
-    answer_s: float
-    tries: int
-
-
-KINDS = {
+TRIES = {
     # Records without an answer may be there. Were they put again they would be acknowledged, and there twice: so
     # boto3 must not try again, and `kinesis_put` does only with what is known not to be there.
-    "put": Kind(1.0, 1),
+    "put": 1,
     # Create and delete change nothing when they come twice; the rest only asks.
-    "ask": Kind(1.0, 2),
-    # A page may be 10 MiB.
-    "read": Kind(10.0, 3),
+    "ask": 2,
+    "read": 3,
 }
+"""How often each kind of call is tried in all."""
 
 
 class Client:
@@ -101,15 +97,16 @@ class Client:
         with self._lock:
             client = self._made.get(kind)
             if client is None:
-                answer_s, tries = KINDS[kind]
                 client = self._made[kind] = self._session.client(
                     "kinesis",
                     endpoint_url=self._address.endpoint or None,
                     config=Config(
                         connect_timeout=CONNECT_S,
-                        read_timeout=answer_s,
+                        read_timeout=max(READ_S, self._address.timeout)
+                        if kind == "read"
+                        else self._address.timeout,
                         max_pool_connections=PUTS_AT_ONCE,
-                        retries={"mode": "standard", "total_max_attempts": tries},
+                        retries={"mode": "standard", "total_max_attempts": TRIES[kind]},
                         user_agent_extra="pinflow",
                     ),
                 )

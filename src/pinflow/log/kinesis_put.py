@@ -1,8 +1,9 @@
 """Putting records into streams so that those of one route stay in order.
 
-`PutRecords` takes some records of a request and refuses others, and does not say in which order it takes them. So of
-one route only one record is under way at a time, and the next follows when it is there. Routes do not wait for each
-other: each request carries the foremost records of up to 500 of them, and several requests are under way at once.
+`PutRecords` takes some records of a request and refuses others that stand before them. So of one route only one record
+is under way at a time, and the next follows when it is there. Routes do not wait for each other: each request carries
+the foremost records of up to 500 of them, and several requests are under way at once. With `order=request` a request
+carries as many of a route as fit, and one that is refused may come to stand behind those that followed it.
 
 A record that Kinesis says it did not take is tried again, after a pause, until `APPEND_S` are over. A request without
 an answer is not: its records may be there, or come to be there late. They, and what follows them on their routes, are
@@ -15,7 +16,7 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinflow.errors import NotCarriedError, OverloadedError, PinflowError, UnavailableError
 from pinflow.log.kinesis_client import PUTS_AT_ONCE
@@ -61,19 +62,32 @@ class _Route:
             record.error = error
         self.records.clear()
 
-    def put_off(self, error: PinflowError) -> None:
-        """Try the foremost record again later."""
-        self.records[0].error = error
+    def put_off(self) -> None:
+        """Try again later what is foremost."""
         self.due = time.monotonic() + self.pause * random.uniform(0.5, 1.5)
         self.pause = min(self.pause * 2, LONGEST_PAUSE_S)
 
 
+class _Run(NamedTuple):
+    """Records that left their route to be put, in order."""
+
+    route: _Route
+    records: list[Outgoing]
+
+    def give_back(self, left: Sequence[Outgoing]) -> None:
+        self.route.records.extendleft(reversed(left))
+
+
 class _Request(NamedTuple):
     topic: str
-    routes: list[_Route]
+    runs: list[_Run]
+
+    @property
+    def records(self) -> list[Outgoing]:
+        return [record for run in self.runs for record in run.records]
 
 
-class _Run:
+class _Append:
     """One append: until when requests may begin, and why no more of them shall."""
 
     __slots__ = ("lost", "until")
@@ -120,69 +134,76 @@ class Put:
         for record in records:
             route = routes.setdefault((record.topic, record.route), _Route())
             route.records.append(record)
-        left, run = list(routes.values()), _Run()
-        while left and not run.over:
-            ready, wait = self._ready(left)
-            if ready:
-                self._send_all(run, _requests(ready))
+        left, append = list(routes.values()), _Append()
+        while left and not append.over:
+            runs, wait = self._ready(left)
+            if runs:
+                self._send_all(append, _requests(runs))
                 left = [route for route in left if route.records]
-            elif time.monotonic() + wait < run.until:
+            elif time.monotonic() + wait < append.until:
                 time.sleep(wait)
             else:
                 break
         for route in left:
-            route.refuse(route.records[0].error or run.lost or _TOO_MUCH)
+            route.refuse(route.records[0].error or append.lost or _TOO_MUCH)
 
-    def _send_all(self, run: _Run, requests: list[_Request]) -> None:
-        if len(requests) == 1:
-            self._send(run, requests[0])
-        else:
-            list(self._pool.map(lambda request: self._send(run, request), requests))
-
-    def _ready(self, routes: list[_Route]) -> tuple[list[_Route], float]:
-        """Routes whose foremost record may go now; or for how long to wait until one may."""
-        now = time.monotonic()
-        ready: list[_Route] = []
-        wait = APPEND_S
+    def _ready(self, routes: list[_Route]) -> tuple[list[_Run], float]:
+        """What may go now; or for how long to wait until something may."""
+        runs: list[_Run] = []
+        least = APPEND_S
         for route in routes:
-            pause = route.due - now if route.due > now else self._paced(route.records[0])
-            if pause:
-                wait = min(wait, pause)
+            taken, wait = self._taken(route)
+            if taken:
+                runs.append(_Run(route, taken))
             else:
-                ready.append(route)
-        return ready, wait
+                least = min(least, wait)
+        return runs, least
 
-    def _send(self, run: _Run, request: _Request) -> None:
-        if run.over:
+    def _taken(self, route: _Route) -> tuple[list[Outgoing], float]:
+        wait = route.due - time.monotonic()
+        taken: list[Outgoing] = []
+        most = 1 if self._address.by_key else REQUEST_RECORDS
+        while wait <= 0 and route.records and len(taken) < most:
+            if taken and (taken[-1].alone or route.records[0].alone):
+                break
+            wait = self._paced(route.records[0])
+            if not wait:
+                taken.append(route.records.popleft())
+        return taken, wait
+
+    def _send_all(self, append: _Append, requests: list[_Request]) -> None:
+        if len(requests) == 1:
+            self._send(append, requests[0])
+        else:
+            list(self._pool.map(lambda request: self._send(append, request), requests))
+
+    def _send(self, append: _Append, request: _Request) -> None:
+        if append.over:
+            for run in request.runs:
+                run.give_back(run.records)
             return
-        records = [route.records[0] for route in request.routes]
+        entries = [record.entry() for record in request.records]
         try:
-            answer = self._client.put(
-                StreamName=self._address.stream(request.topic), Records=[record.entry() for record in records]
-            )
+            answer = self._client.put(StreamName=self._address.stream(request.topic), Records=entries)
         except Failure as failure:
-            self._failed(run, request, failure)
+            for run in request.runs:
+                run.give_back(run.records)
+            self._failed(append, request, failure)
             return
-        for route, record, told in zip(request.routes, records, answer["Records"], strict=True):
-            code = told.get("ErrorCode")
-            if code:
-                route.put_off(_refusal(code, request.topic))
-                continue
-            record.error = None
-            record.shard = shard_number(told["ShardId"])
-            record.sequence = int(told["SequenceNumber"])
-            route.records.popleft()
-            route.pause = FIRST_PAUSE_S
+        told = iter(answer["Records"])
+        for run in request.runs:
+            _settle(run, [next(told) for _ in run.records])
 
-    def _failed(self, run: _Run, request: _Request, failure: Failure) -> None:
+    def _failed(self, append: _Append, request: _Request, failure: Failure) -> None:
         """A request failed as a whole."""
         if failure.code in THROTTLED:
-            for route in request.routes:
-                route.put_off(_refusal(failure.code, request.topic))
+            for route, records in request.runs:
+                records[0].error = _refusal(failure.code, request.topic)
+                route.put_off()
             return
-        if failure.code in INVALID and len(request.routes) > 1:
-            for route in request.routes:  # nothing was done, and one of them is to blame
-                route.records[0].alone = True
+        if failure.code in INVALID and len(request.records) > 1:
+            for record in request.records:  # nothing was done, and one of them is to blame
+                record.alone = True
             return
         error: PinflowError
         if failure.code in GONE:
@@ -190,29 +211,71 @@ class Put:
         elif failure.code in INVALID:
             error = NotCarriedError(f"Kinesis does not take the record: {failure}", where=request.topic)
         else:
-            run.lost = error = failure.told("take records", request.topic, request.topic)
-        for route in request.routes:
+            append.lost = error = failure.told("take records", request.topic, request.topic)
+        for route, _ in request.runs:
             if isinstance(error, NotCarriedError):
                 route.records.popleft().error = error
             else:
                 route.refuse(error)
 
 
-def _requests(routes: Sequence[_Route]) -> list[_Request]:
-    """The foremost records of routes in as few requests as may be."""
+def _settle(run: _Run, told: list[dict[str, Any]]) -> None:
+    """Take from an answer where records are, and give back to their route those that were refused."""
+    left: list[Outgoing] = []
+    for record, entry in zip(run.records, told, strict=True):
+        if entry.get("ErrorCode"):
+            record.error = _refusal(entry["ErrorCode"], record.topic)
+            left.append(record)
+        else:
+            record.error = None
+            record.shard = shard_number(entry["ShardId"])
+            record.sequence = int(entry["SequenceNumber"])
+    run.give_back(left)
+    if left:
+        run.route.put_off()
+    else:
+        run.route.pause = FIRST_PAUSE_S
+
+
+def _requests(runs: Sequence[_Run]) -> list[_Request]:
+    """Runs in as few requests as may be; what does not fit with its run goes back to its route."""
     requests: list[_Request] = []
-    filling: dict[str, tuple[_Request, int]] = {}
-    for route in routes:
-        record = route.records[0]
-        request, size = filling.get(record.topic, (None, 0))
-        full = request is None or len(request.routes) >= REQUEST_RECORDS or size + record.size > REQUEST_BYTES
-        if request is None or full or record.alone:
-            request, size = _Request(record.topic, []), 0
-            requests.append(request)
-        request.routes.append(route)
-        if not record.alone:
-            filling[record.topic] = (request, size + record.size)
+    filling: dict[str, _Filling] = {}
+    for route, records in runs:
+        topic = records[0].topic
+        if records[0].alone:
+            requests.append(_Request(topic, [_Run(route, records)]))
+            continue
+        at = filling.get(topic)
+        if at is None or not at.takes(records[0]):
+            at = filling[topic] = _Filling(_Request(topic, []))
+            requests.append(at.request)
+        fitting = 1
+        at.add(records[0])
+        while fitting < len(records) and at.takes(records[fitting]):
+            at.add(records[fitting])
+            fitting += 1
+        at.request.runs.append(_Run(route, records[:fitting]))
+        _Run(route, records).give_back(records[fitting:])
     return requests
+
+
+class _Filling:
+    """A request that is being filled."""
+
+    __slots__ = ("_bytes", "_records", "request")
+
+    def __init__(self, request: _Request) -> None:
+        self.request = request
+        self._records = 0
+        self._bytes = 0
+
+    def takes(self, record: Outgoing) -> bool:
+        return self._records < REQUEST_RECORDS and self._bytes + record.size <= REQUEST_BYTES
+
+    def add(self, record: Outgoing) -> None:
+        self._records += 1
+        self._bytes += record.size
 
 
 _TOO_MUCH = OverloadedError(

@@ -25,6 +25,9 @@ EXAMPLE = "kinesis://eu-west-1, or kinesis://eu-west-1/prefix-?profile=name"
 READS_A_SECOND = 2.0
 """Of the five reads a second that a shard allows all its readers: land, stream and an audit beside them."""
 
+ANSWER_S = 1.0
+"""A gateway counts a log that takes 1.5 s as away."""
+
 LARGEST_RECORD_MIB = 10
 """The largest that Kinesis lets a stream be set to."""
 
@@ -39,7 +42,9 @@ class Address(NamedTuple):
         profile: The profile of the AWS configuration files; empty for the default chain.
         account: The account's number, where it cannot be asked for; empty to ask.
         streams: A pattern (`*`, `?`) that the names of its streams fit.
+        by_key: Whether records of one key keep their order whatever Kinesis refuses; else those of one request may not.
         pace: Whether to keep within a shard's limits before Kinesis has to refuse.
+        timeout: Seconds that an append or a question waits for its answer.
         reads: How many reads a second this process makes of a shard.
         gaps: `stop` when records may have been dropped before they were read, or `skip` them and say so.
         on_demand: Whether streams are created in the on-demand mode.
@@ -52,7 +57,9 @@ class Address(NamedTuple):
     profile: str = ""
     account: str = ""
     streams: str = "*"
+    by_key: bool = True
     pace: bool = True
+    timeout: float = ANSWER_S
     reads: float = READS_A_SECOND
     gaps: str = "stop"
     on_demand: bool = False
@@ -150,7 +157,9 @@ OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "profile": ("profile", str),
     "account": ("account", str),
     "streams": ("streams", str),
+    "order": ("by_key", lambda text: _one_of("key", "request")(text) == "key"),
     "pace": ("pace", lambda text: _one_of("on", "off")(text) == "on"),
+    "timeout": ("timeout", _within(0.1, 60)),
     "reads": ("reads", _within(0.1, 5)),
     "gaps": ("gaps", _one_of("stop", "skip")),
     "mode": ("on_demand", lambda text: _one_of("provisioned", "on-demand")(text) == "on-demand"),
