@@ -85,10 +85,7 @@ class Client:
             answer: dict[str, Any] = getattr(self._client(kind), operation)(**request)
         except ClientError as error:
             said = error.response.get("Error", {})
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            raise Failure(
-                str(said.get("Code", "")), first_line(said.get("Message", "")), answered=True, status=status
-            ) from error
+            raise Failure(str(said.get("Code", "")), first_line(said.get("Message", ""))) from error
         except BotoCoreError as error:
             raise Failure(type(error).__name__, first_line(error)) from error
         return answer

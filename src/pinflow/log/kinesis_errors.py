@@ -43,19 +43,19 @@ class Failure(Exception):  # noqa: N818 - it becomes one of our errors
     Args:
         code: Kinesis' or botocore's own name for it.
         message: One line of what it said.
-        answered: Whether Kinesis answered; else it is not known what became of the request.
-        status: The HTTP status of the answer, 0 without one.
     """
 
-    def __init__(self, code: str, message: str, *, answered: bool = False, status: int = 0) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        self.known_undone = answered and status < 500
-        """Whether it is sure that nothing was done."""
 
     def told(self, action: str, topic: str, where: str) -> PinflowError:
-        """As an error of ours: `action` is what Kinesis was asked to do, of `topic` if of one."""
+        """As an error of ours: `action` is what Kinesis was asked to do, of `topic` if of one.
+
+        What happened is told by its code alone: the gateway passes it on to its clients, and the message may hold names
+        of the account, or a key.
+        """
         if self.code in GONE and topic:
             return UnknownTopicError(f"there is no topic {topic!r}", where=where, hint="pinflow status")
         if self.code in DENIED:
@@ -64,7 +64,8 @@ class Failure(Exception):  # noqa: N818 - it becomes one of our errors
             hint = "aws sts get-caller-identity shows whether the AWS chain has credentials that are good"
         else:
             hint = "pinflow doctor"
-        return UnavailableError(f"Kinesis does not {action}: {self}", where=where, hint=hint)
+        where = f"{where}: {self.message}" if where else self.message
+        return UnavailableError(f"Kinesis does not {action}: {self.code}", where=where, hint=hint)
 
 
 CREDENTIALS = frozenset(

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from pinflow.errors import PinflowError, UnavailableError
-from pinflow.log.kinesis_errors import DENIED, INVALID, THROTTLED, Failure
+from pinflow.log.kinesis_errors import DENIED, GONE, INVALID, THROTTLED, Failure
 from pinflow.log.kinesis_place import shard_id
 
 if TYPE_CHECKING:
@@ -44,15 +44,12 @@ def account_of(client: Client, address: Address, where: str) -> str:
         told = client.ask("describe_stream_summary", StreamName=f"{address.prefix}{NOBODY}"[:128])
         said = str(told["StreamDescriptionSummary"]["StreamARN"])
     except Failure as failure:
+        if failure.code not in GONE | DENIED:
+            raise failure.told("answer", "", where) from failure
         said = failure.message
-        failed: Failure | None = failure
-    else:
-        failed = None
     numbers = ACCOUNT.findall(said)
     if numbers:
-        return str(numbers[-1])
-    if failed is not None and not failed.known_undone:
-        raise failed.told("answer", "", where) from failed
+        return str(numbers[-1])  # of what was asked for; who asks stands before it
     raise UnavailableError(
         "Kinesis does not say whose account it is",
         where=where,

@@ -12,19 +12,18 @@ refused.
 
 from __future__ import annotations
 
-import random
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pinflow.errors import NotCarriedError, OverloadedError, PinflowError, UnavailableError
 from pinflow.log.kinesis_client import PUTS_AT_ONCE
 from pinflow.log.kinesis_errors import GONE, INVALID, THROTTLED, Failure
 from pinflow.log.kinesis_place import shard_number
+from pinflow.log.kinesis_requests import REQUEST_RECORDS, Request, Route, Run, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from pinflow.log.kinesis_client import Client
     from pinflow.log.kinesis_records import Outgoing
@@ -32,59 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Put"]
 
-REQUEST_RECORDS = 500
-"""Records of one `PutRecords`, Kinesis' own limit."""
-
-REQUEST_BYTES = 5 << 20
-"""Bytes of one `PutRecords`, keys counted. Kinesis takes 10 MiB; older servers, and stand-ins, half of it."""
-
 APPEND_S = 0.9
 """How long an append tries again what was refused, and waits for a shard's rate. A gateway's client has its answer
 within two seconds, and the last try may take one."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.4
-"""Between two tries at a record, doubling; half as much again is added or taken by chance."""
-
-
-class _Route:
-    """The records of one route that are still to be put, in order."""
-
-    __slots__ = ("due", "pause", "records")
-
-    def __init__(self) -> None:
-        self.records: deque[Outgoing] = deque()
-        self.due = 0.0
-        self.pause = FIRST_PAUSE_S
-
-    def refuse(self, error: PinflowError) -> None:
-        """Refuse all that is left: what comes later must not overtake."""
-        for record in self.records:
-            record.error = error
-        self.records.clear()
-
-    def put_off(self) -> None:
-        """Try again later what is foremost."""
-        self.due = time.monotonic() + self.pause * random.uniform(0.5, 1.5)
-        self.pause = min(self.pause * 2, LONGEST_PAUSE_S)
-
-
-class _Run(NamedTuple):
-    """Records that left their route to be put, in order."""
-
-    route: _Route
-    records: list[Outgoing]
-
-    def give_back(self, left: Sequence[Outgoing]) -> None:
-        self.route.records.extendleft(reversed(left))
-
-
-class _Request(NamedTuple):
-    topic: str
-    runs: list[_Run]
-
-    @property
-    def records(self) -> list[Outgoing]:
-        return [record for run in self.runs for record in run.records]
 
 
 class _Append:
@@ -130,15 +79,15 @@ class Put:
 
     def put(self, records: Iterable[Outgoing]) -> None:
         """Put records; each then has its sequence number or its error."""
-        routes: dict[tuple[str, bytes], _Route] = {}
+        routes: dict[tuple[str, bytes], Route] = {}
         for record in records:
-            route = routes.setdefault((record.topic, record.route), _Route())
+            route = routes.setdefault((record.topic, record.route), Route())
             route.records.append(record)
         left, append = list(routes.values()), _Append()
         while left and not append.over:
             runs, wait = self._ready(left)
             if runs:
-                self._send_all(append, _requests(runs))
+                self._send_all(append, packed(runs))
                 left = [route for route in left if route.records]
             elif time.monotonic() + wait < append.until:
                 time.sleep(wait)
@@ -147,19 +96,19 @@ class Put:
         for route in left:
             route.refuse(route.records[0].error or append.lost or _TOO_MUCH)
 
-    def _ready(self, routes: list[_Route]) -> tuple[list[_Run], float]:
+    def _ready(self, routes: list[Route]) -> tuple[list[Run], float]:
         """What may go now; or for how long to wait until something may."""
-        runs: list[_Run] = []
+        runs: list[Run] = []
         least = APPEND_S
         for route in routes:
             taken, wait = self._taken(route)
             if taken:
-                runs.append(_Run(route, taken))
+                runs.append(Run(route, taken))
             else:
                 least = min(least, wait)
         return runs, least
 
-    def _taken(self, route: _Route) -> tuple[list[Outgoing], float]:
+    def _taken(self, route: Route) -> tuple[list[Outgoing], float]:
         wait = route.due - time.monotonic()
         taken: list[Outgoing] = []
         most = 1 if self._address.by_key else REQUEST_RECORDS
@@ -171,13 +120,13 @@ class Put:
                 taken.append(route.records.popleft())
         return taken, wait
 
-    def _send_all(self, append: _Append, requests: list[_Request]) -> None:
+    def _send_all(self, append: _Append, requests: list[Request]) -> None:
         if len(requests) == 1:
             self._send(append, requests[0])
         else:
             list(self._pool.map(lambda request: self._send(append, request), requests))
 
-    def _send(self, append: _Append, request: _Request) -> None:
+    def _send(self, append: _Append, request: Request) -> None:
         if append.over:
             for run in request.runs:
                 run.give_back(run.records)
@@ -194,7 +143,7 @@ class Put:
         for run in request.runs:
             _settle(run, [next(told) for _ in run.records])
 
-    def _failed(self, append: _Append, request: _Request, failure: Failure) -> None:
+    def _failed(self, append: _Append, request: Request, failure: Failure) -> None:
         """A request failed as a whole."""
         if failure.code in THROTTLED:
             for route, records in request.runs:
@@ -209,7 +158,7 @@ class Put:
         if failure.code in GONE:
             error = self._missing(request.topic)
         elif failure.code in INVALID:
-            error = NotCarriedError(f"Kinesis does not take the record: {failure}", where=request.topic)
+            error = NotCarriedError(f"Kinesis does not take the record: {failure.code}", where=request.topic)
         else:
             append.lost = error = failure.told("take records", request.topic, request.topic)
         for route, _ in request.runs:
@@ -219,7 +168,7 @@ class Put:
                 route.refuse(error)
 
 
-def _settle(run: _Run, told: list[dict[str, Any]]) -> None:
+def _settle(run: Run, told: list[dict[str, Any]]) -> None:
     """Take from an answer where records are, and give back to their route those that were refused."""
     left: list[Outgoing] = []
     for record, entry in zip(run.records, told, strict=True):
@@ -234,48 +183,7 @@ def _settle(run: _Run, told: list[dict[str, Any]]) -> None:
     if left:
         run.route.put_off()
     else:
-        run.route.pause = FIRST_PAUSE_S
-
-
-def _requests(runs: Sequence[_Run]) -> list[_Request]:
-    """Runs in as few requests as may be; what does not fit with its run goes back to its route."""
-    requests: list[_Request] = []
-    filling: dict[str, _Filling] = {}
-    for route, records in runs:
-        topic = records[0].topic
-        if records[0].alone:
-            requests.append(_Request(topic, [_Run(route, records)]))
-            continue
-        at = filling.get(topic)
-        if at is None or not at.takes(records[0]):
-            at = filling[topic] = _Filling(_Request(topic, []))
-            requests.append(at.request)
-        fitting = 1
-        at.add(records[0])
-        while fitting < len(records) and at.takes(records[fitting]):
-            at.add(records[fitting])
-            fitting += 1
-        at.request.runs.append(_Run(route, records[:fitting]))
-        _Run(route, records).give_back(records[fitting:])
-    return requests
-
-
-class _Filling:
-    """A request that is being filled."""
-
-    __slots__ = ("_bytes", "_records", "request")
-
-    def __init__(self, request: _Request) -> None:
-        self.request = request
-        self._records = 0
-        self._bytes = 0
-
-    def takes(self, record: Outgoing) -> bool:
-        return self._records < REQUEST_RECORDS and self._bytes + record.size <= REQUEST_BYTES
-
-    def add(self, record: Outgoing) -> None:
-        self._records += 1
-        self._bytes += record.size
+        run.route.start_over()
 
 
 _TOO_MUCH = OverloadedError(

@@ -120,7 +120,10 @@ class Streams:
         Raises:
             UnknownTopicError: There is no such stream.
         """
-        return self._shards.get(topic, lambda: self._asked_shards(topic))
+        shards = self._shards.get(topic, lambda: self._asked_shards(topic))
+        if not shards:
+            self._shards.forget(topic)
+        return shards
 
     def described(self, topic: str) -> Description:
         """A stream's description.
