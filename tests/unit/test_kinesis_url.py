@@ -56,7 +56,7 @@ def test_a_url_says_region_prefix_and_options() -> None:
     assert address_of("kinesis://eu-west-1/") == Address("eu-west-1")
     assert address_of(
         "kinesis://us-east-1/prod-?endpoint=http://127.0.0.1:4567&profile=me&account=123456789012"
-        "&streams=*-pin&order=request&pace=off&reads=4&timeout=3&gaps=skip&mode=on-demand&record_mib=10"
+        "&streams=*-pin&order=request&pace=off&puts=2&reads=4&timeout=3&gaps=skip&mode=on-demand&record_mib=10"
     ) == Address(
         region="us-east-1",
         prefix="prod-",
@@ -66,6 +66,7 @@ def test_a_url_says_region_prefix_and_options() -> None:
         streams="*-pin",
         by_key=False,
         pace=False,
+        puts=2,
         timeout=3.0,
         reads=4.0,
         gaps="skip",
@@ -186,8 +187,9 @@ def test_without_credentials_the_next_step_is_told(
 
 
 def test_no_credential_is_in_an_error_even_where_kinesis_repeats_the_request(
-    log: EventLog, faults: Faults, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG")
     told = (
         "The request signature we calculated does not match the signature you provided.\n\n"
         "The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:hunter2\n"
@@ -205,8 +207,9 @@ def test_no_credential_is_in_an_error_even_where_kinesis_repeats_the_request(
             call()
         shown = f"{caught.value} {caught.value!r}"
         assert "InvalidSignature" in shown
-        for secret in ("hunter2", CREDENTIALS["AWS_SECRET_ACCESS_KEY"]):
+        for secret in ("hunter2", "Signature=", CREDENTIALS["AWS_SECRET_ACCESS_KEY"]):
             assert secret not in shown
+            assert secret not in caplog.text
 
 
 def test_doctor_is_told_what_will_hurt(log: EventLog, faults: Faults) -> None:

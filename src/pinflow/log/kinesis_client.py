@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,14 @@ except ImportError as error:
 if TYPE_CHECKING:
     from pinflow.log.kinesis_url import Address
 
-__all__ = ["PUTS_AT_ONCE", "Client"]
+__all__ = ["Client"]
 
 CONNECT_S = 1.0
 """Until a connection stands. In AWS it takes milliseconds, and the gateway's clients have a 503 within two seconds."""
 
-PUTS_AT_ONCE = 8
-"""Requests of one append under way at once. Each takes 10 to 50 ms within AWS."""
 
+CONNECTIONS = 32
+"""Kept open for each kind of call; as many as puts may be under way, or jobs read at once."""
 
 READ_S = 10.0
 """Until a page of records is there: it may be 10 MiB."""
@@ -52,6 +53,8 @@ class Client:
         self._address = address
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
+        for talker in ("boto3", "botocore"):  # below that botocore tells signatures and session tokens
+            logging.getLogger(talker).setLevel(logging.WARNING)
         try:
             self._session = boto3.Session(profile_name=address.profile or None, region_name=address.region)
         except ProfileNotFound:
@@ -102,7 +105,7 @@ class Client:
                         read_timeout=max(READ_S, self._address.timeout)
                         if kind == "read"
                         else self._address.timeout,
-                        max_pool_connections=PUTS_AT_ONCE,
+                        max_pool_connections=CONNECTIONS,
                         retries={"mode": "standard", "total_max_attempts": TRIES[kind]},
                         user_agent_extra="pinflow",
                     ),

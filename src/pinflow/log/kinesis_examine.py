@@ -65,8 +65,17 @@ def findings(client: Client, address: Address, streams: Streams) -> list[str]:
     """
     topics = streams.topics()
     found = _skew(client)
+    short = []
     for topic in topics:
         found += _of_stream(client, address, streams, topic)
+        if _keeps_hours(streams, topic) <= FEW_HOURS:
+            short.append(topic)
+    if short:
+        more = f" and {len(short) - 1} more" if len(short) > 1 else ""
+        found.append(
+            f"{short[0]}{more}: records leave the stream after {FEW_HOURS} hours, read or not;"
+            " a longer retention outlasts a weekend"
+        )
     return found
 
 
@@ -92,11 +101,6 @@ def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -
     found = []
     if described.status not in {"ACTIVE", "UPDATING"}:
         return [f"{topic}: the stream is {described.status}"]
-    if described.retention_hours <= FEW_HOURS:
-        found.append(
-            f"{topic}: records leave the stream after {described.retention_hours} hours, read or not;"
-            " a longer retention outlasts a weekend"
-        )
     if not described.by_key:
         found.append(
             f"{topic}: the stream spreads records as it likes (record distribution AUTO), so those of one post are not"
@@ -112,6 +116,13 @@ def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -
         elif failure is not None and failure.code in THROTTLED:
             found.append(f"{topic}: it is being throttled: {failure}")
     return found
+
+
+def _keeps_hours(streams: Streams, topic: str) -> int:
+    try:
+        return streams.described(topic).retention_hours
+    except PinflowError:
+        return FEW_HOURS + 1  # that it cannot be described is told already
 
 
 def _put(client: Client, address: Address, topic: str) -> Failure | None:

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pinflow.errors import NotCarriedError, OverloadedError, PinflowError, UnavailableError
-from pinflow.log.kinesis_client import PUTS_AT_ONCE
 from pinflow.log.kinesis_errors import GONE, INVALID, THROTTLED, Failure
 from pinflow.log.kinesis_place import shard_number
 from pinflow.log.kinesis_requests import REQUEST_RECORDS, Request, Route, Run, packed
@@ -71,7 +70,7 @@ class Put:
         self._address = address
         self._paced = paced
         self._missing = missing
-        self._pool = ThreadPoolExecutor(PUTS_AT_ONCE, "pinflow-put")
+        self._pool = ThreadPoolExecutor(address.puts, "pinflow-put")
 
     def close(self) -> None:
         """End the threads."""
