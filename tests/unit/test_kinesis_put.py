@@ -32,6 +32,7 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.log import ANYWHERE, Appended, EventLog, Produce, Records, open_log
+from pinflow.log.kinesis import KinesisLog
 from pinflow.log.kinesis_pacing import Paces
 
 if TYPE_CHECKING:
@@ -249,6 +250,29 @@ def test_a_stream_that_is_being_created_refuses_only_its_own_records(log: EventL
     (appended,) = log.append([Produce("coming", ANYWHERE, Records([b"a"]), [b"1"])])
     assert isinstance(appended.refused[0], UnavailableError)
     assert "being created" in str(appended.refused[0])
+
+
+def test_an_append_does_not_wait_for_what_is_asked_about_its_stream_again(
+    log: EventLog, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(log, KinesisLog)
+    produce(log, [b"a"], [b"1"])
+    monkeypatch.setattr(log._streams._descriptions, "_seconds", 0.0)
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(request: Request, forward: Forward) -> Answer:
+        asked.set()
+        answer.wait(30)
+        return forward(request)
+
+    faults.fault = on("DescribeStreamSummary", slow)
+    try:
+        produce(log, [b"b"], [b"1"])
+        assert asked.wait(30)
+        produce(log, [b"c"], [b"1"])
+    finally:
+        answer.set()
+    assert stored(log) == [b"a", b"b", b"c"]
 
 
 def test_kinesis_away_is_told(aws_credentials: None) -> None:

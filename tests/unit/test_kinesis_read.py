@@ -150,6 +150,8 @@ def test_a_position_of_another_stream_or_of_none_is_told(log: KinesisLog) -> Non
         values(log, str(place._replace(sequence="49590338271490256608559692538361571095921575989136588898")))
     with pytest.raises(CorruptError, match="no position"):
         values(log, "17")
+    with pytest.raises(GapError, match="retention has passed"):
+        log.read("t", 5, str(place), **PLENTY)
     with pytest.raises(UnknownPartitionError):
         log.read("t", 5, None, **PLENTY)
 

@@ -87,9 +87,9 @@ class KinesisLog:
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`: pages until the end of the shard, or as much as is wanted."""
-        wanted = self._wanted(topic, partition)
         made = self._streams.described(topic).made
         place = Place.of(position) if position is not None else Place(0, "", made)
+        wanted = self._wanted(topic, partition, gone=GapError if place.before else UnknownPartitionError)
         if place.made != made:
             raise GapError(
                 "the stream was deleted and made again since; what it held before is gone",
@@ -184,17 +184,17 @@ class KinesisLog:
     def close(self) -> None:
         """See `EventLog.close`."""
         self._put.close()
+        self._streams.close()
         self._client.close()
 
     def _outgoing(self, batch: Produce) -> list[Outgoing | PinflowError]:
         try:
-            largest = self._streams.described(batch.topic).record_bytes
-            shards = (
-                self._streams.shards(batch.topic) if batch.partition != ANYWHERE or self._address.pace else []
-            )
+            largest = self._streams.described(batch.topic, wait=False).record_bytes
+            by_number = batch.partition != ANYWHERE
+            shards = self._streams.shards(batch.topic, wait=False) if by_number or self._address.pace else []
         except PinflowError as error:
             return [error] * len(batch.records)
-        if not shards and batch.partition != ANYWHERE:
+        if not shards and by_number:
             return [self._missing(batch.topic)] * len(batch.records)
         return outgoing(batch, shards, largest)
 
@@ -214,22 +214,17 @@ class KinesisLog:
         self._cursors.forget(topic)
         self._counters.forget(topic)
 
-    def _wanted(self, topic: str, partition: int) -> Wanted:
+    def _wanted(self, topic: str, partition: int, gone: type[PinflowError] = UnknownPartitionError) -> Wanted:
         numbers = [shard.number for shard in self._streams.shards(topic)]
         if partition not in numbers:
-            raise UnknownPartitionError(
-                f"topic {topic!r} has no partition {partition}, or its retention has passed",
-                where=self._where,
-            )
+            what = f"topic {topic!r} has no partition {partition}, or its retention has passed"
+            raise gone(what, where=self._where)
         return Wanted(topic, self._address.stream(topic), partition)
 
     def _put_paced(self, record: Outgoing) -> float:
-        if not self._address.pace:
+        if not self._address.pace or record.bound_for is None:
             return 0.0
-        for shard in self._streams.shards(record.topic):
-            if shard.low <= record.hash <= shard.high and not shard.closed:
-                return self._puts.taken(record.topic, shard.number, 1, record.size)
-        return 0.0
+        return self._puts.taken(record.topic, record.bound_for, 1, record.size)
 
     def _read_paced(self, wanted: Wanted) -> Callable[[], None]:
         def wait() -> None:

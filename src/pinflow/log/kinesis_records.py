@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from hashlib import md5
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,14 @@ class Outgoing:
         data: Its value.
         key: Its partition key.
         hash: What decides its shard.
+        bound_for: The shard that takes it, as far as is known.
         alone: Whether to send it in a request of its own, for others fail with it.
         error: Why it was not appended, or not yet.
         shard: Where it is.
         sequence: Its sequence number there.
     """
 
-    __slots__ = ("alone", "data", "error", "hash", "key", "route", "sequence", "shard", "topic")
+    __slots__ = ("alone", "bound_for", "data", "error", "hash", "key", "route", "sequence", "shard", "topic")
 
     def __init__(self, topic: str, route: bytes, data: bytes, key: str, hashed: int) -> None:
         self.topic = topic
@@ -43,6 +45,7 @@ class Outgoing:
         self.data = data
         self.key = key
         self.hash = hashed
+        self.bound_for: int | None = None
         self.alone = False
         self.error: PinflowError | None = None
         self.shard = -1
@@ -68,7 +71,7 @@ def outgoing(batch: Produce, shards: list[Shard], largest: int) -> list[Outgoing
 
     Args:
         batch: The batch.
-        shards: Those of its topic, needed where it asks for a partition by its number.
+        shards: Those of its topic, needed where it asks for a partition by its number, and to keep to their rates.
         largest: The largest record that the stream takes, in bytes.
     """
     fixed: int | None = None
@@ -82,7 +85,17 @@ def outgoing(batch: Produce, shards: list[Shard], largest: int) -> list[Outgoing
             )
             return [error] * len(batch.records)
         fixed = open_now[batch.partition].low
-    return [_outgoing(batch, index, fixed, largest) for index in range(len(batch.records))]
+    made = [_outgoing(batch, index, fixed, largest) for index in range(len(batch.records))]
+    _bind(made, shards)
+    return made
+
+
+def _bind(records: list[Outgoing | PinflowError], shards: list[Shard]) -> None:
+    taking = sorted((shard.low, shard.number) for shard in shards if not shard.closed)
+    lows = [low for low, _ in taking]
+    for record in records:
+        if isinstance(record, Outgoing) and (at := bisect_right(lows, record.hash)):
+            record.bound_for = taking[at - 1][1]
 
 
 def _outgoing(batch: Produce, index: int, fixed: int | None, largest: int) -> Outgoing | PinflowError:

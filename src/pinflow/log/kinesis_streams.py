@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinflow.errors import UnavailableError, UnknownTopicError
 from pinflow.log.kinesis_errors import GONE, IN_USE, Failure
+from pinflow.log.kinesis_fresh import Fresh
 from pinflow.log.kinesis_place import shard_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pinflow.log.kinesis_client import Client
     from pinflow.log.kinesis_url import Address
 
@@ -26,8 +24,6 @@ SHARDS_FRESH_S = 5.0
 
 DESCRIPTION_FRESH_S = 10.0
 """`DescribeStreamSummary` may be called twenty times a second by all of an account."""
-
-T = TypeVar("T")
 
 
 class Shard(NamedTuple):
@@ -68,37 +64,6 @@ class Description(NamedTuple):
     on_demand: bool
 
 
-class _Fresh(Generic[T]):
-    """Values that are asked for again when they are older than so many seconds.
-
-    With `keep` an older one serves where Kinesis cannot be asked.
-    """
-
-    def __init__(self, seconds: float, *, keep: bool) -> None:
-        self._seconds = seconds
-        self._keep = keep
-        self._held: dict[str, tuple[float, T]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, name: str, ask: Callable[[], T]) -> T:
-        held = self._held.get(name)
-        if held is not None and time.monotonic() - held[0] < self._seconds:
-            return held[1]
-        try:
-            value = ask()
-        except UnavailableError:
-            if held is None or not self._keep:
-                raise
-            return held[1]
-        with self._lock:
-            self._held[name] = (time.monotonic(), value)
-        return value
-
-    def forget(self, name: str) -> None:
-        with self._lock:
-            self._held.pop(name, None)
-
-
 class Streams:
     """Asks Kinesis about streams. Safe to use from several threads."""
 
@@ -106,32 +71,39 @@ class Streams:
         self._client = client
         self._address = address
         self._where = where
-        self._names: _Fresh[list[str]] = _Fresh(NAMES_FRESH_S, keep=False)
-        self._shards: _Fresh[list[Shard]] = _Fresh(SHARDS_FRESH_S, keep=True)
-        self._descriptions: _Fresh[Description] = _Fresh(DESCRIPTION_FRESH_S, keep=True)
+        self._beside = ThreadPoolExecutor(1, "pinflow-streams")
+        self._names: Fresh[list[str]] = Fresh(NAMES_FRESH_S, self._beside, keep=False)
+        self._shards: Fresh[list[Shard]] = Fresh(SHARDS_FRESH_S, self._beside, keep=True)
+        self._descriptions: Fresh[Description] = Fresh(DESCRIPTION_FRESH_S, self._beside, keep=True)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._beside.shutdown(cancel_futures=True)
 
     def topics(self) -> list[str]:
         """The topics, sorted; those of streams that are being deleted are left out."""
         return self._names.get("", self._asked_names)
 
-    def shards(self, topic: str) -> list[Shard]:
+    def shards(self, topic: str, *, wait: bool = True) -> list[Shard]:
         """The shards of a stream by their numbers, closed ones included; none while it is being created.
+
+        Without `wait` as they were, while they are asked for again, unless nothing was known of them.
 
         Raises:
             UnknownTopicError: There is no such stream.
         """
-        shards = self._shards.get(topic, lambda: self._asked_shards(topic))
+        shards = self._shards.get(topic, lambda: self._asked_shards(topic), wait=wait)
         if not shards:
             self._shards.forget(topic)
         return shards
 
-    def described(self, topic: str) -> Description:
-        """A stream's description.
+    def described(self, topic: str, *, wait: bool = True) -> Description:
+        """A stream's description; without `wait` as `shards`.
 
         Raises:
             UnknownTopicError: There is no such stream, or it is being deleted.
         """
-        found = self._descriptions.get(topic, lambda: self._asked_description(topic))
+        found = self._descriptions.get(topic, lambda: self._asked_description(topic), wait=wait)
         if found.status == "DELETING":
             raise UnknownTopicError(f"topic {topic!r} is being deleted", where=self._where)
         return found
