@@ -126,6 +126,12 @@ def test_the_road_over_kinesis_from_both_doors_to_the_answers(
     status = {each["topic"]: each for each in pinflow_json("status", home=home)}
     assert {(each["to_land"], each["to_clean"]) for each in status.values()} == {(0, 0)}
     assert status[topic("stream", "pin")]["accepted"] == POSTS + 1
+    (told,) = [each for each in pinflow_json("doctor", home=home) if each["part"] == "log"]
+    assert (told["state"], "6 topics" in told["found"], "after 24 hours" in told["found"]) == (
+        "ok",
+        True,
+        True,
+    )
     client.put_record(StreamName=prefix + topic("stream", "pin"), Data=late, PartitionKey="2")
     status = {each["topic"]: each for each in pinflow_json("status", home=home)}
     assert (status[topic("stream", "pin")]["to_land"], status[topic("stream", "pin")]["to_clean"]) == (1, 1)

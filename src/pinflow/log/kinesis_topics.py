@@ -80,6 +80,7 @@ class KinesisTopics:
         except Failure as failure:
             if failure.code not in IN_USE:
                 raise failure.told("create the stream", "", topic) from failure
+            self._forget(topic)
             if self._streams.status(topic) == "DELETING":
                 raise UnavailableError(f"topic {topic!r} is still being deleted", where=topic) from None
             raise TopicExistsError(f"topic {topic!r} is there already", where=topic) from None
