@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["account", "clean_environment", "mariadb", "settings"]
 
 
+pytest_plugins = ["tests.servers.fixtures_kinesis"]
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test."""

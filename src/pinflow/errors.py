@@ -18,6 +18,7 @@ The tree:
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
     ├── TooLargeError         a record is larger than the log takes
+    ├── NotCarriedError       the log cannot carry a record as it is
     ├── RepeatedError         a request that is to be appended once was appended before
     └── TopicExistsError      a topic of this name is there already
 
@@ -35,6 +36,7 @@ __all__ = [
     "FencedError",
     "GapError",
     "MissingExtraError",
+    "NotCarriedError",
     "OverloadedError",
     "PinflowError",
     "RepeatedError",
@@ -152,6 +154,10 @@ class UnknownPartitionError(PinflowError):
 
 class TooLargeError(PinflowError):
     """A record is larger than the log takes."""
+
+
+class NotCarriedError(PinflowError):
+    """The log cannot carry a record as it is, such as one without a value."""
 
 
 class RepeatedError(PinflowError):

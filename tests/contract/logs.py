@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.servers.kinesis import url_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -18,4 +20,17 @@ def _sqlite(request: pytest.FixtureRequest) -> str:
     return f"sqlite:///{folder}/log.db"
 
 
-LOGS: dict[str, Callable[[pytest.FixtureRequest], str]] = {"sqlite": _sqlite}
+def _kinesis(request: pytest.FixtureRequest) -> str:
+    return url_of(request.getfixturevalue("moto_kinesis_url"))
+
+
+def _kinesalite(request: pytest.FixtureRequest) -> str:
+    return url_of(request.getfixturevalue("kinesalite_url"))
+
+
+LOGS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    "sqlite": _sqlite,
+    "kinesis": _kinesis,
+    "kinesalite": _kinesalite,
+}
+"""Kinesis on both of its stand-ins."""

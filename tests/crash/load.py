@@ -83,7 +83,8 @@ class Client:
             body = b'{"records":[' + b",".join(b'{"value":' + value + b"}" for value in values) + b"]}"
             answer = http.request("POST", f"{url}/topics/{topic}", body=body, headers=KAFKA)
             if answer.status == 200:
-                self._keep(topic, values, [(e["partition"], e["offset"]) for e in answer.json()["offsets"]])
+                entries = answer.json()["offsets"]
+                self._keep(topic, values, [(e["partition"], e["offset"]) for e in entries])
         else:
             topic = f"streaming-{ID}-{name}"
             entries = b",".join(b'{"data":' + v + b',"partition-key":"%d"}' % n for n, v in enumerate(values))
@@ -93,9 +94,11 @@ class Client:
             if answer.status == 200:
                 self._keep(topic, values, [_kinesis_place(entry) for entry in answer.json()["Records"]])
 
-    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int, int]]) -> None:
+    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int | None, int]]) -> None:
         with self._lock:
             for value, (partition, offset) in zip(values, places, strict=True):
+                if partition is None:
+                    continue  # refused alone
                 place = (topic, partition, offset)
                 if place in self.acknowledged:
                     self.doubled.append(place)
@@ -128,7 +131,9 @@ KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}
 JSON = {"Content-Type": "application/json"}
 
 
-def _kinesis_place(entry: dict[str, Any]) -> tuple[int, int]:
+def _kinesis_place(entry: dict[str, Any]) -> tuple[int | None, int]:
+    if "ErrorCode" in entry:
+        return None, 0
     return int(entry["ShardId"].removeprefix("shardId-")), int(entry["SequenceNumber"])
 
 

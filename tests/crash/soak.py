@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import random
 import signal
 import sys
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow import source
-from pinflow.config import Batch, Gateway, Land, Settings, Stream, load
+from pinflow.config import Batch, Gateway, Land, Log, Settings, Stream, load
 from pinflow.emulator import emulate
 from pinflow.errors import FencedError
 from pinflow.jobs.parts import Parts
@@ -42,6 +43,7 @@ PRELOADED = [
     "pinflow.jobs.land",
     "pinflow.jobs.clean",
     "pinflow.jobs.worker",
+    "pinflow.log.kinesis",
 ]
 STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
@@ -67,11 +69,12 @@ class Outcome(NamedTuple):
     records: int
 
 
-def small_steps(home: Path) -> Settings:
+def small_steps(home: Path, log: Log | None = None) -> Settings:
     """A configuration with many small steps, so that there are many moments to be killed at."""
     settings = load(home, env={})
     config = msgspec.structs.replace(
         settings.config,
+        log=log or settings.config.log,
         gateway=Gateway(port=free_port()),
         land=Land(flush_records=100, flush_seconds=0.1, poll_seconds=0.01),
         stream=Stream(max_records=400, poll_seconds=0.01),
@@ -80,8 +83,9 @@ def small_steps(home: Path) -> Settings:
     return msgspec.structs.replace(settings, config=config)
 
 
-def station(name: str, settings: Settings) -> None:
+def station(name: str, settings: Settings, env: dict[str, str]) -> None:
     """The body of a station's process."""
+    os.environ.update(env)  # that of the server it was forked from may be older
     from pinflow.gateway import serve
     from pinflow.jobs.clean import clean_jobs
     from pinflow.jobs.land import land_jobs
@@ -136,7 +140,7 @@ def soak(home: Path, kills: int, *, seed: int) -> Outcome:
     ready = home / "run" / "soak.url"
     client, emulator = Client(lambda: address_in(ready)), Emulator(settings)
     emulator.start(ready)
-    dead, fenced = _kill_stations(settings, client, kills, random.Random(seed))
+    dead, fenced = kill_stations(settings, client, kills, random.Random(seed))
     client.stop()
     report = emulator.stop()
     assert client.doubled == [], "an offset was given out twice"
@@ -150,7 +154,16 @@ def soak(home: Path, kills: int, *, seed: int) -> Outcome:
     return Outcome(dead, fenced, len(client.acknowledged), report.acknowledged, records)
 
 
-def _kill_stations(settings: Settings, client: Client, kills: int, chance: random.Random) -> tuple[int, int]:
+def kill_stations(
+    settings: Settings,
+    client: Client,
+    kills: int,
+    chance: random.Random,
+    *,
+    life_s: tuple[float, float] = LIFE_S,
+    env: dict[str, str] | None = None,
+) -> tuple[int, int]:
+    """Start stations and kill them under the client's load, again and again; returns how many died and were fenced."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
@@ -162,7 +175,8 @@ def _kill_stations(settings: Settings, client: Client, kills: int, chance: rando
                 running = alive[place]
                 if running is None or running[1].exitcode is not None:
                     fenced += running is not None and running[1].exitcode == FENCED
-                    alive[place] = _started(context, name, settings, chance)
+                    started = _started(context, name, settings, env or {})
+                    alive[place] = (time.monotonic() + chance.uniform(*life_s), started)
                 elif time.monotonic() > running[0]:
                     running[1].kill()
                     running[1].join()
@@ -178,10 +192,10 @@ def _kill_stations(settings: Settings, client: Client, kills: int, chance: rando
 
 
 def _started(
-    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings, chance: random.Random
-) -> tuple[float, BaseProcess]:
+    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings, env: dict[str, str]
+) -> BaseProcess:
     if name == "gateway":
         (settings.home / "run" / "soak.url").unlink(missing_ok=True)
-    process = context.Process(target=station, args=(name, settings), daemon=True)
+    process = context.Process(target=station, args=(name, settings, env), daemon=True)
     process.start()
-    return time.monotonic() + chance.uniform(*LIFE_S), process
+    return process

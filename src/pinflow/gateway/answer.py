@@ -42,12 +42,14 @@ class Posted(NamedTuple):
 class Placed(NamedTuple):
     """Where each record of a request went, in request order.
 
-    A record that was refused has a partition and an offset of -1 and stands in `refused` by its index.
+    A record that was refused has a partition and an offset of -1 and stands in `refused` by its index. Where the log
+    placed the records, `by_log`, the offsets are its own numbers and shown as they are.
     """
 
     partitions: list[int]
     offsets: list[int]
     refused: dict[int, Refusal]
+    by_log: bool = False
 
 
 class Dialect(Protocol):

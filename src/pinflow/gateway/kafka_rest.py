@@ -42,6 +42,7 @@ CODES: dict[Reason, tuple[int, int]] = {
 
 RECORD_CODES = {
     Reason.INTERNAL: 50002,
+    Reason.INVALID: 50002,
     Reason.OVERLOADED: 50003,
     Reason.PARTITION: 40402,
     Reason.TOO_LARGE: 50002,
@@ -147,9 +148,9 @@ def describe_partition(partition: int) -> dict[str, object]:
     return {"partition": partition, "leader": 0, "replicas": [replica]}
 
 
-def describe_topic(topic: str, partitions: int) -> dict[str, object]:
+def describe_topic(topic: str, partitions: list[int]) -> dict[str, object]:
     """One topic as the proxy shows it."""
-    described = [describe_partition(partition) for partition in range(partitions)]
+    described = [describe_partition(partition) for partition in partitions]
     return {"name": topic, "configs": {}, "partitions": described}
 
 

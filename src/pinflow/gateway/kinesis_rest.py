@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pinflow.log import Extent
+    from pinflow.log import Partition
 
 __all__ = [
     "KinesisRecord",
@@ -131,7 +131,8 @@ class KinesisRecord(_Kinesis):
         """See `Dialect.accepted`; a refused record refuses the request."""
         for refusal in placed.refused.values():
             return refused(Refusal(_reason(refusal), refusal.message))
-        return json_answer(_put(placed.partitions[0], placed.offsets[0]))
+        number = _sequence_number(placed.offsets[0], by_log=placed.by_log)
+        return json_answer(_Put(number, _shard_id(placed.partitions[0])))
 
 
 class KinesisRecords(_Kinesis):
@@ -151,7 +152,10 @@ class KinesisRecords(_Kinesis):
 
     def accepted(self, placed: Placed) -> Answer:
         """See `Dialect.accepted`: one entry a record, in order."""
-        entries: list[_Put | _Failed] = list(map(_put, placed.partitions, placed.offsets))
+        entries: list[_Put | _Failed] = [
+            _Put(_sequence_number(offset, by_log=placed.by_log), _shard_id(partition))
+            for partition, offset in zip(placed.partitions, placed.offsets, strict=True)
+        ]
         for index, refusal in placed.refused.items():
             entries[index] = _Failed(TYPES[_reason(refusal)][1], refusal.message)
         return json_answer(_PutMany(len(placed.refused), entries))
@@ -178,17 +182,32 @@ def parse_shard_count(content_type: bytes, body: bytes) -> int:
     return count
 
 
-def describe_stream(stream: str, extents: list[Extent]) -> dict[str, object]:
-    """One stream as Kinesis describes it. There are no hash key ranges: keys go by CRC-32 modulo shards."""
-    shards = [
-        {
-            "ShardId": _shard_id(extent.partition),
-            "SequenceNumberRange": {"StartingSequenceNumber": _sequence_number(int(extent.begin))},
-        }
-        for extent in extents
-    ]
-    described = {"StreamName": stream, "StreamStatus": "ACTIVE", "Shards": shards, "HasMoreShards": False}
+def describe_stream(stream: str, partitions: list[Partition], *, by_log: bool) -> dict[str, object]:
+    """One stream as Kinesis describes it.
+
+    Where keys go by CRC-32 modulo partitions there are no hash key ranges. A stream that has no shard yet is being
+    created.
+    """
+    described = {
+        "StreamName": stream,
+        "StreamStatus": "ACTIVE" if partitions else "CREATING",
+        "Shards": [_described_shard(partition, by_log=by_log) for partition in partitions],
+        "HasMoreShards": False,
+    }
     return {"StreamDescription": described}
+
+
+def _described_shard(partition: Partition, *, by_log: bool) -> dict[str, object]:
+    sequences = {"StartingSequenceNumber": _sequence_number(int(partition.first), by_log=by_log)}
+    if partition.last:
+        sequences["EndingSequenceNumber"] = _sequence_number(int(partition.last), by_log=by_log)
+    shard: dict[str, object] = {"ShardId": _shard_id(partition.number), "SequenceNumberRange": sequences}
+    names = ("ParentShardId", "AdjacentParentShardId")
+    shard |= {name: _shard_id(parent) for name, parent in zip(names, partition.parents, strict=False)}
+    if partition.hashes is not None:
+        low, high = partition.hashes
+        shard["HashKeyRange"] = {"StartingHashKey": str(low), "EndingHashKey": str(high)}
+    return shard
 
 
 def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
@@ -218,13 +237,10 @@ def _reason(refusal: Refusal) -> Reason:
     return Reason.INVALID if refusal.reason is Reason.TOO_LARGE else refusal.reason
 
 
-def _put(partition: int, offset: int) -> _Put:
-    return _Put(_sequence_number(offset), _shard_id(partition))
-
-
 def _shard_id(partition: int) -> str:
     return f"shardId-{partition:012d}"
 
 
-def _sequence_number(offset: int) -> str:
-    return f"{offset:020d}"
+def _sequence_number(offset: int, *, by_log: bool) -> str:
+    """The log's own number as it is; an offset in 20 digits, so that it sorts as text."""
+    return str(offset) if by_log else f"{offset:020d}"

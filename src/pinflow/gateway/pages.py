@@ -112,19 +112,19 @@ class Pages:
     async def get_topic(self, request: Request) -> Answer:
         """One topic and its partitions."""
         topic = request.path_params["topic"]
-        return kafka_rest.json_answer(kafka_rest.describe_topic(topic, await self._topics.get(topic)))
+        return kafka_rest.json_answer(kafka_rest.describe_topic(topic, await self._open(topic)))
 
     async def list_partitions(self, request: Request) -> Answer:
         """The partitions of one topic."""
-        count = await self._topics.get(request.path_params["topic"])
-        return kafka_rest.json_answer([kafka_rest.describe_partition(number) for number in range(count)])
+        numbers = await self._open(request.path_params["topic"])
+        return kafka_rest.json_answer([kafka_rest.describe_partition(number) for number in numbers])
 
     async def get_partition(self, request: Request) -> Answer:
         """One partition of one topic."""
-        count = await self._topics.get(request.path_params["topic"])
+        numbers = await self._open(request.path_params["topic"])
         partition = kafka_rest.partition_number(request.path_params["partition"])
-        if not 0 <= partition < count:
-            raise UnknownPartitionError(f"the topic has partitions 0 to {count - 1}")
+        if partition not in numbers:
+            raise UnknownPartitionError(f"the topic has the partitions {', '.join(map(str, numbers))}")
         return kafka_rest.json_answer(kafka_rest.describe_partition(partition))
 
     async def list_streams(self, request: Request) -> Answer:
@@ -141,8 +141,13 @@ class Pages:
         if request.method == "DELETE":
             await self._topics.delete(stream)
             return kinesis_rest.json_answer({})
-        extents = await self._topics.extents(stream)
-        return kinesis_rest.json_answer(kinesis_rest.describe_stream(stream, extents))
+        partitions = await self._topics.partitions(stream)
+        described = kinesis_rest.describe_stream(stream, partitions, by_log=self._topics.by_log)
+        return kinesis_rest.json_answer(described)
+
+    async def _open(self, topic: str) -> list[int]:
+        """The partitions that take records."""
+        return [each.number for each in await self._topics.partitions(topic) if not each.closed]
 
     async def _names(self, request: Request) -> list[str]:
         caller = caller_of(request.scope)

@@ -68,8 +68,9 @@ class Routed(NamedTuple):
         """Where the records are, given what became of each batch."""
         if not self.members and appended and not appended[0].refused:
             (whole,) = appended
-            partitions = self.partitions if whole.partitions is None else list(whole.partitions)
-            return Placed(partitions, list(whole.offsets), self.refused)
+            by_log = whole.partitions is not None
+            partitions = list(whole.partitions) if whole.partitions is not None else self.partitions
+            return Placed(partitions, list(whole.offsets), self.refused, by_log)
         partitions, offsets, refused = (
             list(self.partitions),
             [REFUSED] * len(self.partitions),
@@ -85,7 +86,7 @@ class Routed(NamedTuple):
                 offsets[index] = became.offsets[at]
                 if became.partitions is not None:
                     partitions[index] = became.partitions[at]
-        return Placed(partitions, offsets, refused)
+        return Placed(partitions, offsets, refused, any(each.partitions is not None for each in appended))
 
 
 def route(

@@ -7,6 +7,7 @@ import logging
 import traceback
 
 from pinflow.errors import (
+    NotCarriedError,
     OverloadedError,
     PinflowError,
     RepeatedError,
@@ -63,6 +64,7 @@ class Reason(enum.Enum):
 RETRYABLE = frozenset({Reason.CONFLICT, Reason.OVERLOADED, Reason.UNAVAILABLE})
 
 REASONS: dict[type[PinflowError], Reason] = {
+    NotCarriedError: Reason.INVALID,
     OverloadedError: Reason.OVERLOADED,
     RepeatedError: Reason.CONFLICT,
     TooLargeError: Reason.TOO_LARGE,

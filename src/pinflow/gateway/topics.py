@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.log import EventLog, Extent
+    from pinflow.log import EventLog, Partition
 
 __all__ = ["Topics", "check_name"]
 
@@ -112,17 +112,15 @@ class Topics:
             raise UnknownTopicError("there is no such topic")
         return count
 
-    async def extents(self, topic: str) -> list[Extent]:
-        """What each partition holds; raises as `get`."""
+    async def partitions(self, topic: str) -> list[Partition]:
+        """The partitions of a topic; raises as `get`."""
 
-        def look() -> list[Extent]:
-            count = self._log.topics.list().get(
-                topic
-            )  # the log still shows a deleted topic to those who read it
-            if count is None:
+        def look() -> list[Partition]:
+            count = self._log.topics.list().get(topic)
+            if count is None:  # the log still shows a deleted topic to the jobs that read it
                 raise UnknownTopicError("there is no such topic")
             # A topic made again with fewer partitions still holds what the others took.
-            return [each for each in self._log.extents(topic) if self.by_log or each.partition < count]
+            return [each for each in self._log.partitions(topic) if self.by_log or each.number < count]
 
         return await self._blocking(look)
 

@@ -43,20 +43,20 @@ class LandJob:
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`: the partitions that are due."""
         try:
-            extents = self._log.extents(self._topic, positions)
+            partitions = self._log.partitions(self._topic)
         except UnknownTopicError:
             return []  # deleted since it was listed
         slices = []
         unfinished: set[int] = set()
-        for extent in parents_first(extents):
-            partition = extent.partition
-            if unfinished.intersection(extent.parents):
+        for each in parents_first(partitions):
+            partition = each.number
+            if unfinished.intersection(each.parents):
                 unfinished.add(partition)
                 continue
             gathered = self._gather(partition, positions.get(partition))
-            if gathered.records and (self._drain or extent.closed or gathered.due(self._config)):
+            if gathered.records and (self._drain or each.closed or gathered.due(self._config)):
                 slices.append(Slice(partition, gathered.start, gathered.end, gathered.records))
-            if gathered.records or not extent.closed:
+            if gathered.records or not each.closed:
                 unfinished.add(partition)
         return slices
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Batch, Stream
     from pinflow.lake.landing import Landed, Landing
-    from pinflow.log import Chunk, EventLog, Extent
+    from pinflow.log import Chunk, EventLog, Partition
 
 __all__ = ["LandingReader", "LogReader", "Reader", "parents_first", "read_slice"]
 
@@ -52,26 +52,26 @@ class LogReader(Reader):
         """See `Reader.survey`."""
         log = self._open_log()
         try:
-            extents = log.extents(self._topic, positions)
+            partitions = log.partitions(self._topic)
         except UnknownTopicError:
             return []  # nobody has posted yet
         self._surveyed.clear()
         unfinished: set[int] = set()
-        for extent in parents_first(extents):
-            if unfinished.intersection(extent.parents):
-                unfinished.add(extent.partition)
+        for number, closed, parents, *_ in parents_first(partitions):
+            if unfinished.intersection(parents):
+                unfinished.add(number)
                 continue
             chunk = log.read(
                 self._topic,
-                extent.partition,
-                positions.get(extent.partition),
-                max_records=max(1, self._config.max_records // len(extents)),
-                max_bytes=max(1, self._config.max_bytes // len(extents)),
+                number,
+                positions.get(number),
+                max_records=max(1, self._config.max_records // len(partitions)),
+                max_bytes=max(1, self._config.max_bytes // len(partitions)),
             )
             if len(chunk):
-                self._surveyed[extent.partition] = chunk
-            if len(chunk) or not extent.closed:
-                unfinished.add(extent.partition)
+                self._surveyed[number] = chunk
+            if len(chunk) or not closed:
+                unfinished.add(number)
         return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -158,9 +158,9 @@ class LandingReader(Reader):
         return objects
 
 
-def parents_first(extents: Iterable[Extent]) -> list[Extent]:
+def parents_first(partitions: Iterable[Partition]) -> list[Partition]:
     """Partitions so that one comes after those it was made of: a split or a merge gives higher numbers."""
-    return sorted(extents, key=lambda extent: extent.partition)
+    return sorted(partitions, key=lambda partition: partition.number)
 
 
 def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:

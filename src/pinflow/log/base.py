@@ -12,20 +12,22 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping, Sequence
 
-    from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Produce, Token
+    from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Partition, Produce, Token
 
 __all__ = [
     "AnsweringLog",
     "EventLog",
+    "Examined",
     "TopicAdmin",
     "WatchedLog",
     "answering",
+    "examined",
     "open_log",
     "partition_for",
     "watched",
 ]
 
-BACKENDS = {"sqlite": "pinflow.log.sqlite:SqliteLog"}
+BACKENDS = {"sqlite": "pinflow.log.sqlite:SqliteLog", "kinesis": "pinflow.log.kinesis:KinesisLog"}
 """URL scheme → module:class. A new backend is one module and one line here."""
 
 
@@ -62,10 +64,18 @@ class EventLog(Protocol):
             CorruptError: A stored batch fails its checksum, or the log ends before the position.
         """
 
+    def partitions(self, topic: str) -> list[Partition]:
+        """The partitions that can be read, in the order of their numbers. Quick: counts nothing.
+
+        Raises:
+            UnknownTopicError: The topic does not exist.
+        """
+
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
         """What each partition holds now, in partition order.
 
-        A log that does not count its records counts on from the `known` positions, or else from its begin.
+        A log that does not count its records counts on from the `known` positions, or else from its begin: it reads
+        them. Known partitions that are no longer there are told as they are known.
 
         Raises:
             UnknownTopicError: The topic does not exist.
@@ -147,6 +157,22 @@ class WatchedLog(EventLog, Protocol):
 def watched(log: EventLog) -> WatchedLog | None:
     """The log as one whose own tools show its readers, None if it has none."""
     return cast("WatchedLog", log) if hasattr(log, "committed") else None
+
+
+class Examined(EventLog, Protocol):
+    """A log that can look at itself."""
+
+    def examine(self) -> list[str]:
+        """What is worth knowing or mending, a sentence each; none if all is well. Writes nothing.
+
+        Raises:
+            UnavailableError: It cannot be reached, or may not be looked at.
+        """
+
+
+def examined(log: EventLog) -> Examined | None:
+    """The log as one that can look at itself, None if it cannot."""
+    return cast("Examined", log) if hasattr(log, "examine") else None
 
 
 class TopicAdmin(Protocol):

@@ -23,6 +23,7 @@ __all__ = [
     "Chunk",
     "Extent",
     "Headers",
+    "Partition",
     "Produce",
     "Records",
     "Token",
@@ -114,12 +115,15 @@ class Abilities(NamedTuple):
         remote: Others run it and answer for its bytes; reading it through is not free.
         keeps_deleted: What a deleted topic took stays to be read, and offsets never start again.
         trims: It can drop what all have committed.
+        bare: It carries bytes and a text key alone. Tombstones, headers and other keys are refused singly with a
+            `NotCarriedError`, and a record without a key comes back with its route as its key.
     """
 
     places: bool = False
     remote: bool = False
     keeps_deleted: bool = True
     trims: bool = True
+    bare: bool = False
 
 
 class Token(NamedTuple):
@@ -151,18 +155,35 @@ class Answered(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What a partition holds: positions `begin` up to, not including, `end`; `accepted` counts all ever appended.
-
-    A partition that is `closed` takes nothing more. It was split or merged into others, which name it in `parents`:
-    what they hold comes after all that it holds.
-    """
+    """What a partition holds: positions `begin` up to, not including, `end`; `accepted` counts all ever appended."""
 
     partition: int
     begin: str
     end: str
     accepted: int
+
+
+class Partition(NamedTuple):
+    """A partition of a topic.
+
+    One that is `closed` takes nothing more. It was split or merged into others, which name it in `parents`: what they
+    hold comes after all that it holds.
+
+    Attributes:
+        number: Its number.
+        closed: Whether it takes nothing more.
+        parents: The partitions that it was made of.
+        first: The number of its first record, or one before it, as the log shows it.
+        last: Where it is closed, the number of its last record, or one after it.
+        hashes: The first and the last hash of the routes that go to it, where the log places them so.
+    """
+
+    number: int
     closed: bool = False
     parents: tuple[int, ...] = ()
+    first: str = "0"
+    last: str = ""
+    hashes: tuple[int, int] | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True):

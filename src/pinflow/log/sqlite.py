@@ -25,7 +25,17 @@ from pinflow.errors import (
     TopicExistsError,
 )
 from pinflow.log import sqlite_answers
-from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Produce, Records, Token
+from pinflow.log.records import (
+    Abilities,
+    Answered,
+    Appended,
+    Chunk,
+    Extent,
+    Partition,
+    Produce,
+    Records,
+    Token,
+)
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 from pinflow.log.sqlite_rows import batches_from, capped, extent, insert, offsets_of, topic_row
 from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
@@ -123,6 +133,10 @@ class SqliteLog:
         stop = offsets[-1] + 1 if offsets else start
         merged = Records.concat(parts) if parts else Records([])
         return Chunk(topic, partition, str(start), str(stop), offsets, timestamps, merged)
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """See `EventLog.partitions`: all are open."""
+        return [Partition(each.partition, first=each.begin) for each in self.extents(topic)]
 
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:  # noqa: ARG002 - it counts
         """See `EventLog.extents`."""

@@ -1,0 +1,85 @@
+"""What Kinesis answers where it fails, told as errors of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinflow.errors import UnavailableError, UnknownTopicError
+
+if TYPE_CHECKING:
+    from pinflow.errors import PinflowError
+
+__all__ = ["GONE", "INVALID", "IN_USE", "THROTTLED", "Failure", "first_line"]
+
+GONE = frozenset({"ResourceNotFoundException"})
+
+IN_USE = frozenset({"ResourceInUseException"})
+
+INVALID = frozenset({"InvalidArgumentException", "ValidationException", "SerializationException"})
+
+THROTTLED = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+"""Codes of a request, or of a record in it, that was not done because too much was asked of Kinesis."""
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+LONGEST_MESSAGE = 300
+"""Of the first line alone: what Kinesis says of a bad signature repeats the request's headers below it."""
+
+PERMISSIONS = "docs/parts/kinesis.md lists the permissions that each part needs"
+
+
+class Failure(Exception):  # noqa: N818 - it becomes one of our errors
+    """A call that failed.
+
+    Args:
+        code: Kinesis' or botocore's own name for it.
+        message: One line of what it said.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+    def told(self, action: str, topic: str, where: str) -> PinflowError:
+        """As an error of ours: `action` is what Kinesis was asked to do, of `topic` if of one.
+
+        What happened is told by its code alone: the gateway passes it on to its clients, and the message may hold names
+        of the account, or a key.
+        """
+        if self.code in GONE and topic:
+            return UnknownTopicError(f"there is no topic {topic!r}", where=where, hint="pinflow status")
+        if self.code in DENIED:
+            hint = PERMISSIONS
+        elif self.code in CREDENTIALS:
+            hint = "aws sts get-caller-identity shows whether the AWS chain has credentials that are good"
+        else:
+            hint = "pinflow doctor"
+        where = f"{where}: {self.message}" if where else self.message
+        return UnavailableError(f"Kinesis does not {action}: {self.code}", where=where, hint=hint)
+
+
+CREDENTIALS = frozenset(
+    {
+        "CredentialRetrievalError",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "UnrecognizedClientException",
+    }
+)
+
+
+def first_line(text: object) -> str:
+    """The first line of a message, no longer than may be shown."""
+    return (str(text).strip().splitlines() or [""])[0][:LONGEST_MESSAGE]

@@ -1,0 +1,77 @@
+"""Answers that are remembered for a moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pinflow.errors import PinflowError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+__all__ = ["Fresh"]
+
+T = TypeVar("T")
+
+
+class Fresh(Generic[T]):
+    """Values by name that are asked for again when they are older than so many seconds.
+
+    Args:
+        seconds: How long a value is fresh.
+        beside: Asks where nobody shall wait.
+        keep: Whether an older value serves where the asked one is unavailable.
+    """
+
+    def __init__(self, seconds: float, beside: Executor, *, keep: bool) -> None:
+        self._seconds = seconds
+        self._beside = beside
+        self._keep = keep
+        self._held: dict[str, tuple[float, T]] = {}
+        self._asking: set[str] = set()
+        self._lock = threading.Lock()
+
+    def get(self, name: str, ask: Callable[[], T], *, wait: bool = True) -> T:
+        """The value; without `wait` the one that is held, if any, while a new one is asked for."""
+        held = self._held.get(name)
+        if held is not None and time.monotonic() - held[0] < self._seconds:
+            return held[1]
+        if held is not None and not wait:
+            self._ask_beside(name, ask)
+            return held[1]
+        try:
+            return self._hold(name, ask())
+        except UnavailableError:
+            if held is None or not self._keep:
+                raise
+            return held[1]
+
+    def forget(self, name: str) -> None:
+        """Ask at the next use."""
+        with self._lock:
+            self._held.pop(name, None)
+
+    def _hold(self, name: str, value: T) -> T:
+        with self._lock:
+            self._held[name] = (time.monotonic(), value)
+        return value
+
+    def _ask_beside(self, name: str, ask: Callable[[], T]) -> None:
+        with self._lock:
+            if name in self._asking:
+                return
+            self._asking.add(name)
+
+        def asked() -> None:
+            try:
+                with suppress(PinflowError):  # the put itself, or the next who waits, is told
+                    self._hold(name, ask())
+            finally:
+                with self._lock:
+                    self._asking.discard(name)
+
+        self._beside.submit(asked)

@@ -1,0 +1,158 @@
+"""The gateway before a log on Kinesis: real streams and shards behind both dialects."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from tests.gateway_client import Client, serving, values
+from tests.servers.faults import Faults, faulty
+from tests.servers.kinesis import boto, kinesalite, url_of
+from tests.servers.kinesis_faults import drop_after, failing, refusing_some
+from tests.servers.ports import wait_until
+
+from pinflow.config import Config, Gateway, Log
+from pinflow.log import open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def faults(kinesalite_url: str) -> Iterator[Faults]:
+    with faulty(kinesalite_url) as faults:
+        yield faults
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"{uuid4().hex[:8]}-"
+
+
+@contextmanager
+def gateway(endpoint: str, prefix: str) -> Iterator[Client]:
+    log = open_log(url_of(endpoint, prefix))
+    with serving(log, Config(gateway=Gateway(), log=Log(partitions=2))) as client:
+        yield client
+    log.close()
+
+
+@pytest.fixture
+def client(faults: Faults, prefix: str) -> Iterator[Client]:
+    with gateway(faults.url, prefix) as client:
+        yield client
+        faults.fault = None
+
+
+def test_streams_are_created_described_listed_and_deleted(
+    client: Client, faults: Faults, prefix: str
+) -> None:
+    assert client.request("POST", "/streams/s", json={"ShardCount": 3}).json() == {}
+    assert (
+        client.request("POST", "/streams/s", json={"ShardCount": 3}).json()["__type"]
+        == "ResourceInUseException"
+    )
+    stock = boto(faults.url)
+    described = client.get("/streams/s").json()["StreamDescription"]
+    assert described["Shards"] == stock.list_shards(StreamName=f"{prefix}s")["Shards"]
+    assert described["Shards"][0]["HashKeyRange"]["StartingHashKey"] == "0"
+    assert client.get("/streams").json()["StreamNames"] == ["s"]
+    assert client.get("/topics").json() == ["s"]
+    stock.split_shard(StreamName=f"{prefix}s", ShardToSplit="shardId-000000000000", NewStartingHashKey="17")
+    wait_until(lambda: len(stock.list_shards(StreamName=f"{prefix}s")["Shards"]) == 5, "the split")
+    with gateway(faults.url, prefix) as fresh:
+        assert [each["partition"] for each in fresh.get("/topics/s/partitions").json()] == [1, 2, 3, 4]
+        assert fresh.get("/topics/s/partitions/0").json()["error_code"] == 40402
+        parents = [
+            shard.get("ParentShardId")
+            for shard in fresh.get("/streams/s").json()["StreamDescription"]["Shards"]
+        ]
+        assert parents == [None, None, None, *["shardId-000000000000"] * 2]
+    assert client.request("DELETE", "/streams/s").json() == {}
+    assert client.get("/streams").json()["StreamNames"] == []
+
+
+def test_a_partition_is_taken_by_its_number(client: Client) -> None:
+    answer = client.request("POST", "/topics/t/partitions/1", json={"records": [{"value": 1}, {"value": 2}]})
+    assert [entry["partition"] for entry in answer.json()["offsets"]] == [1, 1]
+    gone = client.request("POST", "/topics/t/partitions/7", json={"records": [{"value": 1}]})
+    assert (gone.status_code, gone.json()["error_code"]) == (404, 40402)
+    assert client.log.read("t", 1, None, max_records=9, max_bytes=99).records.values == [b"1", b"2"]
+
+
+def test_what_kinesis_cannot_carry_is_refused_alone(client: Client) -> None:
+    records = [{"value": None}, {"value": 1, "key": "k" * 300}, {"value": 2}]
+    entries = client.request("POST", "/topics/t", json={"records": records}).json()["offsets"]
+    assert [entry["error_code"] for entry in entries] == [50002, 50002, None]
+    assert entries[0]["error"] == "Kinesis cannot carry a record without a value"
+    assert "kkk" not in entries[1]["error"]
+    records = [{"data": 1, "partition-key": ""}, {"data": 2, "partition-key": "b"}]
+    answer = client.request("PUT", "/streams/t/records", json={"records": records}).json()
+    assert answer["FailedRecordCount"] == 1
+    assert answer["Records"][0]["ErrorCode"] == "ValidationException"
+    assert sorted(map(str, values(client.log, "t"))) == ["b'2'", "b'2'"]
+
+
+def test_a_throttled_record_is_told_as_such_in_both_dialects(client: Client, faults: Faults) -> None:
+    code = "ProvisionedThroughputExceededException"
+    client.log.topics.create("t", 2)
+    faults.fault = refusing_some(lambda record: code if record["PartitionKey"] == "1" else None)
+    body = {"records": [{"data": 1, "partition-key": "1"}, {"data": 2, "partition-key": "2"}]}
+    answer = client.request("PUT", "/streams/t/records", json=body).json()
+    assert answer["FailedRecordCount"] == 1
+    assert answer["Records"][0]["ErrorCode"] == code
+    answer = client.request(
+        "POST", "/topics/t", json={"records": [{"value": {"ind": 1}}, {"value": {"ind": 2}}]}
+    ).json()
+    assert [entry["error_code"] for entry in answer["offsets"]] == [50003, None]
+    everything = client.request("POST", "/topics/t", json={"records": [{"value": {"ind": 1}}]})
+    assert (everything.status_code, everything.headers["retry-after"]) == (429, "1")
+
+
+def test_a_lost_answer_is_503_and_kinesis_away_is_seen(client: Client, faults: Faults) -> None:
+    client.log.topics.create("t", 1)
+    faults.fault = drop_after("PutRecords", times=1)
+    answer = client.request("POST", "/topics/t", json={"records": [{"value": 1}]})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert values(client.log, "t") == [b"1"], "it may be there all the same"
+    assert client.get("/healthz").json()["log"] == "unavailable"
+    faults.fault = failing(
+        "PutRecords", "AccessDeniedException", message="User: arn:aws:iam::1:user/me may not"
+    )
+    refused = client.request("POST", "/topics/t", json={"records": [{"value": 1}]})
+    assert refused.status_code == 503
+    assert "arn:" not in refused.text
+    faults.fault = None
+    assert client.request("POST", "/topics/t", json={"records": [{"value": 2}]}).status_code == 200
+    assert client.get("/healthz").json()["log"] == "ok"
+
+
+def test_a_stream_deleted_by_others_is_created_again_on_its_next_use(
+    client: Client, faults: Faults, prefix: str
+) -> None:
+    body = json.dumps({"records": [{"value": {"ind": 1}}]}).encode()
+    assert client.post("t", body).status_code == 200
+    boto(faults.url).delete_stream(StreamName=f"{prefix}t")
+    wait_until(lambda: client.post("t", body).status_code == 200, "a new stream")
+    assert client.post("t", body).status_code == 200
+
+
+def test_a_stream_that_is_being_created_is_503_until_it_takes_records(
+    tmp_path: Path, aws_credentials: None
+) -> None:
+    body = json.dumps({"records": [{"value": {"ind": 1}}]}).encode()
+    with kinesalite(tmp_path, coming_ms=3_000) as endpoint, gateway(endpoint, "") as client:
+        answer = client.post("t", body)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "being created" in answer.json()["message"]
+        assert client.get("/streams/t").json()["StreamDescription"]["StreamStatus"] == "CREATING"
+        assert client.get("/topics").json() == ["t"]
+        assert client.get("/healthz").json()["log"] == "ok", "only this stream takes nothing yet"
+        wait_until(lambda: client.post("t", body).status_code == 200, "an active stream")
+        wait_until(
+            lambda: values(client.log, "t") == [b'{"ind":1}'] or bool(values(client.log, "t")), "its record"
+        )
