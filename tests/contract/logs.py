@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from tests.servers.kafka import Cluster
+
 __all__ = ["LOGS"]
 
 
@@ -18,4 +20,9 @@ def _sqlite(request: pytest.FixtureRequest) -> str:
     return f"sqlite:///{folder}/log.db"
 
 
-LOGS: dict[str, Callable[[pytest.FixtureRequest], str]] = {"sqlite": _sqlite}
+def _kafka(request: pytest.FixtureRequest) -> str:
+    cluster: Cluster = request.getfixturevalue("kafka")
+    return cluster.url
+
+
+LOGS: dict[str, Callable[[pytest.FixtureRequest], str]] = {"kafka": _kafka, "sqlite": _sqlite}

@@ -25,7 +25,7 @@ __all__ = [
     "watched",
 ]
 
-BACKENDS = {"sqlite": "pinflow.log.sqlite:SqliteLog"}
+BACKENDS = {"kafka": "pinflow.log.kafka:KafkaLog", "sqlite": "pinflow.log.sqlite:SqliteLog"}
 """URL scheme → module:class. A new backend is one module and one line here."""
 
 
