@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -96,7 +99,9 @@ class Broker:
         lines = [f"{name}={value}" for name, value in (settings | self._own()).items()]
         (self._folder / "server.properties").write_text("\n".join(lines))
         scram = f"SCRAM-SHA-512=[name=scram,password={PASSWORD}]"
-        done = self._java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-S", scram, "-c", self._file)
+        done = self._java(
+            "kafka.tools.StorageTool", "format", "-t", cluster_id, "-S", scram, "-c", self._file
+        )
         output = done.communicate()[0]
         assert done.returncode == 0, output.decode()
 
@@ -161,6 +166,9 @@ class Cluster:
             "ssl.keystore.location": str(tls / "store.pem"),
             "default.replication.factor": replicas,
             "offsets.topic.replication.factor": replicas,
+            "transaction.state.log.replication.factor": replicas,
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "1",
             "min.insync.replicas": str(min(2, count)),
         }
 
@@ -172,7 +180,9 @@ class Cluster:
     def url(self) -> str:
         return f"kafka://{self.servers}"
 
+    @cached_property
     def admin(self) -> AdminClient:
+        """A client of its own. What it is asked is answered only while somebody holds it."""
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
 
     def start(self) -> None:
@@ -185,7 +195,7 @@ class Cluster:
 
     def wait(self) -> None:
         """Until every broker that runs is one of the cluster."""
-        admin = self.admin()
+        admin = self.admin
         wanted = {each.number for each in self.brokers if each.runs}
         wait_until(lambda: _members(admin) == wanted or not wanted, "the brokers are a cluster")
 
@@ -195,14 +205,14 @@ class Cluster:
 
     def leader(self, topic: str, partition: int) -> Broker | None:
         """The broker that leads a partition now."""
-        described = self.admin().describe_topics(TopicCollection([topic]), request_timeout=10)[topic].result()
+        described = self.admin.describe_topics(TopicCollection([topic]), request_timeout=10)[topic].result()
         leader = described.partitions[partition].leader
         return None if leader is None else self.brokers[leader.id - 1]
 
     def move_leaders_back(self, topic: str, partitions: Sequence[int]) -> None:
         """Give partitions back to the brokers that led them at first."""
         places = [TopicPartition(topic, partition) for partition in partitions]
-        self.admin().elect_leaders(ElectionType.PREFERRED, places, request_timeout=10).result()
+        self.admin.elect_leaders(ElectionType.PREFERRED, places, request_timeout=10).result()
 
 
 def _members(admin: AdminClient) -> set[int]:
@@ -235,14 +245,13 @@ def brokers(count: int = 1) -> Iterator[Cluster]:
 
 
 def main() -> None:
-    """Run one broker until Ctrl-C."""
+    """Run one broker until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit())  # a shell's background jobs begin with it ignored
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with brokers() as cluster:
         print(f"PINFLOW__LOG__URL={cluster.url}", flush=True)
         print("Ctrl-C ends it, and its records are gone", flush=True)
-        try:
-            cluster.brokers[0].join()
-        except KeyboardInterrupt:
-            return
+        cluster.brokers[0].join()
 
 
 if __name__ == "__main__":

@@ -182,7 +182,9 @@ def describe_stream(stream: str, extents: list[Extent]) -> dict[str, object]:
     shards = [
         {
             "ShardId": _shard_id(extent.partition),
-            "SequenceNumberRange": {"StartingSequenceNumber": _sequence_number(int(extent.begin))},
+            "SequenceNumberRange": {
+                "StartingSequenceNumber": _sequence_number(_leading_number(extent.begin))
+            },
         }
         for extent in extents
     ]
@@ -234,6 +236,12 @@ def _put(partition: int, offset: int) -> _Put:
 
 def _shard_id(partition: int) -> str:
     return f"shardId-{partition:012d}"
+
+
+def _leading_number(position: str) -> int:
+    """What a position begins with is the offset, where the log numbers its records from 0."""
+    digits = position.partition("@")[0].partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _sequence_number(offset: int) -> str:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 from zlib import crc32
 
+from pinflow.config import masked
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AnsweringLog",
     "EventLog",
+    "Examined",
     "TopicAdmin",
     "WatchedLog",
     "answering",
+    "examined",
     "open_log",
     "partition_for",
     "watched",
@@ -149,6 +152,22 @@ def watched(log: EventLog) -> WatchedLog | None:
     return cast("WatchedLog", log) if hasattr(log, "committed") else None
 
 
+class Examined(EventLog, Protocol):
+    """A log that others run, of which more can be found out than that it answers."""
+
+    def examine(self) -> list[str]:
+        """What an operator should know of it, a sentence each, without a full stop; for `doctor`.
+
+        Raises:
+            UnavailableError: It cannot be reached now.
+        """
+
+
+def examined(log: EventLog) -> Examined | None:
+    """The log as one of which more can be found out, None if there is no more."""
+    return cast("Examined", log) if hasattr(log, "examine") else None
+
+
 class TopicAdmin(Protocol):
     """The topics of a log."""
 
@@ -192,7 +211,7 @@ def open_log(url: str, *, read_only: bool = False) -> EventLog:
     if scheme not in BACKENDS:
         raise ConfigError(
             f"no log backend is called {scheme!r}",
-            where=f"log.url = {url}",
+            where=f"log.url = {masked(url)}",
             hint=f"use one of: {', '.join(f'{name}:' for name in BACKENDS)}",
         )
     module, _, name = BACKENDS[scheme].partition(":")

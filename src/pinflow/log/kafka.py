@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pinflow.errors import MissingExtraError
 
@@ -26,11 +26,9 @@ try:
 except ImportError as error:
     raise MissingExtraError("the Kafka log", "kafka") from error
 
-from confluent_kafka import KafkaException
-
 from pinflow.errors import UnavailableError
 from pinflow.log.kafka_append import Appender
-from pinflow.log.kafka_clients import ASK_S, Clients
+from pinflow.log.kafka_clients import Clients
 from pinflow.log.kafka_examine import examine
 from pinflow.log.kafka_groups import Groups
 from pinflow.log.kafka_marks import Marks
@@ -74,9 +72,7 @@ class KafkaLog:
     ) -> Chunk:
         """See `EventLog.read`: committed records only. Right after `extents` it reads up to the ends found there."""
         marked = self._marks.fresh(topic, partition)
-        return self._readers.read(
-            marked, partition, position, max_records=max_records, max_bytes=max_bytes
-        )
+        return self._readers.read(marked, partition, position, max_records=max_records, max_bytes=max_bytes)
 
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
         """See `EventLog.extents`. Offsets that held no record count until a reader has passed them."""
@@ -125,12 +121,11 @@ class KafkaLog:
     def identity(self) -> str:
         """See `EventLog.identity`: the cluster's id."""
         if not self._identity:
-            try:
-                cluster = self._clients.admin.list_topics(timeout=ASK_S).cluster_id
-            except KafkaException as error:
-                raise self._clients.failed(error, "the brokers cannot be reached") from error
-            if not cluster:
-                raise UnavailableError("the brokers do not tell the cluster's id", where=self._clients.settings.shown)
+            cluster = cast("str | None", self._clients.metadata().cluster_id)
+            if not cluster:  # a broker that is not ready yet
+                raise UnavailableError(
+                    "the brokers do not tell the cluster's id", where=self._clients.settings.shown
+                )
             self._identity = cluster
         return self._identity
 

@@ -21,7 +21,7 @@ from pinflow.errors import (
     UnknownPartitionError,
     UnknownTopicError,
 )
-from pinflow.log.kafka_clients import DELIVERY_S
+from pinflow.log.kafka_clients import ASK_S, DELIVERY_S
 from pinflow.log.kafka_errors import NO_TOPIC, TOO_LARGE, error_of
 from pinflow.log.records import Appended
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import Message
+    from confluent_kafka._types import HeadersType
 
     from pinflow.log.kafka_clients import Clients
-    from pinflow.log.kafka_topics import KafkaTopics
+    from pinflow.log.kafka_topics import KafkaTopics, Known
     from pinflow.log.records import Produce
 
 __all__ = ["Appender"]
@@ -59,6 +60,7 @@ class Appender:
         self._topics = topics
         self._lock = threading.Lock()
         self._producer: Producer | None = None
+        self._used: dict[str, Known] = {}
         self._closed = False
 
     def append(self, batches: Sequence[Produce]) -> list[Appended]:
@@ -102,12 +104,25 @@ class Appender:
                 f"topic {topic!r} has partitions 0 to {partitions - 1}, not {number}", where=topic
             )
 
-    def _sent(self, batches: Sequence[Produce]) -> list[_Run]:
+    def _ready(self, topics: set[str]) -> Producer:
+        """The producer. It would notice only after minutes that a topic has grown, or was made again."""
         if self._closed:
             raise UnavailableError("the log is closed; nothing was appended", where=self._where)
         if self._producer is None:
-            self._producer = self._clients.producer()
-        producer, runs = self._producer, [_Run(batch) for batch in batches]
+            self._producer, self._used = self._clients.producer(), {}
+        for topic in topics:
+            known = self._topics.known(topic)
+            if self._used.setdefault(topic, known) != known:
+                try:
+                    self._producer.list_topics(topic, timeout=ASK_S)
+                except KafkaException as error:
+                    raise self._clients.failed(error, "nothing was appended", topic) from error
+                self._used[topic] = known
+        return self._producer
+
+    def _sent(self, batches: Sequence[Produce]) -> list[_Run]:
+        producer = self._ready({batch.topic for batch in batches})
+        runs = [_Run(batch) for batch in batches]
         for run in runs:
             run.hand_over(producer, range(len(run.outcomes)))
         _wait(producer, runs)
@@ -149,7 +164,9 @@ class Appender:
         except PinflowError as error:
             return error
         if batch.partition >= partitions:
-            return UnknownPartitionError(f"topic {batch.topic!r} has {partitions} partitions", where=batch.topic)
+            return UnknownPartitionError(
+                f"topic {batch.topic!r} has {partitions} partitions", where=batch.topic
+            )
         return UnavailableError("not all brokers know the topic yet", where=batch.topic, hint="try again")
 
 
@@ -165,15 +182,20 @@ class _Run:
     def hand_over(self, producer: Producer, indexes: Sequence[int]) -> None:
         topic, partition, records, _ = self._batch
         values, keys, headers = records.values, records.keys, records.headers
+        produce, done = producer.produce, self._done
         for count, index in enumerate(indexes, 1):
             self.left += 1
-            more = {"headers": list(headers[index])} if headers is not None and headers[index] else {}
-            key, done = keys[index] if keys is not None else None, partial(self._done, index)
+            key = keys[index] if keys is not None else None
+            more: HeadersType | None = [*headers[index]] if headers is not None else None
             while True:
                 try:
-                    producer.produce(topic, values[index], key, partition, on_delivery=done, **more)
+                    produce(
+                        topic, values[index], key, partition, on_delivery=partial(done, index), headers=more
+                    )
                 except BufferError:
-                    producer.poll(POLL_S)  # full: records leave it, at the latest when they have waited too long
+                    producer.poll(
+                        POLL_S
+                    )  # full: records leave it, at the latest when they have waited too long
                     continue
                 except KafkaException as error:
                     self._failed(index, error_of(error))
@@ -217,7 +239,7 @@ UNNUMBERED = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "it was appended, 
 def _wait(producer: Producer, runs: Sequence[_Run]) -> None:
     deadline = time.monotonic() + DELIVERY_S + LATE_S
     while any(run.left for run in runs):
-        producer.poll(POLL_S)
+        producer.flush(POLL_S)
         if time.monotonic() > deadline:
             for run in runs:
                 run.give_up()

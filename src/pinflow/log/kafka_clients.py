@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from pinflow.errors import ConfigError, MissingExtraError
+from pinflow.errors import ConfigError, MissingExtraError, TerminalError
 from pinflow.log.kafka_errors import error_of, told
 
 if TYPE_CHECKING:
+    from confluent_kafka.admin._metadata import ClusterMetadata
+
     from pinflow.errors import PinflowError
     from pinflow.log.kafka_url import KafkaSettings
 
@@ -22,8 +24,11 @@ __all__ = ["ASK_S", "DELIVERY_S", "Clients"]
 ASK_S = 5.0
 """How long a question to the brokers may take: a first connection with TLS and IAM in another region takes two."""
 
+LISTEN_S = 1.0
+"""How long a client that does not get in is listened to before it is asked why."""
+
 DELIVERY_S = 20.0
-"""How long an append tries: past the nine seconds after which a cluster gives a dead broker's partitions new leaders."""
+"""How long an append tries: past the nine seconds after which a dead broker's partitions get new leaders."""
 
 ACK_S = 5.0
 """How long a leader waits for its followers before it says that there are not enough."""
@@ -61,6 +66,8 @@ HEARD = 8
 NO_LOG = 0
 """librdkafka writes to stderr by itself; what it has to say comes with our errors."""
 
+TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT})  # noqa: SLF001
+
 Config = dict[str, Any]
 
 
@@ -84,12 +91,12 @@ class Clients:
 
     def producer(self) -> Producer:
         """A new idempotent producer."""
-        return self._made(
+        producer: Producer = self._made(
             Producer,
             {
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 0,  # what came together is appended together already
+                "linger.ms": 5,  # while an append is handed over; a flush ends it
                 "delivery.timeout.ms": _ms(DELIVERY_S),
                 "request.timeout.ms": _ms(ACK_S),
                 "message.max.bytes": LONGEST_RECORD,
@@ -98,10 +105,11 @@ class Clients:
                 "topic.metadata.propagation.max.ms": _ms(SPREAD_S),
             },
         )
+        return producer
 
     def consumer(self) -> Consumer:
         """A new consumer, which is told what to read and belongs to no group."""
-        return self._made(
+        consumer: Consumer = self._made(
             Consumer,
             {
                 "group.id": f"{self.settings.group}-reader",  # the library wants one; nothing is committed
@@ -115,6 +123,24 @@ class Clients:
                 "queued.max.messages.kbytes": PREFETCH_KIB,
             },
         )
+        return consumer
+
+    def metadata(self) -> ClusterMetadata:
+        """What the brokers tell of the cluster and all its topics.
+
+        Raises:
+            UnavailableError: They do not answer.
+            TerminalError: They do not let us in, which is told as soon as it is heard.
+        """
+        deadline = time.monotonic() + ASK_S
+        while True:
+            try:
+                return self.admin.list_topics(timeout=LISTEN_S)
+            except KafkaException as error:
+                failed = self.failed(error, "the brokers cannot be reached")
+                timed_out = error_of(error).code() in TIMED_OUT and not isinstance(failed, TerminalError)
+                if not timed_out or time.monotonic() > deadline:
+                    raise failed from error
 
     def failed(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
         """An error of a client as ours."""
@@ -146,19 +172,37 @@ class Clients:
             "reconnect.backoff.max.ms": _ms(RECONNECT_MAX_S),
         }
         if self.settings.region:
+            self._iam_token("")  # the library would ask for it ten seconds long, and not say what is wrong
             config["oauth_cb"] = self._iam_token
         return config
 
     def _hear(self, error: KafkaError) -> None:
-        self._heard.append((time.monotonic(), error))
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - what brought them down was heard before
+            self._heard.append((time.monotonic(), error))
 
     def _iam_token(self, _: str) -> tuple[str, float]:
-        """A token of AWS MSK IAM, signed here with the credentials of this process, and when it expires."""
+        """A token of AWS MSK IAM, signed here with the credentials of this process, and when it expires.
+
+        Raises:
+            TerminalError: There are no credentials.
+        """
         try:
             from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
+            from botocore.exceptions import BotoCoreError  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError("MSK IAM authentication", "kafka") from error
-        token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
+        try:
+            token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
+        except (
+            AttributeError,
+            ValueError,
+            BotoCoreError,
+        ) as error:  # the first: it found none, and looks into them
+            raise TerminalError(
+                "there are no AWS credentials for MSK IAM",
+                where=self.settings.shown,
+                hint="set AWS_PROFILE, or the role of this machine",
+            ) from error
         return token, expires_ms / 1000
 
 

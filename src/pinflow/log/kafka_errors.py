@@ -92,6 +92,8 @@ REFUSED = frozenset(
 
 PAGE = "docs/parts/kafka.md"
 
+CONNECTION = "look whether brokers listen there, and whether security=… of log.url is what that port speaks"
+
 
 def error_of(exception: KafkaException) -> KafkaError:
     """What an exception of the library carries."""
@@ -117,7 +119,8 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
         kind, what, hint = KNOWN[first.code()]
         return kind(f"{doing}: {_text(first)}", where=where, hint=hint)
     reason = _text(error) if first is None else f"{_text(error)} ({_text(first)})"
-    return UnavailableError(f"{doing}: {reason}", where=where, hint="pinflow doctor")
+    hint = CONNECTION if code == KafkaError._TRANSPORT else "pinflow doctor"  # noqa: SLF001
+    return UnavailableError(f"{doing}: {reason}", where=where, hint=hint)
 
 
 def _text(error: KafkaError) -> str:
@@ -125,9 +128,7 @@ def _text(error: KafkaError) -> str:
 
 
 KNOWN: dict[int, tuple[type[PinflowError], str, str]] = {
-    **dict.fromkeys(
-        NO_TOPIC, (UnknownTopicError, "there is no such topic", "pinflow gateway topics list")
-    ),
+    **dict.fromkeys(NO_TOPIC, (UnknownTopicError, "there is no such topic", "pinflow gateway topics list")),
     KafkaError._UNKNOWN_PARTITION: (UnknownPartitionError, "there is no such partition", ""),  # noqa: SLF001
     **dict.fromkeys(
         TOO_LARGE, (TooLargeError, "the record is larger than the brokers take", "raise max.message.bytes")

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.errors import CorruptError, GapError, UnknownPartitionError
 from pinflow.log.kafka_clients import ASK_S
@@ -27,6 +27,10 @@ LOOK_AGAIN_S = 0.05
 
 FRESH_S = 0.1
 """A job asks for the extents of a topic and then reads its partitions in turn; they need not all be asked again."""
+
+
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class MarkedTopic(NamedTuple):
@@ -60,7 +64,9 @@ class MarkedTopic(NamedTuple):
         place, where = Position.parse(text), f"{self.topic} partition {partition}"
         if place.topic_id and self.topic_id and place.topic_id != self.topic_id:
             raise GapError(
-                "the topic was deleted and made again; what it held is gone", where=where, hint="pinflow audit"
+                "the topic was deleted and made again; what it held is gone",
+                where=where,
+                hint="pinflow audit",
             )
         if place.offset < begin:
             raise GapError(
@@ -129,10 +135,8 @@ class Marks:
     def _offsets(self, topic: str, partitions: int) -> tuple[list[int], list[int]]:
         places = [TopicPartition(topic, partition) for partition in range(partitions)]
         admin, level = self._clients.admin, IsolationLevel.READ_COMMITTED
-        begins = admin.list_offsets(dict.fromkeys(places, OffsetSpec.earliest()), request_timeout=ASK_S)
-        ends = admin.list_offsets(
-            dict.fromkeys(places, OffsetSpec.latest()), isolation_level=level, request_timeout=ASK_S
-        )
+        begins = admin.list_offsets(dict.fromkeys(places, EARLIEST), request_timeout=ASK_S)
+        ends = admin.list_offsets(dict.fromkeys(places, LATEST), isolation_level=level, request_timeout=ASK_S)
         return [begins[place].result().offset for place in places], [
             ends[place].result().offset for place in places
         ]

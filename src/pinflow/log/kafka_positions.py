@@ -1,7 +1,7 @@
 """Positions: `<offset>@<topic id>`, or `<offset>-<passed>@<topic id>`.
 
-`passed` counts the offsets before this one that held no record for who read up to here: those that were gone before it
-began, the markers of transactions, and what compaction took. So a count of records can be made from offsets. The topic id
+`passed` counts the offsets before this one that held no record for who read up to here: those that were gone before
+it began, the markers of transactions, and what compaction took. So records can be counted by offsets. The topic id
 tells a topic from one of the same name made later. A bare offset is a position too, of a topic whose id is not known.
 """
 

@@ -7,7 +7,7 @@ partition, so that who reads one partition after the other in turn finds the nex
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -15,9 +15,10 @@ from pinflow.errors import UnavailableError
 from pinflow.log.records import Chunk, Headers, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from confluent_kafka import Consumer, Message
+    from confluent_kafka._types import HeadersType
 
     from pinflow.log.kafka_clients import Clients
     from pinflow.log.kafka_positions import Position
@@ -166,9 +167,7 @@ class _Lane:
         return taken
 
 
-def chunk_of(
-    topic: str, partition: int, asked: str, start: Position, messages: Sequence[Message]
-) -> Chunk:
+def chunk_of(topic: str, partition: int, asked: str, start: Position, messages: Sequence[Message]) -> Chunk:
     """Messages as columns; without any the chunk ends where it was asked to start."""
     offsets = [message.offset() or 0 for message in messages]
     end = str(start.after(offsets[-1], len(offsets))) if offsets else asked
@@ -188,6 +187,7 @@ def _records(messages: Sequence[Message]) -> Records:
     )
 
 
-def _plain(headers: Sequence[tuple[str, bytes | None]] | Mapping[str, bytes | None] | None) -> Headers:
+def _plain(headers: HeadersType | None) -> Headers:
     """Headers as pairs; one without a value gets an empty one."""
-    return tuple((name, value or b"") for name, value in headers or ())
+    pairs = cast("list[tuple[str, bytes | None]]", headers or [])  # what a consumer gives
+    return tuple((name, value or b"") for name, value in pairs)

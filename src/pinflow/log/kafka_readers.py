@@ -48,9 +48,7 @@ class Readers:
             return chunk_of(marked.topic, partition, asked, start, [])
         with self._lent(marked, partition, start.offset) as reader:
             try:
-                messages = reader.read(
-                    partition, start, end, max_records=max_records, max_bytes=max_bytes
-                )
+                messages = reader.read(partition, start, end, max_records=max_records, max_bytes=max_bytes)
             except KafkaException as error:
                 raise self._clients.failed(error, "the log cannot be read", marked.topic) from error
         return chunk_of(marked.topic, partition, asked, start, messages)
@@ -75,7 +73,9 @@ class Readers:
 
     def _taken(self, marked: MarkedTopic, partition: int, offset: int) -> TopicReader | None:
         with self._lock:
-            fit = [each for each in self._idle if (each.topic, each.topic_id) == (marked.topic, marked.topic_id)]
+            fit = [
+                each for each in self._idle if (each.topic, each.topic_id) == (marked.topic, marked.topic_id)
+            ]
             if not fit:
                 return None
             best = next((each for each in fit if each.reader.stands_at(partition, offset)), fit[-1])

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.log.kafka_clients import ASK_S
@@ -49,13 +49,9 @@ class KafkaTopics:
 
     def list(self) -> dict[str, int]:
         """See `TopicAdmin.list`: without Kafka's own topics, and those that no pattern of the URL names."""
-        try:
-            metadata = self._clients.admin.list_topics(timeout=ASK_S)
-        except KafkaException as error:
-            raise self._clients.failed(error, "the topics cannot be listed") from error
         return {
             name: len(topic.partitions)
-            for name, topic in sorted(metadata.topics.items())
+            for name, topic in sorted(self._clients.metadata().topics.items())
             if topic.error is None and self._seen(name)
         }
 
@@ -129,26 +125,18 @@ class KafkaTopics:
         )
 
     def _led(self, topic: str) -> bool:
-        metadata = self._clients.admin.list_topics(timeout=ASK_S).topics.get(topic)
+        metadata = self._clients.metadata().topics.get(topic)
         return metadata is not None and all(
             partition.leader >= 0 and partition.error is None for partition in metadata.partitions.values()
         )
 
     def _wait(self, what: str, settled: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SETTLE_S
-        while not self._tried(settled):
+        while not settled():
             if time.monotonic() > deadline:
                 raise UnavailableError(what, where=self._clients.settings.shown, hint="pinflow doctor")
             time.sleep(LOOK_AGAIN_S)
 
-    def _tried(self, settled: Callable[[], bool]) -> bool:
-        try:
-            return settled()
-        except KafkaException as error:
-            raise self._clients.failed(error, "the topics cannot be listed") from error
-
 
 def _absent(topic: str) -> UnknownTopicError:
-    return UnknownTopicError(
-        f"there is no topic {topic!r}", where=topic, hint="pinflow gateway topics list"
-    )
+    return UnknownTopicError(f"there is no topic {topic!r}", where=topic, hint="pinflow gateway topics list")

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.log.kafka_clients import ASK_S
 from pinflow.log.kafka_errors import error_of

@@ -16,6 +16,7 @@ from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.parts import Parts
+from pinflow.log import examined
 from pinflow.source import summary
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ def _log(settings: Settings) -> Check:
     with Parts(settings, read_only=True) as parts:
         topics = parts.log.topics.list()
         records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
-    return Check("log", "ok", f"{records:,} records in {len(topics)} topics at {masked(url)}")
+        more = examined(parts.log)
+        findings = more.examine() if more is not None else []
+    found = [f"{records:,} records in {len(topics)} topics at {masked(url)}", *findings]
+    return Check("log", "ok", "; ".join(found))
 
 
 def _lake(settings: Settings) -> Check:
