@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import ElectionType, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.certificates import certificates
 from tests.servers.ports import free_port, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+    from confluent_kafka.admin._metadata import PartitionMetadata
 
 __all__ = ["PASSWORD", "Broker", "Cluster", "brokers", "required_libs"]
 
@@ -54,6 +56,9 @@ SETTINGS = {
     # A broker that is gone is noticed in three seconds instead of nine.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
+    # Leaders move back, with all replicas in sync, to the brokers that had them at first.
+    "leader.imbalance.check.interval.seconds": "1",
+    "leader.imbalance.per.broker.percentage": "0",
     # Clients that would make topics behind our back could: that they do not is tested.
     "auto.create.topics.enable": "true",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -204,15 +209,16 @@ class Cluster:
             each.kill()
 
     def leader(self, topic: str, partition: int) -> Broker | None:
-        """The broker that leads a partition now."""
-        described = self.admin.describe_topics(TopicCollection([topic]), request_timeout=10)[topic].result()
-        leader = described.partitions[partition].leader
-        return None if leader is None else self.brokers[leader.id - 1]
+        """The broker that leads a partition now, None while there is none."""
+        leader = self._partitions(topic)[partition].leader
+        return self.brokers[leader - 1] if leader > 0 else None
 
-    def move_leaders_back(self, topic: str, partitions: Sequence[int]) -> None:
-        """Give partitions back to the brokers that led them at first."""
-        places = [TopicPartition(topic, partition) for partition in partitions]
-        self.admin.elect_leaders(ElectionType.PREFERRED, places, request_timeout=10).result()
+    def in_sync(self, topic: str) -> set[int]:
+        """The numbers of the brokers that are in sync for every partition."""
+        return set.intersection(*[{*each.isrs} for each in self._partitions(topic).values()])
+
+    def _partitions(self, topic: str) -> dict[int, PartitionMetadata]:
+        return self.admin.list_topics(timeout=10).topics[topic].partitions
 
 
 def _members(admin: AdminClient) -> set[int]:

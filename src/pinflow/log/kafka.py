@@ -8,7 +8,7 @@
 | `kafka_topics` | listing, creating, deleting topics |
 | `kafka_marks` | where partitions begin and end |
 | `kafka_positions` | positions as text |
-| `kafka_append` | the producer |
+| `kafka_append`, `kafka_delivery` | the producer |
 | `kafka_reader`, `kafka_readers` | the consumers |
 | `kafka_groups` | the lag for Kafka's own tools |
 | `kafka_trim` | deleting the oldest records |
@@ -71,7 +71,7 @@ class KafkaLog:
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`: committed records only. Right after `extents` it reads up to the ends found there."""
-        marked = self._marks.fresh(topic, partition)
+        marked = self._marks.fresh(topic, partition, position)
         return self._readers.read(marked, partition, position, max_records=max_records, max_bytes=max_bytes)
 
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:

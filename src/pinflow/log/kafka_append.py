@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
 
 from pinflow.errors import (
     PinflowError,
@@ -22,14 +21,14 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.log.kafka_clients import ASK_S, DELIVERY_S
-from pinflow.log.kafka_errors import NO_TOPIC, TOO_LARGE, error_of
+from pinflow.log.kafka_delivery import Run, deliver
+from pinflow.log.kafka_errors import NO_TOPIC
 from pinflow.log.records import Appended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import Message
-    from confluent_kafka._types import HeadersType
+    from confluent_kafka import Producer
 
     from pinflow.log.kafka_clients import Clients
     from pinflow.log.kafka_topics import KafkaTopics, Known
@@ -37,17 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Appender"]
 
-POLL_S = 0.2
-"""A wait for acknowledgements is looked at this often."""
-
-RECORDS_A_POLL = 1_000
-"""Acknowledgements are taken each time so many records are handed over, so that they do not pile up."""
-
 CLOSE_S = 1.0
 """How long closing waits for an append under way, whose records it has given up."""
 
-LATE_S = 5.0
-"""The library tells a record as failed at most so long after `DELIVERY_S`."""
+SAY_AGAIN_S = 60.0
+"""A partition that takes nothing is logged so often."""
+
+GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
+"""What the producer reports of a topic that is deleted while it appends."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +57,7 @@ class Appender:
         self._lock = threading.Lock()
         self._producer: Producer | None = None
         self._used: dict[str, Known] = {}
+        self._said: dict[str, float] = {}
         self._closed = False
 
     def append(self, batches: Sequence[Produce]) -> list[Appended]:
@@ -120,21 +117,21 @@ class Appender:
                 self._used[topic] = known
         return self._producer
 
-    def _sent(self, batches: Sequence[Produce]) -> list[_Run]:
+    def _sent(self, batches: Sequence[Produce]) -> list[Run]:
         producer = self._ready({batch.topic for batch in batches})
-        runs = [_Run(batch) for batch in batches]
+        runs = [Run(batch) for batch in batches]
         for run in runs:
             run.hand_over(producer, range(len(run.outcomes)))
-        _wait(producer, runs)
+        deliver(producer, runs)
         for run in runs:
             for index in run.refused_together():
                 run.hand_over(producer, [index])
-                _wait(producer, [run])
+                deliver(producer, [run])
         if any(run.fatal for run in runs):
             self._producer = None  # it takes nothing more; the next append makes another
         return runs
 
-    def _refused(self, batch: Produce, run: _Run) -> dict[int, PinflowError]:
+    def _refused(self, batch: Produce, run: Run) -> dict[int, PinflowError]:
         errors: dict[int, KafkaError] = {
             index: outcome for index, outcome in enumerate(run.outcomes) if isinstance(outcome, KafkaError)
         }
@@ -146,7 +143,7 @@ class Appender:
 
     def _told(self, batch: Produce, error: KafkaError) -> PinflowError:
         where = f"{batch.topic} partition {batch.partition}"
-        if error.code() in NO_TOPIC:
+        if error.code() in GONE:
             return self._gone(batch)
         failed = self._clients.failed(error, "the record was not appended", where)
         if isinstance(failed, UnavailableError):
@@ -154,8 +151,15 @@ class Appender:
                 failed.what.replace("was not appended", "was not acknowledged"), where=where, hint=failed.hint
             )
         if isinstance(failed, TerminalError):
-            _log.error("%s (%s); %s", failed.what, where, failed.hint)
+            self._say(failed, where)
         return failed
+
+    def _say(self, failed: PinflowError, where: str) -> None:
+        """A client is not told more than that it failed; the operator is, now and then."""
+        now = time.monotonic()
+        if now - self._said.get(where, -SAY_AGAIN_S) >= SAY_AGAIN_S:
+            self._said[where] = now
+            _log.error("%s (%s); %s", failed.what, where, failed.hint)
 
     def _gone(self, batch: Produce) -> PinflowError:
         """The brokers do not know the place; whether it is there is asked again."""
@@ -167,82 +171,7 @@ class Appender:
             return UnknownPartitionError(
                 f"topic {batch.topic!r} has {partitions} partitions", where=batch.topic
             )
-        return UnavailableError("not all brokers know the topic yet", where=batch.topic, hint="try again")
-
-
-class _Run:
-    """The records of one batch on their way: the offset of each, or why it has none, in order."""
-
-    def __init__(self, batch: Produce) -> None:
-        self._batch = batch
-        self.outcomes: list[int | KafkaError | None] = [None] * len(batch.records)
-        self.left = 0
-        self.fatal = False
-
-    def hand_over(self, producer: Producer, indexes: Sequence[int]) -> None:
-        topic, partition, records, _ = self._batch
-        values, keys, headers = records.values, records.keys, records.headers
-        produce, done = producer.produce, self._done
-        for count, index in enumerate(indexes, 1):
-            self.left += 1
-            key = keys[index] if keys is not None else None
-            more: HeadersType | None = [*headers[index]] if headers is not None else None
-            while True:
-                try:
-                    produce(
-                        topic, values[index], key, partition, on_delivery=partial(done, index), headers=more
-                    )
-                except BufferError:
-                    producer.poll(
-                        POLL_S
-                    )  # full: records leave it, at the latest when they have waited too long
-                    continue
-                except KafkaException as error:
-                    self._failed(index, error_of(error))
-                break
-            if not count % RECORDS_A_POLL:
-                producer.poll(0)
-
-    def refused_together(self) -> list[int]:
-        """Small records share a batch, and where a topic takes only smaller batches they were refused for it."""
-        refused = [
-            index
-            for index, outcome in enumerate(self.outcomes)
-            if isinstance(outcome, KafkaError) and outcome.code() in TOO_LARGE
-        ]
-        return refused if len(refused) > 1 else []
-
-    def give_up(self) -> None:
-        for index, outcome in enumerate(self.outcomes):
-            if outcome is None:
-                self.outcomes[index] = KafkaError(KafkaError._MSG_TIMED_OUT)  # noqa: SLF001
-        self.left = 0
-
-    def _done(self, index: int, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._failed(index, error)
-            return
-        offset = message.offset()
-        self.left -= 1
-        # A batch that the brokers had already, and too long ago to remember its offset, is there without a number.
-        self.outcomes[index] = offset if offset is not None and offset >= 0 else UNNUMBERED
-
-    def _failed(self, index: int, error: KafkaError) -> None:
-        self.left -= 1
-        self.outcomes[index] = error
-        self.fatal = self.fatal or error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
-
-
-UNNUMBERED = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "it was appended, but its offset is not known")
-
-
-def _wait(producer: Producer, runs: Sequence[_Run]) -> None:
-    deadline = time.monotonic() + DELIVERY_S + LATE_S
-    while any(run.left for run in runs):
-        producer.flush(POLL_S)
-        if time.monotonic() > deadline:
-            for run in runs:
-                run.give_up()
+        return UnavailableError("not all brokers know the topic now", where=batch.topic, hint="try again")
 
 
 def _offset(outcome: int | KafkaError | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -14,6 +14,9 @@ from pinflow.errors import ConfigError, MissingExtraError, TerminalError
 from pinflow.log.kafka_errors import error_of, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     from confluent_kafka.admin._metadata import ClusterMetadata
 
     from pinflow.errors import PinflowError
@@ -69,6 +72,8 @@ NO_LOG = 0
 TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT})  # noqa: SLF001
 
 Config = dict[str, Any]
+
+T = TypeVar("T")
 
 
 class Clients:
@@ -141,6 +146,27 @@ class Clients:
                 timed_out = error_of(error).code() in TIMED_OUT and not isinstance(failed, TerminalError)
                 if not timed_out or time.monotonic() > deadline:
                     raise failed from error
+
+    def by_controller(self, ask: Callable[[float], Future[T]]) -> T:
+        """The answer to a question, safe to ask again, that the client puts to the cluster's controller.
+
+        The client waits for the controller that it knows, and does not look for another when that one dies.
+
+        Args:
+            ask: Asks, within so many seconds.
+
+        Raises:
+            KafkaException: The answer, or that there was none.
+            UnavailableError: No broker answers.
+        """
+        deadline = time.monotonic() + ASK_S
+        while True:
+            try:
+                return ask(LISTEN_S).result()
+            except KafkaException as error:
+                if error_of(error).code() not in TIMED_OUT or time.monotonic() > deadline:
+                    raise
+                self.metadata()  # names the controller of now
 
     def failed(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
         """An error of a client as ours."""

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.errors import CorruptError, GapError, UnknownPartitionError
@@ -44,6 +44,13 @@ class MarkedTopic(NamedTuple):
     def position(self, offset: int, passed: int = 0) -> Position:
         """A position in this topic."""
         return Position(offset, passed, self.topic_id)
+
+    def ends_before(self, partition: int, text: str | None) -> bool:
+        """Whether a position of this very topic lies beyond the end."""
+        if text is None or not 0 <= partition < len(self.ends):
+            return False
+        place = Position.parse(text)
+        return place.offset > self.ends[partition] and place.topic_id in {"", self.topic_id}
 
     def start(self, partition: int, text: str | None) -> Position:
         """Where to read from.
@@ -113,8 +120,19 @@ class Marks:
                 self._seen()[topic] = _Seen(marked, time.monotonic(), self._generation, unused)
                 return marked
 
-    def fresh(self, topic: str, partition: int) -> MarkedTopic:
-        """The same, perhaps as this thread was told a moment ago. Raises as `ask`."""
+    def fresh(self, topic: str, partition: int, position: str | None) -> MarkedTopic:
+        """The same, perhaps as this thread was told a moment ago. Raises as `ask`.
+
+        A new leader may not know at once how far the one before had come: it is given time to reach the position.
+        """
+        deadline = time.monotonic() + SETTLE_S
+        marked = self._seen_or_asked(topic, partition)
+        while marked.ends_before(partition, position) and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_S)
+            marked = self.ask(topic)
+        return marked
+
+    def _seen_or_asked(self, topic: str, partition: int) -> MarkedTopic:
         seen = self._seen().get(topic)
         if (
             seen is None
@@ -137,9 +155,10 @@ class Marks:
         admin, level = self._clients.admin, IsolationLevel.READ_COMMITTED
         begins = admin.list_offsets(dict.fromkeys(places, EARLIEST), request_timeout=ASK_S)
         ends = admin.list_offsets(dict.fromkeys(places, LATEST), isolation_level=level, request_timeout=ASK_S)
-        return [begins[place].result().offset for place in places], [
-            ends[place].result().offset for place in places
-        ]
+        found = [[asked[place].result().offset for place in places] for asked in (begins, ends)]
+        if min(map(min, found), default=0) < 0:  # no error, and no answer: the leader is being changed
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader tells offsets now"))
+        return found[0], found[1]
 
     def _seen(self) -> dict[str, _Seen]:
         seen: dict[str, _Seen] | None = getattr(self._local, "seen", None)

@@ -98,8 +98,11 @@ class KafkaTopics:
         if not self._seen(topic):
             raise _absent(topic)
         try:
-            asked = self._clients.admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)
-            described = asked[topic].result()
+            described = self._clients.by_controller(
+                lambda timeout: self._clients.admin.describe_topics(
+                    TopicCollection([topic]), request_timeout=timeout
+                )[topic]
+            )
         except KafkaException as error:
             self.forget(topic)
             if error_of(error).code() in NO_TOPIC:

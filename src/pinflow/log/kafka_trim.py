@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["trim"]
 
+NONE_NEWER = -1
+"""The offset of a time that no record is younger than. What is below is no answer at all."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,23 +38,27 @@ def trim(
     positions = [Position.parse(text) for text in committed]
     if any(position.topic_id not in {"", marked.topic_id} for position in positions):
         return 0  # of an earlier topic of this name; who stands there is told when it reads
-    place = TopicPartition(marked.topic, partition)
+    begin, end = marked.begins[partition], marked.ends[partition]
     try:
-        asked = clients.admin.list_offsets(
-            {place: OffsetSpec.for_timestamp(older_than_ms)}, request_timeout=ASK_S
-        )
-        newer = asked[place].result().offset
-        old = newer if newer >= 0 else marked.ends[partition]
-        before = min(old, *(position.offset for position in positions))
-        if before <= marked.begins[partition]:
+        newer = _first_since(clients, TopicPartition(marked.topic, partition), older_than_ms)
+        before = min(end if newer == NONE_NEWER else newer, *(position.offset for position in positions))
+        if before <= begin:
             return 0
-        deleted = clients.admin.delete_records(
-            [TopicPartition(marked.topic, partition, before)], request_timeout=ASK_S
-        )
-        low = deleted[TopicPartition(marked.topic, partition, before)].result().low_watermark
+        place = TopicPartition(marked.topic, partition, before)
+        deleted = clients.admin.delete_records([place], request_timeout=ASK_S)
+        low = deleted[place].result().low_watermark
     except KafkaException as error:
         if error_of(error).code() == KafkaError.POLICY_VIOLATION:
             _log.warning("topic %s is compacted, and its records cannot be deleted by age", marked.topic)
             return 0
         raise clients.failed(error, "the log cannot be trimmed", marked.topic) from error
-    return max(0, int(low) - marked.begins[partition])
+    return max(0, int(low) - begin)
+
+
+def _first_since(clients: Clients, place: TopicPartition, since_ms: int) -> int:
+    """The offset of the first record accepted at a time or later, or `NONE_NEWER`."""
+    asked = clients.admin.list_offsets({place: OffsetSpec.for_timestamp(since_ms)}, request_timeout=ASK_S)
+    offset = int(asked[place].result().offset)
+    if offset < NONE_NEWER:
+        raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader tells offsets now"))
+    return offset
