@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up test lint bench soak format requirements clean system
+.PHONY: demo up test lint bench soak kafka format requirements clean system
 
 demo: $(VENV)/.base
 	$(BIN)/pinflow demo
@@ -27,6 +27,10 @@ bench: $(VENV)/.dev
 # Kill stations at random moments, and look for every record: make soak KILLS=2000
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.crash --kills $(or $(KILLS),1000)
+
+# One Kafka broker on a free port, until Ctrl-C; prints the URL of the log
+kafka: $(VENV)/.dev build/kafka/.installed
+	$(BIN)/python -m tests.servers.kafka
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import Settings, load
+from tests.servers.kafka import brokers, required_libs
 from tests.servers.mariadb import account, mariadb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.kafka import Cluster
 
 __all__ = ["account", "clean_environment", "mariadb", "settings"]
 
@@ -32,3 +36,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(tmp_path: Path) -> Settings:
     """The default configuration in a home of its own."""
     return load(tmp_path / "home", env={})
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Cluster]:
+    """A Kafka cluster of one broker, for all tests of this process."""
+    required_libs()
+    with brokers() as cluster:
+        yield cluster

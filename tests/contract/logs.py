@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from tests.servers.kafka import Cluster
+
 __all__ = ["LOGS"]
 
 
@@ -28,8 +30,14 @@ def _kinesalite(request: pytest.FixtureRequest) -> str:
     return url_of(request.getfixturevalue("kinesalite_url"))
 
 
+def _kafka(request: pytest.FixtureRequest) -> str:
+    cluster: Cluster = request.getfixturevalue("kafka")
+    return cluster.url
+
+
 LOGS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "sqlite": _sqlite,
+    "kafka": _kafka,
     "kinesis": _kinesis,
     "kinesalite": _kinesalite,
 }

@@ -25,6 +25,9 @@ RECORDS_A_REQUEST = 5
 BROKEN_EVERY = 17
 """One record in so many cannot be a row, so that quarantine is part of it."""
 
+REFUSED_S = 0.02
+"""A pause after a refusal, so that a log that is away is not asked all the time."""
+
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
@@ -82,24 +85,25 @@ class Client:
             topic = f"{ID}.{name}"
             body = b'{"records":[' + b",".join(b'{"value":' + value + b"}" for value in values) + b"]}"
             answer = http.request("POST", f"{url}/topics/{topic}", body=body, headers=KAFKA)
-            if answer.status == 200:
-                entries = answer.json()["offsets"]
-                self._keep(topic, values, [(e["partition"], e["offset"]) for e in entries])
+            places = [_kafka_place(entry) for entry in answer.json().get("offsets", [])]
         else:
             topic = f"streaming-{ID}-{name}"
             entries = b",".join(b'{"data":' + v + b',"partition-key":"%d"}' % n for n, v in enumerate(values))
             answer = http.request(
                 "PUT", f"{url}/streams/{topic}/records", body=b'{"records":[' + entries + b"]}", headers=JSON
             )
-            if answer.status == 200:
-                self._keep(topic, values, [_kinesis_place(entry) for entry in answer.json()["Records"]])
+            places = [_kinesis_place(entry) for entry in answer.json().get("Records", [])]
+        if answer.status == 200:
+            self._keep(topic, values, places)
+        else:
+            time.sleep(REFUSED_S)
 
-    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int | None, int]]) -> None:
+    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int, int] | None]) -> None:
         with self._lock:
-            for value, (partition, offset) in zip(values, places, strict=True):
-                if partition is None:
-                    continue  # refused alone
-                place = (topic, partition, offset)
+            for value, at in zip(values, places, strict=True):
+                if at is None:
+                    continue  # refused alone; with a log that others run it may be there all the same
+                place = (topic, *at)
                 if place in self.acknowledged:
                     self.doubled.append(place)
                 self.acknowledged[place] = value
@@ -131,9 +135,13 @@ KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}
 JSON = {"Content-Type": "application/json"}
 
 
-def _kinesis_place(entry: dict[str, Any]) -> tuple[int | None, int]:
-    if "ErrorCode" in entry:
-        return None, 0
+def _kafka_place(entry: dict[str, Any]) -> tuple[int, int] | None:
+    return (entry["partition"], entry["offset"]) if entry["error_code"] is None else None
+
+
+def _kinesis_place(entry: dict[str, Any]) -> tuple[int, int] | None:
+    if "SequenceNumber" not in entry:
+        return None
     return int(entry["ShardId"].removeprefix("shardId-")), int(entry["SequenceNumber"])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.config import masked
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.errors import CorruptError
@@ -84,7 +85,9 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     problems: list[str] = []
     identity = parts.log.identity
     if parts.lake_log() not in (None, identity):
-        problems.append(f"{parts.config.log.url}: the log is not the one that this lake is filled from")
+        problems.append(
+            f"{masked(parts.config.log.url)}: the log is not the one that this lake is filled from"
+        )
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     landing = parts.landing.pinned()
     lines: list[Line] = []

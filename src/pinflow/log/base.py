@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 from zlib import crc32
 
+from pinflow.config import masked
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ __all__ = [
     "watched",
 ]
 
-BACKENDS = {"sqlite": "pinflow.log.sqlite:SqliteLog", "kinesis": "pinflow.log.kinesis:KinesisLog"}
+BACKENDS = {
+    "kafka": "pinflow.log.kafka:KafkaLog",
+    "kinesis": "pinflow.log.kinesis:KinesisLog",
+    "sqlite": "pinflow.log.sqlite:SqliteLog",
+}
 """URL scheme → module:class. A new backend is one module and one line here."""
 
 
@@ -218,7 +223,7 @@ def open_log(url: str, *, read_only: bool = False) -> EventLog:
     if scheme not in BACKENDS:
         raise ConfigError(
             f"no log backend is called {scheme!r}",
-            where=f"log.url = {url}",
+            where=f"log.url = {masked(url)}",
             hint=f"use one of: {', '.join(f'{name}:' for name in BACKENDS)}",
         )
     module, _, name = BACKENDS[scheme].partition(":")

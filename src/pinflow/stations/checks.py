@@ -98,12 +98,14 @@ def _log(settings: Settings) -> Check:
     url = settings.config.log.url
     with Parts(settings, read_only=True) as parts:
         topics = parts.log.topics.list()
+        look = examined(parts.log)
+        findings = look.examine() if look is not None else []
         if parts.log.abilities.remote:  # counting its records may be to read them all
-            log = examined(parts.log)
-            told = "".join(f"; {finding}" for finding in log.examine()) if log is not None else ""
-            return Check("log", "ok", f"{len(topics)} topics at {masked(url)}{told}")
-        records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
-    return Check("log", "ok", f"{records:,} records in {len(topics)} topics at {masked(url)}")
+            found = f"{len(topics)} topics"
+        else:
+            records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
+            found = f"{records:,} records in {len(topics)} topics"
+    return Check("log", "ok", "; ".join([f"{found} at {masked(url)}", *findings]))
 
 
 def _lake(settings: Settings) -> Check:

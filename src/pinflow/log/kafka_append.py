@@ -1,0 +1,186 @@
+"""Appending: one idempotent producer, every record acknowledged by all replicas in sync or refused.
+
+A producer that is idempotent sends a batch again, after a lost answer, without doubling it. That holds within one
+producer: what it has told as failed may still be in the log, and a second append of it would be a second record.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaError, KafkaException
+
+from pinflow.errors import (
+    PinflowError,
+    TerminalError,
+    UnavailableError,
+    UnknownPartitionError,
+    UnknownTopicError,
+)
+from pinflow.log.kafka_clients import ASK_S, DELIVERY_S
+from pinflow.log.kafka_delivery import Run, deliver
+from pinflow.log.kafka_errors import NO_TOPIC
+from pinflow.log.records import Appended
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Producer
+
+    from pinflow.log.kafka_clients import Clients
+    from pinflow.log.kafka_topics import KafkaTopics, Known
+    from pinflow.log.records import Produce
+
+__all__ = ["Appender"]
+
+CLOSE_S = 1.0
+"""How long closing waits for an append under way, whose records it has given up."""
+
+SAY_AGAIN_S = 60.0
+"""A partition that takes nothing is logged so often."""
+
+GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
+"""What the producer reports of a topic that is deleted while it appends."""
+
+_log = logging.getLogger(__name__)
+
+
+class Appender:
+    """Appends to the topics of a log. One append at a time; others wait for it."""
+
+    def __init__(self, clients: Clients, topics: KafkaTopics) -> None:
+        self._clients = clients
+        self._topics = topics
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+        self._used: dict[str, Known] = {}
+        self._said: dict[str, float] = {}
+        self._closed = False
+
+    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+        """See `EventLog.append`."""
+        if not self._lock.acquire(timeout=DELIVERY_S):
+            raise UnavailableError("another append does not end; nothing was appended", where=self._where)
+        try:
+            for batch in batches:
+                self._require(batch.topic, batch.partition)
+            runs = self._sent(batches)
+        finally:
+            self._lock.release()
+        appended = [
+            Appended([*map(_offset, run.outcomes)], refused=self._refused(batch, run))
+            for batch, run in zip(batches, runs, strict=True)
+        ]
+        _raise_if_all_failed(appended)
+        return appended
+
+    def close(self) -> None:
+        """Give up what is under way, and release the connections."""
+        self._closed = True
+        producer = self._producer
+        if producer is not None:
+            producer.purge()
+        if self._lock.acquire(timeout=CLOSE_S):
+            self._producer = None
+            self._lock.release()
+
+    @property
+    def _where(self) -> str:
+        return self._clients.settings.shown
+
+    def _require(self, topic: str, number: int) -> None:
+        """The producer would take records of a topic that is not there, and fail them much later."""
+        if number >= self._topics.known(topic).partitions:
+            self._topics.find(topic)  # it may have grown
+        partitions = self._topics.known(topic).partitions
+        if not 0 <= number < partitions:
+            raise UnknownPartitionError(
+                f"topic {topic!r} has partitions 0 to {partitions - 1}, not {number}", where=topic
+            )
+
+    def _ready(self, topics: set[str]) -> Producer:
+        """The producer. It would notice only after minutes that a topic has grown, or was made again."""
+        if self._closed:
+            raise UnavailableError("the log is closed; nothing was appended", where=self._where)
+        if self._producer is None:
+            self._producer, self._used = self._clients.producer(), {}
+        for topic in topics:
+            known = self._topics.known(topic)
+            if self._used.setdefault(topic, known) != known:
+                try:
+                    self._producer.list_topics(topic, timeout=ASK_S)
+                except KafkaException as error:
+                    raise self._clients.failed(error, "nothing was appended", topic) from error
+                self._used[topic] = known
+        return self._producer
+
+    def _sent(self, batches: Sequence[Produce]) -> list[Run]:
+        producer = self._ready({batch.topic for batch in batches})
+        runs = [Run(batch) for batch in batches]
+        for run in runs:
+            run.hand_over(producer, range(len(run.outcomes)))
+        deliver(producer, runs)
+        for run in runs:
+            for index in run.refused_together():
+                run.hand_over(producer, [index])
+                deliver(producer, [run])
+        if any(run.fatal for run in runs):
+            self._producer = None  # it takes nothing more; the next append makes another
+        return runs
+
+    def _refused(self, batch: Produce, run: Run) -> dict[int, PinflowError]:
+        errors: dict[int, KafkaError] = {
+            index: outcome for index, outcome in enumerate(run.outcomes) if isinstance(outcome, KafkaError)
+        }
+        known: dict[int, PinflowError] = {}
+        for error in errors.values():
+            if error.code() not in known:
+                known[error.code()] = self._told(batch, error)
+        return {index: known[error.code()] for index, error in errors.items()}
+
+    def _told(self, batch: Produce, error: KafkaError) -> PinflowError:
+        where = f"{batch.topic} partition {batch.partition}"
+        if error.code() in GONE:
+            return self._gone(batch)
+        failed = self._clients.failed(error, "the record was not appended", where)
+        if isinstance(failed, UnavailableError):
+            return UnavailableError(
+                failed.what.replace("was not appended", "was not acknowledged"), where=where, hint=failed.hint
+            )
+        if isinstance(failed, TerminalError):
+            self._say(failed, where)
+        return failed
+
+    def _say(self, failed: PinflowError, where: str) -> None:
+        """A client is not told more than that it failed; the operator is, now and then."""
+        now = time.monotonic()
+        if now - self._said.get(where, -SAY_AGAIN_S) >= SAY_AGAIN_S:
+            self._said[where] = now
+            _log.error("%s (%s); %s", failed.what, where, failed.hint)
+
+    def _gone(self, batch: Produce) -> PinflowError:
+        """The brokers do not know the place; whether it is there is asked again."""
+        try:
+            partitions = self._topics.find(batch.topic).partitions
+        except PinflowError as error:
+            return error
+        if batch.partition >= partitions:
+            return UnknownPartitionError(
+                f"topic {batch.topic!r} has {partitions} partitions", where=batch.topic
+            )
+        return UnavailableError("not all brokers know the topic now", where=batch.topic, hint="try again")
+
+
+def _offset(outcome: int | KafkaError | None) -> int:
+    return outcome if isinstance(outcome, int) else -1
+
+
+def _raise_if_all_failed(appended: Sequence[Appended]) -> None:
+    errors = [error for each in appended for error in each.refused.values()]
+    if errors and len(errors) == sum(len(each.offsets) for each in appended):
+        for kind in (UnavailableError, UnknownTopicError, UnknownPartitionError):
+            if all(isinstance(error, kind) for error in errors):
+                raise errors[0]

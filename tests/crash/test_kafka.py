@@ -1,0 +1,114 @@
+"""Brokers killed and leaders moved, under load: every acknowledged record is there exactly once, and none twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pinflow.config import load
+from pinflow.jobs.parts import Parts
+from tests.crash.load import Client, address_in, verify
+from tests.e2e.command import running, until
+from tests.road import ID
+from tests.servers.kafka import brokers, required_libs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.kafka import Broker, Cluster
+
+TOPIC = f"{ID}.pin"
+
+MORE = 200
+"""Records acknowledged after each blow, before the next."""
+
+SETTINGS = """
+[log]
+url = "{url}?replication=3&topic.min.insync.replicas=2"
+partitions = 2
+[gateway]
+port = 0
+[land]
+flush_records = 200
+flush_seconds = 0.2
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    required_libs()
+    with brokers(3) as cluster:
+        yield cluster
+
+
+def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "pinflow.toml").write_text(SETTINGS.format(url=cluster.url))
+    ready = home / "run" / "test.url"
+    client = Client(lambda: address_in(ready), threads=2)
+    with ExitStack() as stack:
+        stations = [
+            stack.enter_context(running(*command, home=home))
+            for command in (("gateway", "--ready-file", str(ready)), ("land",), ("stream",))
+        ]
+        client.start()
+        try:
+            until(lambda: len(client.acknowledged) > MORE)
+            hit(cluster, client)
+        finally:
+            client.stop()
+        assert [station.poll() for station in stations] == [None] * 3
+    assert client.doubled == [], "an offset was given out twice"
+    with Parts(load(home)) as parts:
+        verify(parts, client.acknowledged)
+        assert twice(parts) == []
+
+
+def hit(cluster: Cluster, client: Client) -> None:
+    """Kill the leader, bring it back until it leads again, kill another one."""
+    first = led(cluster)
+    first.kill()
+    acknowledged_more(client)
+    assert led(cluster) is not first
+    first.start()
+    cluster.wait()
+    until(lambda: cluster.in_sync(TOPIC) == {1, 2, 3})
+    until(lambda: cluster.leader(TOPIC, 0) is first)
+    acknowledged_more(client)
+    next(each for each in cluster.brokers if each is not first).kill()
+    acknowledged_more(client)
+
+
+def led(cluster: Cluster) -> Broker:
+    """The broker that leads, once there is one."""
+    found: list[Broker] = []
+
+    def look() -> bool:
+        leader = cluster.leader(TOPIC, 0)
+        if leader is not None and leader.runs:
+            found.append(leader)
+        return bool(found)
+
+    until(look)
+    return found[0]
+
+
+def acknowledged_more(client: Client) -> None:
+    before = len(client.acknowledged)
+    until(lambda: len(client.acknowledged) > before + MORE)
+
+
+def twice(parts: Parts) -> list[bytes | None]:
+    """Values that landed more than once: the client sends each once, whether or not it had an answer."""
+    landed: Counter[bytes | None] = Counter()
+    for topic in parts.log.topics.list():
+        for each in parts.landing.landed(topic):
+            landed.update(parts.landing.read(each).records.values)
+    return [value for value, count in landed.items() if count > 1]
