@@ -51,6 +51,9 @@ STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 LIFE_S = (0.05, 0.6)
 """How long a station lives before it is killed, drawn evenly."""
 
+BOUND_S = 180.0
+"""How long records are waited for at most, once enough stations have died."""
+
 FENCED = 75
 """Exit code of a worker that another one fenced."""
 
@@ -162,15 +165,23 @@ def kill_stations(
     *,
     life_s: tuple[float, float] = LIFE_S,
     env: dict[str, str] | None = None,
+    records: int = 0,
 ) -> tuple[int, int]:
-    """Start stations and kill them under the client's load, again and again; returns how many died and were fenced."""
+    """Start stations and kill them under the client's load, until so many died and so many records are acknowledged.
+
+    Returns how many died and how many were fenced.
+    """
+    deadline = time.monotonic() + BOUND_S
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
     dead = fenced = 0
     client.start()
     try:
-        while dead < kills:
+        while dead < kills or len(client.acknowledged) < records:
+            assert dead < kills or time.monotonic() < deadline, (
+                f"{len(client.acknowledged)} records in {BOUND_S:g} s"
+            )
             for place, name in enumerate(STATIONS):
                 running = alive[place]
                 if running is None or running[1].exitcode is not None:

@@ -34,8 +34,8 @@ def prefix() -> str:
 
 
 @contextmanager
-def gateway(endpoint: str, prefix: str) -> Iterator[Client]:
-    log = open_log(url_of(endpoint, prefix))
+def gateway(endpoint: str, prefix: str, **options: object) -> Iterator[Client]:
+    log = open_log(url_of(endpoint, prefix, **options))
     with serving(log, Config(gateway=Gateway(), log=Log(partitions=2))) as client:
         yield client
     log.close()
@@ -97,19 +97,19 @@ def test_what_kinesis_cannot_carry_is_refused_alone(client: Client) -> None:
     assert sorted(map(str, values(client.log, "t"))) == ["b'2'", "b'2'"]
 
 
-def test_a_throttled_record_is_told_as_such_in_both_dialects(client: Client, faults: Faults) -> None:
+def test_a_throttled_record_is_told_as_such_in_both_dialects(faults: Faults, prefix: str) -> None:
     code = "ProvisionedThroughputExceededException"
-    client.log.topics.create("t", 2)
-    faults.fault = refusing_some(lambda record: code if record["PartitionKey"] == "1" else None)
-    body = {"records": [{"data": 1, "partition-key": "1"}, {"data": 2, "partition-key": "2"}]}
-    answer = client.request("PUT", "/streams/t/records", json=body).json()
-    assert answer["FailedRecordCount"] == 1
-    assert answer["Records"][0]["ErrorCode"] == code
-    answer = client.request(
-        "POST", "/topics/t", json={"records": [{"value": {"ind": 1}}, {"value": {"ind": 2}}]}
-    ).json()
-    assert [entry["error_code"] for entry in answer["offsets"]] == [50003, None]
-    everything = client.request("POST", "/topics/t", json={"records": [{"value": {"ind": 1}}]})
+    with gateway(faults.url, prefix, timeout=1.5) as client:
+        client.log.topics.create("t", 2)
+        faults.fault = refusing_some(lambda record: code if record["PartitionKey"] == "1" else None)
+        body = {"records": [{"data": 1, "partition-key": "1"}, {"data": 2, "partition-key": "2"}]}
+        told = client.request("PUT", "/streams/t/records", json=body).json()
+        records = [{"value": {"ind": 1}}, {"value": {"ind": 2}}]
+        entries = client.request("POST", "/topics/t", json={"records": records}).json()["offsets"]
+        everything = client.request("POST", "/topics/t", json={"records": records[:1]})
+        faults.fault = None
+    assert (told["FailedRecordCount"], told["Records"][0]["ErrorCode"]) == (1, code)
+    assert [entry["error_code"] for entry in entries] == [50003, None]
     assert (everything.status_code, everything.headers["retry-after"]) == (429, "1")
 
 

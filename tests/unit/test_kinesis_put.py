@@ -125,12 +125,14 @@ def test_in_the_order_of_requests_many_records_of_one_key_are_put_at_once(
 
 
 def test_what_is_throttled_for_too_long_is_refused_with_all_that_follows_it(
-    log: EventLog, faults: Faults
+    log: EventLog, faults: Faults, prefix: str
 ) -> None:
+    hasty = open_log(url_of(faults.url, prefix, timeout=3))
     values, routes = numbered(20, 4)
     hit = base64.b64encode(values[5]).decode()
     faults.fault = refusing_some(lambda record: THROTTLED if record["Data"] == hit else None)
-    appended = produce(log, values, routes)
+    appended = produce(hasty, values, routes)
+    hasty.close()
     assert set(appended.refused) == {index for index in range(5, 20) if routes[index] == routes[5]}
     assert {type(error) for error in appended.refused.values()} == {OverloadedError}
     taken = [value for index, value in enumerate(values) if index not in appended.refused]
@@ -289,7 +291,7 @@ def test_kinesis_away_is_told(aws_credentials: None) -> None:
 
 
 def test_a_shard_gets_no_more_than_its_rate(faults: Faults, prefix: str) -> None:
-    paced = open_log(url_of(faults.url, prefix, pace="on"))
+    paced = open_log(url_of(faults.url, prefix, pace="on", timeout=2))
     paced.topics.create("one", 1)
     values, routes = numbered(4_000, 4_000)
     (appended,) = paced.append([Produce("one", ANYWHERE, Records(list(values)), routes)])
@@ -298,7 +300,7 @@ def test_a_shard_gets_no_more_than_its_rate(faults: Faults, prefix: str) -> None
     assert {type(error) for error in appended.refused.values()} == {OverloadedError}
     taken = [value for index, value in enumerate(values) if index not in appended.refused]
     assert sorted(map(bytes, filter(None, chunk.records.values))) == sorted(taken)
-    assert len(taken) < 2_500
+    assert len(taken) < 3_500
 
 
 def test_a_bucket_lets_through_a_second_s_worth_and_then_one_that_is_larger_than_that() -> None:

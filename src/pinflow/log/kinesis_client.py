@@ -63,6 +63,7 @@ class Client:
                 where="log.url",
                 hint="aws configure list-profiles",
             ) from None
+        self._client("ask")  # the first one takes long, and at a request somebody would wait for it
 
     def put(self, **request: Any) -> dict[str, Any]:
         """`PutRecords`, once. Raises `Failure`."""

@@ -5,9 +5,9 @@ is under way at a time, and the next follows when it is there. Routes do not wai
 the foremost records of up to 500 of them, and several requests are under way at once. With `order=request` a request
 carries as many of a route as fit, and one that is refused may come to stand behind those that followed it.
 
-A record that Kinesis says it did not take is tried again, after a pause, until `APPEND_S` are over. A request without
-an answer is not: its records may be there, or come to be there late. They, and what follows them on their routes, are
-refused.
+A record that Kinesis says it did not take is tried again, after a pause, for nearly as long as the log's `timeout`. A
+request without an answer is not: its records may be there, or come to be there late. They, and what follows them on
+their routes, are refused.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Put"]
 
-APPEND_S = 0.9
-"""How long an append tries again what was refused, and waits for a shard's rate. A gateway's client has its answer
-within two seconds, and the last try may take one."""
+APPEND_SHARE = 0.9
+"""Of `timeout`: how long an append tries again what was refused, and waits for a shard's rate. The last try may take
+`timeout` more, and with one second for it a gateway's client has its answer within two."""
 
 
 class _Append:
@@ -40,8 +40,8 @@ class _Append:
 
     __slots__ = ("lost", "until")
 
-    def __init__(self) -> None:
-        self.until = time.monotonic() + APPEND_S
+    def __init__(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
         self.lost: PinflowError | None = None
 
     @property
@@ -68,6 +68,7 @@ class Put:
     ) -> None:
         self._client = client
         self._address = address
+        self._seconds = APPEND_SHARE * address.timeout
         self._paced = paced
         self._missing = missing
         self._pool = ThreadPoolExecutor(address.puts, "pinflow-put")
@@ -82,7 +83,7 @@ class Put:
         for record in records:
             route = routes.setdefault((record.topic, record.route), Route())
             route.records.append(record)
-        left, append = list(routes.values()), _Append()
+        left, append = list(routes.values()), _Append(self._seconds)
         while left and not append.over:
             runs, wait = self._ready(left)
             if runs:
@@ -98,7 +99,7 @@ class Put:
     def _ready(self, routes: list[Route]) -> tuple[list[Run], float]:
         """What may go now; or for how long to wait until something may."""
         runs: list[Run] = []
-        least = APPEND_S
+        least = self._seconds
         for route in routes:
             taken, wait = self._taken(route)
             if taken:

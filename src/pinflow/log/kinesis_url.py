@@ -48,7 +48,7 @@ class Address(NamedTuple):
         by_key: Whether records of one key keep their order whatever Kinesis refuses; else those of one request may not.
         pace: Whether to keep within a shard's limits before Kinesis has to refuse.
         puts: Requests of one append that are under way at once.
-        timeout: Seconds that an append or a question waits for its answer.
+        timeout: Seconds that a put or a question waits for its answer, and about as long an append puts again.
         reads: How many reads a second this process makes of a shard.
         gaps: `stop` when records may have been dropped before they were read, or `skip` them and say so.
         on_demand: Whether streams are created in the on-demand mode.
