@@ -11,6 +11,7 @@ import duckdb
 from pinflow.engine.base import Result, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_files import lent_files
 from pinflow.errors import CorruptError, PinflowError, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class DuckDBSession:
     def _load(self, db: duckdb.DuckDBPyConnection, tables: set[str], loaded: set[str]) -> None:
         for name, view in self._views.items():
             if name.lower() in tables and name not in loaded:
-                _load_view(db, view)
+                _load_view(db, self._config, view)
                 loaded.add(name)
 
     def _answer(self, db: duckdb.DuckDBPyConnection, sql: str) -> Result:
@@ -117,7 +118,7 @@ class DuckDBSession:
             timer.cancel()
 
 
-def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
+def _load_view(db: duckdb.DuckDBPyConnection, config: Config, view: View) -> None:
     if view.files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
         source = f"read_parquet([{listed}])"
@@ -127,7 +128,8 @@ def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
         )
         source = f"(SELECT {columns} LIMIT 0)"
     try:
-        _load_rows(db, view, source)
+        with lent_files(db, config, view.files):
+            _load_rows(db, view, source)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise CorruptError(
             f"a file of table {view.name!r} cannot be read: {_first_line(error)}",
