@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import duckdb
 
 from pinflow.errors import CorruptError, MissingExtraError, PinflowError
 from pinflow.lake import open_store
@@ -19,54 +18,61 @@ from pinflow.lake import open_store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import duckdb
+
     from pinflow.config import Config
     from pinflow.lake import Store
 
-__all__ = ["lent_files"]
+__all__ = ["LakeFiles"]
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """When a file was changed last, as DuckDB asks: never, a Parquet file of a table is written once."""
 
 
-@contextmanager
-def lent_files(db: duckdb.DuckDBPyConnection, config: Config, files: Sequence[str]) -> Iterator[None]:
-    """Let DuckDB read files of the lake, those in a bucket too, while the context lasts.
+class LakeFiles:
+    """Files of the lake by their addresses, their sizes asked for once. The bucket is opened when first needed."""
 
-    Raises:
-        MissingExtraError: fsspec, by which DuckDB takes files from Python, is not installed.
-        PinflowError: What the lake said, where DuckDB only says that a file cannot be read.
-    """
-    scheme = files[0].partition("://")[0] if files and "://" in files[0] else ""
-    if not scheme:
-        yield
-        return
-    lake = _LakeFiles(open_store(config.lake.url, read_only=True))
-    db.register_filesystem(_file_system(scheme, lake))
-    try:
-        yield
-    except Exception as error:
-        if lake.trouble is not None:
-            raise lake.trouble from error
-        raise
-    finally:
-        db.unregister_filesystem(scheme)
-
-
-class _LakeFiles:
-    """Files by their addresses, their sizes asked for once. Used from DuckDB's threads."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, config: Config) -> None:
+        self._url = config.lake.url
         self._sizes: dict[str, int] = {}
-        self.trouble: PinflowError | None = None
+        self._trouble: PinflowError | None = None
+
+    @contextmanager
+    def lent(self, db: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[None]:
+        """Let DuckDB read these files, those in a bucket too, while the context lasts.
+
+        Raises:
+            MissingExtraError: fsspec, by which DuckDB takes files from Python, is not installed.
+            PinflowError: What the lake said, where DuckDB only says that a file cannot be read.
+        """
+        scheme = files[0].partition("://")[0] if files and "://" in files[0] else ""
+        if not scheme:
+            yield
+            return
+        self._trouble = None
+        db.register_filesystem(_file_system(scheme, self))
+        try:
+            yield
+        except Exception as error:
+            if self._trouble is not None:
+                raise self._trouble from error
+            raise
+        finally:
+            db.unregister_filesystem(scheme)
+
+    @cached_property
+    def _store(self) -> Store:
+        return open_store(self._url, read_only=True)
 
     def size(self, address: str) -> int:
+        """The size of a file; called from DuckDB's threads, as `read` is."""
         if address not in self._sizes:
             with self._remembered(address):
                 self._sizes[address] = self._store.size(self._path(address))
         return self._sizes[address]
 
     def read(self, address: str, start: int, length: int) -> bytes:
+        """A range of a file."""
         with self._remembered(address):
             return self._store.get_range(self._path(address), start, length)
 
@@ -78,21 +84,21 @@ class _LakeFiles:
         try:
             yield
         except FileNotFoundError:
-            self.trouble = CorruptError(
+            self._trouble = CorruptError(
                 "a file of a table is gone",
                 where=address,
                 hint="bring it back from a copy; pinflow audit names what is missing",
             )
             raise
         except PinflowError as error:
-            self.trouble = error
+            self._trouble = error
             raise
 
 
 class _OpenFile(io.RawIOBase):
     """One file, at a place."""
 
-    def __init__(self, lake: _LakeFiles, address: str) -> None:
+    def __init__(self, lake: LakeFiles, address: str) -> None:
         self._lake = lake
         self._address = address
         self._at = 0
@@ -115,7 +121,7 @@ class _OpenFile(io.RawIOBase):
         return self._at
 
 
-def _file_system(scheme: str, lake: _LakeFiles) -> Any:
+def _file_system(scheme: str, lake: LakeFiles) -> Any:
     """What DuckDB takes files from: an object of fsspec's base class, of which it calls these methods only."""
     try:
         from fsspec import AbstractFileSystem  # noqa: PLC0415 - an extra, and slow

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Places, Table
 
-__all__ = ["Job", "Prepared", "Removal", "Settles", "Steps"]
+__all__ = ["ByCommand", "Job", "Prepared", "Removal", "Settles", "Steps"]
 
 
 class Prepared(NamedTuple):
@@ -88,6 +88,13 @@ class Settles(Protocol):
         """Do it. Safe to repeat."""
 
 
+@runtime_checkable
+class ByCommand(Protocol):
+    """A job whose steps only one command can do, so that no worker of the job's name takes one up."""
+
+    command: str
+
+
 class Steps:
     """One worker's way through the steps of one job. Does nothing before the first `advance`."""
 
@@ -96,7 +103,9 @@ class Steps:
         self._job = job
         self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._command = job.command if isinstance(job, ByCommand) else ""
         self._step = -1
+        self._made_at = 0
         self._positions: dict[int, str] = {}
         self._totals: dict[int, Tally] = {}
 
@@ -131,6 +140,7 @@ class Steps:
         if isinstance(self._job, Settles):
             self._job.settle(plan, receipt)
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
+        self._made_at = plan.made_at
         return plan
 
     def _commit(self, plan: Plan, prepared: Prepared) -> None:
@@ -154,14 +164,15 @@ class Steps:
             if isinstance(self._job, Settles):
                 self._job.settle(last, receipt)
             self._positions = last.positions
+            self._made_at = last.made_at
             self._totals = receipt.totals
         self._require_whole_table()
         plan = pending_plan(self._store, self._job.name, self._step)
-        if plan is not None and plan.command:
+        if plan is not None and plan.command != self._command:
             raise FencedError(
                 f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
                 where=self._store.child(plan_path(self._job.name, plan.step)),
-                hint=f"{plan.command}  finishes it",
+                hint=f"{plan.command or f'pinflow {self._kind} --drain'}  finishes it",
             )
         return plan
 
@@ -184,7 +195,8 @@ class Steps:
             slices=list(slices),
             positions=self._positions | {piece.partition: piece.end for piece in slices},
             worker=self._worker,
-            made_at=time.time_ns() // 1_000_000,
+            made_at=max(time.time_ns() // 1_000_000, self._made_at + 1),
+            command=self._command,
         )
         if not put_plan(self._store, plan):
             other = read_plan(self._store, self._job.name, step)

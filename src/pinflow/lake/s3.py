@@ -130,6 +130,9 @@ class Bucket:
         self._address = address
         self._wallet = wallet
 
+    def __str__(self) -> str:
+        return f"region {self._region}{self._endpoint and ', endpoint '}{self._endpoint}"
+
     def objects(self) -> S3Store:
         """The bucket for obstore."""
         config: S3Config = {

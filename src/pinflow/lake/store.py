@@ -16,6 +16,7 @@ from pinflow.errors import AbsentError, ConfigError, UnavailableError
 from pinflow.lake.refusals import failure, no_bucket
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Iterator
     from datetime import datetime
 
@@ -47,7 +48,7 @@ class Found(NamedTuple):
 
 
 class Access(Protocol):
-    """The way into a bucket."""
+    """The way into a bucket; its text says to people by which way, and holds no secret."""
 
     def options(self) -> dict[str, str]:
         """Options by which deltalake opens what is in it, with credentials that hold for some minutes.
@@ -77,6 +78,11 @@ class Store:
     def is_remote(self) -> bool:
         """Whether it is a bucket: every call is a request, which takes its time and costs."""
         return self._access is not None
+
+    @property
+    def about(self) -> str:
+        """Where it is, for people."""
+        return f"{self.url} ({self._access})" if self._access is not None else self.url
 
     def options(self) -> dict[str, str] | None:
         """How deltalake opens what `child` names, credentials included as they are now; None for a folder."""
@@ -112,6 +118,15 @@ class Store:
         try:
             with self._calling("read", path):
                 return bytes(obstore.get(self._objects, path).bytes())
+        except FileNotFoundError:
+            return None
+
+    def get_dated(self, path: str) -> tuple[bytes, datetime] | None:
+        """Read an object, and when it was last written; None when there is none."""
+        try:
+            with self._calling("read", path):
+                found = obstore.get(self._objects, path)
+                return bytes(found.bytes()), found.meta["last_modified"]
         except FileNotFoundError:
             return None
 
@@ -152,6 +167,12 @@ class Store:
             for page in obstore.list(self._objects, prefix):
                 for meta in page:
                     yield Found(str(meta["path"]), int(meta["size"]), meta["last_modified"])
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """The names of the folders right below a prefix, sorted."""
+        with self._calling("listed", prefix):
+            found = obstore.list_with_delimiter(self._objects, prefix)
+        return sorted(str(path).rpartition("/")[2] for path in found["common_prefixes"])
 
     def holds_any(self, prefix: str) -> bool:
         """Whether there is anything below a prefix."""
