@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import Settings, load
+from tests.servers.buckets import bucket, make_bucket, moto
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["bucket", "clean_environment", "make_bucket", "moto", "settings"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +21,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith("PINFLOW"):
+        if name.startswith(("PINFLOW", "AWS_")):
             monkeypatch.delenv(name)
 
 
