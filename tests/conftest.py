@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import Settings, load
+from tests.servers.buckets import bucket, make_bucket, moto
 from tests.servers.kafka import brokers, required_libs
 from tests.servers.mariadb import account, mariadb
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
     from tests.servers.kafka import Cluster
 
-__all__ = ["account", "clean_environment", "mariadb", "settings"]
+__all__ = [
+    "account",
+    "bucket",
+    "clean_environment",
+    "make_bucket",
+    "mariadb",
+    "moto",
+    "settings",
+]
 
 
 pytest_plugins = ["tests.servers.fixtures_kinesis"]
@@ -28,7 +37,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith(("PINFLOW", "MYSQL_")):
+        if name.startswith(("AWS_", "MYSQL_", "PINFLOW")):
             monkeypatch.delenv(name)
 
 

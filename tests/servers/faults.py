@@ -13,7 +13,7 @@ import urllib3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Answer", "Dropped", "Faults", "Request", "faulty"]
+__all__ = ["Answer", "Cut", "Dropped", "Faults", "Request", "faulty"]
 
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
@@ -38,6 +38,14 @@ class Answer(NamedTuple):
 
 class Dropped(Exception):  # noqa: N818 - an order, not a fault
     """Raised by a fault: the connection is cut without an answer."""
+
+
+class Cut(Exception):  # noqa: N818 - an order, not a fault
+    """Raised by a fault: the connection is cut in the middle of this answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 Forward = Callable[[Request], Answer]
@@ -110,9 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
         except Dropped:
             self.close_connection = True
             return
-        self._say(answer)
+        except Cut as cut:
+            self.close_connection = True
+            self._say(cut.answer, len(cut.answer.body) // 2)
+            return
+        self._say(answer, len(answer.body))
 
-    def _say(self, answer: Answer) -> None:
+    def _say(self, answer: Answer, so_far: int) -> None:
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in HOP_BY_HOP:
@@ -121,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length or str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            self.wfile.write(answer.body[:so_far])
 
     def log_message(self, *_: object) -> None:
         pass

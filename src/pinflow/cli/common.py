@@ -121,5 +121,5 @@ def _talk(*, debug: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
     )
-    for name in ("urllib3", "sqlglot", "sqlalchemy", "asyncio"):
+    for name in ("urllib3", "sqlglot", "sqlalchemy", "asyncio", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)

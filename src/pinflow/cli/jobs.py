@@ -19,14 +19,23 @@ drain_option = click.option("--drain", is_flag=True, help="End when nothing is l
 
 @click.command
 @drain_option
+@click.option("--adopt", metavar="PREFIX", help="Copy in what a Kafka Connect S3 sink wrote there, and end.")
+@click.option("--accept-gaps", is_flag=True, help="With --adopt: though offsets are missing.")
 @json_option
 @command_options
-def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
+def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: bool, as_json: bool) -> None:
     """Move records from the log to the landing zone.
 
     Every topic is landed. An object is written when there are enough records for it, or when the oldest has waited
     long enough (land.flush_records, land.flush_bytes, land.flush_seconds).
+
+    PREFIX is a folder below the lake (topics/), a folder of the disk (/data/topics, ./topics), or a URL (s3://...).
     """
+    if adopt is not None:
+        _adopt(settings, adopt, accept_gaps=accept_gaps, as_json=as_json)
+        return
+    if accept_gaps:
+        raise click.UsageError("--accept-gaps goes with --adopt")
     from pinflow.cli.show import Bar
     from pinflow.jobs.land import land_jobs
     from pinflow.jobs.parts import Parts
@@ -46,6 +55,28 @@ def land(settings: Settings, *, drain: bool, as_json: bool) -> None:
             drain=drain,
             retry_seconds=settings.config.worker.retry_seconds,
             stand_by_seconds=_stand_by_seconds(settings),
+        )
+    _report("land", records, as_json=as_json)
+
+
+def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool) -> None:
+    from pinflow.cli.show import Bar
+    from pinflow.jobs.adopt import adopt_jobs
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.worker import run
+
+    stop = stop_on_signals()
+    with Parts(settings) as parts, Bar() as bar:
+        jobs = adopt_jobs(parts, prefix, accept_gaps=accept_gaps)
+        bar.start(sum(job.records for job in jobs), "records")
+        records = run(
+            parts.store,
+            lambda: jobs,
+            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
+            stop=stop,
+            poll_seconds=0,
+            drain=True,
+            retry_seconds=settings.config.worker.retry_seconds,
         )
     _report("land", records, as_json=as_json)
 

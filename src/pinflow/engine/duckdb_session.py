@@ -11,6 +11,7 @@ import duckdb
 from pinflow.engine.base import Result, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_files import LakeFiles
 from pinflow.errors import CorruptError, PinflowError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class DuckDBSession:
         self._config = config
         self._scratch = scratch
         self._views = {view.name: view for view in views}
+        self._files = LakeFiles(config)
         self._db = self._connected()
         self._loaded: set[str] = set()
 
@@ -67,7 +69,7 @@ class DuckDBSession:
     def _load(self, db: duckdb.DuckDBPyConnection, tables: set[str], loaded: set[str]) -> None:
         for name, view in self._views.items():
             if name.lower() in tables and name not in loaded:
-                _load_view(db, view)
+                _load_view(db, self._files, view)
                 loaded.add(name)
 
     def _answer(self, db: duckdb.DuckDBPyConnection, sql: str) -> Result:
@@ -122,7 +124,7 @@ class DuckDBSession:
 NO_FUNCTION = "DuckDB's own functions can be used, but none that reaches for files, network or environment"
 
 
-def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
+def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> None:
     if view.files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
         source = f"read_parquet([{listed}])"
@@ -132,7 +134,8 @@ def _load_view(db: duckdb.DuckDBPyConnection, view: View) -> None:
         )
         source = f"(SELECT {columns} LIMIT 0)"
     try:
-        _load_rows(db, view, source)
+        with files.lent(db, view.files):
+            _load_rows(db, view, source)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise CorruptError(
             f"a file of table {view.name!r} cannot be read: {_first_line(error)}",

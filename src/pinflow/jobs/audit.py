@@ -17,9 +17,9 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.errors import CorruptError
 from pinflow.jobs.integrity import damage
-from pinflow.jobs.land import land_positions
 from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import QUARANTINE, Road, roads
+from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.lake.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
@@ -91,20 +91,19 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     landing = parts.landing.pinned()
     lines: list[Line] = []
-    for topic in parts.log.topics.readable():
-        landed, known = _totals(parts, f"land/{topic}", landing.manifest), land_positions(parts, topic)
+    without_log = landed_only(parts)
+    for topic in every_topic(parts):
+        landed = _totals(parts, f"land/{topic}", landing.manifest)
         road = _look(parts, by_topic[topic], problems, deep=deep) if topic in by_topic else None
-        accepted = {
-            extent.partition: extent.accepted for extent in parts.log.extents(topic, known)
-        }  # last: it only grows
-        for partition, count in accepted.items():
+        came = accepted(parts, topic, landing.manifest, only_landed=topic in without_log)
+        for partition, count in came.items():
             line = _line(topic, partition, count, landed.get(partition, Tally()), road)
             lines.append(line)
             if line.difference or line.waiting < 0:
                 problems.append(
                     f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
                 )
-        problems += _landing_problems(landing, topic, accepted, landed)
+        problems += _landing_problems(landing, topic, came, landed)
     if deep:
         problems += damage(parts)
     return Audit(deep, lines, problems)

@@ -5,34 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinflow.errors import CorruptError, GapError, PinflowError
+from pinflow.jobs.topics import every_topic, landed_only
+from pinflow.lake.ahead import ahead
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
+    from pinflow.lake import Landed
 
 __all__ = ["damage"]
 
 RECORDS_A_READ, BYTES_A_READ = 50_000, 32 << 20
 
 
-def damage(parts: Parts) -> list[str]:
+def damage(parts: Parts, *, objects: bool = True) -> list[str]:
     """What is damaged or missing in the log and in the landing zone, in words, each with its place.
 
-    A log that others run answers for its own bytes and is not read.
+    A log that others run answers for its own bytes and is not read; landed objects are not, unless `objects`.
 
     Raises:
         UnavailableError: The log or the lake cannot be reached.
     """
     found: list[str] = []
-    for topic in _topics(parts, found):
-        if not parts.log.abilities.remote:
+    topics = _topics(parts, found)
+    without_log = landed_only(parts) if topics else set()
+    for topic in topics:
+        if not parts.log.abilities.remote and topic not in without_log:
             found += _damaged_log(parts, topic)
-        found += _damaged_objects(parts, topic)
+        if objects:
+            found += _damaged_objects(parts, topic)
     return found
 
 
 def _topics(parts: Parts, found: list[str]) -> list[str]:
     try:
-        return parts.log.topics.readable()
+        return every_topic(parts)
     except CorruptError as error:
         found.append(_told(error))
         return []
@@ -71,16 +77,16 @@ def _end(parts: Parts, topic: str, partition: int) -> str:
 
 
 def _damaged_objects(parts: Parts, topic: str) -> list[str]:
-    found = []
-    for landed in parts.landing.landed(topic):
+    def look(landed: Landed) -> str | None:
         try:
             records = len(parts.landing.read(landed))
         except (CorruptError, GapError) as error:
-            found.append(_told(error))
-            continue
+            return _told(error)
         if records != landed.records:
-            found.append(f"{landed.path}: it holds {records} records, the manifest says {landed.records}")
-    return found
+            return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
+        return None
+
+    return [told for told in ahead(parts.store, look, parts.landing.landed(topic)) if told is not None]
 
 
 def _told(error: PinflowError) -> str:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pinflow.config import Land
     from pinflow.jobs.parts import Parts
     from pinflow.lake.landing import Landed, Landing
+    from pinflow.lake.tables import Table as DeltaTable
 
-__all__ = ["LandJob", "land_jobs", "land_positions"]
+__all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
 
 
 class LandJob:
@@ -62,9 +63,7 @@ class LandJob:
 
     def prepare(self, plan: Plan) -> Prepared:
         """See `lake.plans.Job`: writes the objects; the manifest rows are what is committed."""
-        landed = [self._landing.write(self._chunk(piece)) for piece in plan.slices]
-        tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
-        return Prepared(tallies, [(self.table, _manifest_rows(landed, plan.made_at))])
+        return as_landed(plan, self.table, self._landing.write_all(map(self._chunk, plan.slices)))
 
     def settle(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
         """See `lake.plans.Settles`: the log's own tools are to show how far it is."""
@@ -152,10 +151,16 @@ def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
     return [LandJob(topic, log, parts.landing, config, drain=drain) for topic in log.topics.readable()]
 
 
-def land_positions(parts: Parts, topic: str) -> dict[int, str]:
+def land_positions(parts: Parts, topic: str, manifest: DeltaTable) -> dict[int, str]:
     """Where the landing of a topic stands: partition → position; empty before its first commit."""
-    plan = last_plan(parts.store, f"land/{topic}", parts.landing.manifest)
+    plan = last_plan(parts.store, f"land/{topic}", manifest)
     return plan.positions if plan is not None else {}
+
+
+def as_landed(plan: Plan, manifest: DeltaTable, landed: list[Landed]) -> Prepared:
+    """A step whose objects are written, one a partition: their rows are what is committed."""
+    tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
+    return Prepared(tallies, [(manifest, _manifest_rows(landed, plan.made_at))])
 
 
 def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:

@@ -23,6 +23,7 @@ from pinflow.jobs.leftovers import remove_leftovers
 from pinflow.jobs.removal import RemovalJob, count_superseded, removal_name
 from pinflow.jobs.retention import trim_log
 from pinflow.jobs.sides import roads
+from pinflow.jobs.topics import every_topic
 from pinflow.lake.ledger import remove_plans
 from pinflow.lake.plans import Steps
 from pinflow.lake.upkeep import checkpoint, clean_log, compact, vacuum
@@ -83,7 +84,7 @@ def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
     """Every table that is there, the jobs whose commit it carries, and its road if it holds clean rows."""
     manifest = parts.landing.manifest
     if manifest.exists():
-        yield manifest, [f"land/{topic}" for topic in parts.log.topics.readable()], None
+        yield manifest, [f"land/{topic}" for topic in every_topic(parts)], None
     for road in roads(parts.config.id):
         table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
         if table.exists():
@@ -107,8 +108,8 @@ def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry
     reached("maintain", "log-cleaned")
     files = vacuum(parts.store, table, hours)
     reached("maintain", "vacuumed")
-    keep = parts.config.maintain.keep_steps
-    plans = sum(remove_plans(parts.store, job, table.version_of(job) - keep + 1) for job in jobs)
+    keep, now = parts.config.maintain.keep_steps, table.pinned()
+    plans = sum(remove_plans(parts.store, job, now.version_of(job) - keep + 1) for job in jobs)
     return TableUpkeep(table.name, superseded, joined, commits, files, plans)
 
 

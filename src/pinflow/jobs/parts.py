@@ -11,6 +11,7 @@ from pinflow.config import masked
 from pinflow.engine import Engine, open_engine
 from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
+from pinflow.lake.probe import require_conditions
 from pinflow.log import EventLog, open_log
 
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ class Parts:
 
         Raises:
             CorruptError: It is another one. Its positions mean nothing here, and records would be passed over.
+            TerminalError: The lake is new, in a store without conditional put.
         """
         bound = self.lake_log()
         if bound is None:
+            require_conditions(self.store)
             self.store.put_if_absent(LOG_OF_LAKE, self.log.identity.encode())
             bound = self.lake_log()
         if bound != self.log.identity:

@@ -95,18 +95,17 @@ class LandingReader(Reader):
 
     def __init__(self, landing: Landing, topic: str, config: Batch) -> None:
         self._landing = landing
+        self._followed = landing.follow(topic)
         self._topic = topic
         self._config = config
-        self._known: dict[str, Landed] = {}
-        self._commits = -1
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `Reader.survey`."""
-        self._refresh()
         slices: list[Slice] = []
         records = nbytes = 0
-        for partition in sorted({each.partition for each in self._known.values()}):
-            objects = self._after(partition, positions.get(partition))
+        known = self._followed.objects()
+        for partition in sorted({each.partition for each in known}):
+            objects = self._after(known, partition, positions.get(partition))
             taken: list[Landed] = []
             for each in objects:
                 if (slices or taken) and (
@@ -123,26 +122,20 @@ class LandingReader(Reader):
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
         """See `Reader.read`."""
-        self._refresh()
+        known = {each.path: each for each in self._followed.objects()}
         for piece in slices:
             for path in piece.objects:
-                if path not in self._known:
+                if path not in known:
                     raise GapError(
                         "an object of the plan is not in the manifest",
                         where=path,
                         hint="pinflow audit --deep",
                     )
-                yield self._landing.read(self._known[path])
+        yield from self._landing.read_all(known[path] for piece in slices for path in piece.objects)
 
-    def _refresh(self) -> None:
-        commits = self._landing.manifest.num_commits()
-        if commits != self._commits:
-            self._known = {each.path: each for each in self._landing.landed(self._topic)}
-            self._commits = commits
-
-    def _after(self, partition: int, position: str | None) -> list[Landed]:
+    def _after(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
         """The objects of a partition from a position on, each beginning where the one before ends."""
-        objects = [each for each in self._known.values() if each.partition == partition]
+        objects = [each for each in known if each.partition == partition]
         if position is not None:
             firsts = [each.first for each in objects]
             if position not in firsts:

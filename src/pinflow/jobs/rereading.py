@@ -58,6 +58,7 @@ class Rereader(Reader):
         self._topic = topic
         self._log = log
         self._landing = landing
+        self._followed = landing.follow(topic) if landing is not None else None
         self._config = config
         self._targets = targets
         self._done = done
@@ -66,7 +67,7 @@ class Rereader(Reader):
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `Reader.survey`: one partition a step."""
         done = self._done()
-        objects = self._landing.landed(self._topic) if self._landing is not None else []
+        objects = self._followed.objects() if self._followed is not None else []
         for partition, target in sorted(self._targets.items()):
             so_far = done.get(partition, 0)
             if so_far >= target.records:
@@ -82,13 +83,13 @@ class Rereader(Reader):
     def read(self, slices: Iterable[Slice]) -> Iterator[Chunk]:
         """See `Reader.read`."""
         for piece in slices:
-            if not piece.objects or self._landing is None:
+            if not piece.objects or self._landing is None or self._followed is None:
                 yield read_slice(self._log, self._topic, piece)
                 continue
-            known = {each.path: each for each in self._landing.landed(self._topic)}
+            known = {each.path: each for each in self._followed.objects()}
             skip, left = piece.skip, piece.records
-            for path in piece.objects:
-                chunk = _cut(self._landing.read(known[path]), skip, left)
+            for whole in self._landing.read_all(known[path] for path in piece.objects):
+                chunk = _cut(whole, skip, left)
                 left -= len(chunk)
                 skip = 0
                 yield chunk

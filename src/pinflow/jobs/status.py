@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
+from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.lake.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
@@ -35,30 +35,31 @@ class TopicStatus(msgspec.Struct, frozen=True):
 
 
 def status(parts: Parts) -> list[TopicStatus]:
-    """Every topic of the log.
+    """Every topic.
 
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     found = []
-    for topic in parts.log.topics.readable():
-        extents = parts.log.extents(topic, land_positions(parts, topic))
-        accepted = sum(extent.accepted for extent in extents)
-        landed = _sum(parts, f"land/{topic}", parts.landing.manifest)
+    manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
+    for topic in every_topic(parts):
+        came = accepted(parts, topic, manifest, only_landed=topic in without_log)
+        total = sum(came.values())
+        landed = _sum(parts, f"land/{topic}", manifest)
         road = by_topic.get(topic)
         cleaned = _sum(parts, road.job, road.open_table(parts.store)) if road else Tally()
         found.append(
             TopicStatus(
                 topic=topic,
                 table=road.table if road else None,
-                partitions=len(extents),
-                accepted=accepted,
+                partitions=len(came),
+                accepted=total,
                 landed=landed.records,
                 rows=cleaned.rows,
                 quarantined=cleaned.rejected,
-                to_land=max(0, accepted - landed.records),
-                to_clean=max(0, accepted - cleaned.records) if road else 0,
+                to_land=max(0, total - landed.records),
+                to_clean=max(0, total - cleaned.records) if road else 0,
             )
         )
     return found

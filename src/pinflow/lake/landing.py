@@ -21,15 +21,21 @@ import msgspec
 
 from pinflow.crash import reached
 from pinflow.errors import CorruptError, GapError
+from pinflow.lake.ahead import ahead
 from pinflow.lake.tables import Column, Table
 from pinflow.log import Chunk, Headers, Records
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pinflow.lake.store import Store
 
-__all__ = ["Landed", "Landing", "decode", "encode"]
+__all__ = ["ADOPTED", "OF_THE_LOG", "Followed", "Landed", "Landing", "decode", "encode"]
 
 MANIFEST = "landing"
+
+OF_THE_LOG, ADOPTED = "topics", "adopted"
+"""Folders of the objects that come from the log, and of those made of a zone that another sink wrote."""
 
 COLUMNS = (
     Column("path", "string"),
@@ -84,10 +90,14 @@ class Landing:
         twin.manifest = self.manifest.pinned()
         return twin
 
-    def write(self, chunk: Chunk) -> Landed:
+    def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
+        """Write the objects of chunks; see `write`."""
+        return list(ahead(self._store, lambda chunk: self.write(chunk, folder), chunks))
+
+    def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
         """Write a chunk's object, over the same object if it is there. It lands with its manifest row."""
         lines, meta = encode(chunk)
-        path = object_path(chunk.topic, chunk.partition, chunk.offsets[0])
+        path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
         self._store.put(_meta_path(path), meta)
         reached("land", "meta-written")
         self._store.put(path, lines)
@@ -126,22 +136,52 @@ class Landing:
             )
         return decode(landed, lines, meta)
 
+    def read_all(self, found: Iterable[Landed]) -> Iterator[Chunk]:
+        """Read objects back in order; see `read`."""
+        return ahead(self._store, self.read, found)
+
     def landed(self, topic: str) -> list[Landed]:
         """The manifest of a topic, by partition and in the order of positions."""
-        name = topic.replace("'", "''")
-        rows = self.manifest.select(
-            f"SELECT path, topic, partition, first, next, records, bytes, crc FROM this WHERE topic = '{name}'"  # noqa: S608
-        )
-        found = [msgspec.convert(row, Landed) for row in rows]
-        ordered: list[Landed] = []
-        for partition in sorted({each.partition for each in found}):
-            ordered += _chained([each for each in found if each.partition == partition])
-        return ordered
+        return self.follow(topic).objects()
+
+    def follow(self, topic: str) -> Followed:
+        """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
+        return Followed(self.manifest, topic)
 
 
-def object_path(topic: str, partition: int, first: int) -> str:
+class Followed:
+    """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
+
+    def __init__(self, manifest: Table, topic: str) -> None:
+        self._manifest = manifest
+        self._topic = topic.replace("'", "''")
+        self._commits = -1
+        self._newest = 0
+        self._found: dict[int, list[Landed]] = {}
+
+    def objects(self) -> list[Landed]:
+        """All that has landed, by partition and in the order of positions."""
+        commits = self._manifest.num_commits()
+        if commits != self._commits:
+            for row in self._manifest.select(_SINCE.format(topic=self._topic, newest=self._newest)):
+                self._newest = max(self._newest, row.pop("landed_us"))
+                landed = msgspec.convert(row, Landed)
+                self._found.setdefault(landed.partition, []).append(landed)
+            self._found = {partition: _chained(found) for partition, found in sorted(self._found.items())}
+            self._commits = commits
+        return [landed for found in self._found.values() for landed in found]
+
+
+_SINCE = """
+SELECT path, topic, partition, first, next, records, bytes, crc, CAST(landed_at AS BIGINT) AS landed_us FROM this
+WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsecond, Some("UTC"))')
+"""
+"""Whole files are passed over by their bounds on both columns."""
+
+
+def object_path(folder: str, topic: str, partition: int, first: int) -> str:
     """Where the object that begins with offset `first` stands."""
-    return f"topics/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
+    return f"{folder}/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
 
 
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:

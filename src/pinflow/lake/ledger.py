@@ -61,7 +61,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     positions: dict[int, str]
     worker: str
     made_at: int
-    """Milliseconds since 1970 UTC; steps that need a time take this one, so that doing them again agrees."""
+    """Milliseconds since 1970 UTC, later than that of the job's step before; steps that need a time take this one, so
+    that doing them again agrees."""
     command: str = ""
     """The command that finishes the step, where no worker of the job can."""
     since: int = 0

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Places, Span, Table
 
-__all__ = ["Job", "Prepared", "Removal", "Ruled", "Settles", "Steps"]
+__all__ = ["ByCommand", "Job", "Prepared", "Removal", "Ruled", "Settles", "Steps"]
 
 
 class Prepared(NamedTuple):
@@ -98,8 +98,15 @@ class Settles(Protocol):
 
 
 @runtime_checkable
+class ByCommand(Protocol):
+    """A job whose steps only one command can do, so that no worker of the job's name takes one up."""
+
+    command: str
+
+
+@runtime_checkable
 class Ruled(Protocol):
-    """A job whose steps come to what its rules say; it writes all its tables at every step."""
+    """A job whose steps come to what its rules say."""
 
     rules: str
     """Names the rules: with others it is another text."""
@@ -120,7 +127,9 @@ class Steps:
         self._rules = job.rules if isinstance(job, Ruled) else ""
         self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._command = job.command if isinstance(job, ByCommand) else ""
         self._step = -1
+        self._made_at = 0
         self._positions: dict[int, str] = {}
         self._totals: dict[int, Tally] = {}
 
@@ -157,6 +166,7 @@ class Steps:
         if isinstance(self._job, Settles):
             self._job.settle(plan, receipt)
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
+        self._made_at = plan.made_at
         return plan
 
     def _commit(self, plan: Plan, prepared: Prepared) -> bool:
@@ -190,14 +200,17 @@ class Steps:
             if isinstance(self._job, Settles):
                 self._job.settle(last, receipt)
             self._positions = last.positions
+            self._made_at = last.made_at
             self._totals = receipt.totals
         self._require_whole_table()
         plan = pending_plan(self._store, self._job.name, self._step)
-        if plan is not None and plan.command:
+        if plan is not None and plan.command != self._command:
+            finish = plan.command or f"pinflow {self._kind} --drain"
+            give_up = ", with --abandon it is given up" if plan.swaps else ""
             raise FencedError(
                 f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
                 where=self._store.child(plan_path(self._job.name, plan.step)),
-                hint=f"{plan.command}  finishes it, with --abandon it is given up",
+                hint=f"{finish}  finishes it{give_up}",
             )
         return plan
 
@@ -220,7 +233,8 @@ class Steps:
             slices=list(slices),
             positions=self._positions | {piece.partition: piece.end for piece in slices},
             worker=self._worker,
-            made_at=time.time_ns() // 1_000_000,
+            made_at=max(time.time_ns() // 1_000_000, self._made_at + 1),
+            command=self._command,
             since=self._since,
             rules=self._rules,
         )

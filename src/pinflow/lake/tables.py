@@ -6,7 +6,9 @@ opened afresh at each checkpoint (a `DeltaTable` kept open grows slower with eve
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from deltalake import (
     CommitProperties,
@@ -19,13 +21,12 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
 
-from pinflow.errors import UnavailableError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from arro3.core.types import ArrowStreamExportable
 
+    from pinflow.errors import PinflowError
     from pinflow.lake.store import Store
 
 __all__ = ["HOOKS", "Column", "Places", "Span", "Table"]
@@ -33,10 +34,10 @@ __all__ = ["HOOKS", "Column", "Places", "Span", "Table"]
 CHECKPOINT_INTERVAL = 50
 """Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
 
-CONFIGURATION = {
-    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
-    "delta.logRetentionDuration": "interval 1 days",
-}
+REMOTE_INTERVAL = 20
+"""The same in a bucket, where to open a table takes three requests for every commit since the checkpoint."""
+
+LOG_RETENTION = "interval 1 days"
 
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -54,6 +55,13 @@ TYPES = {
     "float": "float",
     "timestamp": "timestamp",
 }
+
+
+WRITER = "writer"
+"""The commit's metadata in which stands which call has made it."""
+
+RECENT = 100
+"""Commits looked through for one whose answer was lost: others make fewer meanwhile."""
 
 
 class Column(NamedTuple):
@@ -92,7 +100,10 @@ class Table:
         self.columns = tuple(columns)
         self._store = store
         self._opened: DeltaTable | None = None
+        self._opened_with: dict[str, str] | None = None
+        self._steps: dict[str, int] = {}
         self._pinned = False
+        self._interval = REMOTE_INTERVAL if store.is_remote else CHECKPOINT_INTERVAL
 
     def pinned(self, job: str = "", at_most: int | None = None) -> Table:
         """The table as it is now, for reading: it does not move any more, whatever others commit.
@@ -103,21 +114,22 @@ class Table:
         twin._pinned = True
         if self.exists():
             delta = self._reopened()
-            while at_most is not None and (delta.transaction_version(job) or 0) > at_most:
-                delta = DeltaTable(self.url, version=delta.version() - 1)
+            while at_most is not None and self._step(delta, job) > at_most:
+                with self.calling("opened"):
+                    delta = self._open(delta.version() - 1)
             twin._opened = delta
         return twin
 
     def version_of(self, job: str) -> int:
         """The last step that a job committed to this table, 0 when none; from a fresh look at the table."""
-        return self._reopened().transaction_version(job) or 0
+        return self._step(self._reopened(), job)
 
     def append(self, job: str, step: int, rows: ArrowStreamExportable) -> bool:
         """Append rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
 
         The version is read from the very snapshot that the commit is made on, so of two workers with the same step
         one commits and the other finds it done. A failure after the commit itself (a checkpoint that could not be
-        written) counts as done, by what the table says afterwards.
+        written, an answer that was lost) counts as done, by the mark that the commit bears.
 
         Returns:
             True when this call made the commit.
@@ -126,12 +138,12 @@ class Table:
             UnavailableError: The table cannot be written now.
         """
 
-        def write(delta: DeltaTable) -> None:
+        def write(delta: DeltaTable, mark: str) -> None:
             write_deltalake(
                 delta,
                 rows,
                 mode="append",
-                commit_properties=_transaction(job, step, retries=0),
+                commit_properties=_transaction(job, step, mark, retries=0),
                 post_commithook_properties=HOOKS,
             )
 
@@ -151,16 +163,18 @@ class Table:
             UnavailableError: The table cannot be written now, or others wrote to it all the time.
         """
 
-        def write(delta: DeltaTable) -> None:
+        def write(delta: DeltaTable, mark: str) -> None:
             delta.delete(
                 _predicate(places),
-                commit_properties=_transaction(job, step, retries=REBASES),
+                commit_properties=_transaction(job, step, mark, retries=REBASES),
                 post_commithook_properties=HOOKS,
             )
             if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
-                _commit_nothing(delta, job, step)
+                _commit_nothing(delta, job, step, mark)
 
-        return self._once(job, step, write)
+        done = self._once(job, step, write)
+        self._opened = None  # others may have committed beside it
+        return done
 
     def replace(self, spans: Sequence[Span], rows: ArrowStreamExportable) -> None:
         """Put rows in the place of all that lie in these spans, in one commit. Safe to repeat.
@@ -191,101 +205,164 @@ class Table:
 
     def stamp(self, job: str, step: int) -> bool:
         """Commit (job, step) with no rows, unless a commit of that step or a later one is there; see `append`."""
-        return self._once(job, step, lambda delta: _commit_nothing(delta, job, step))
+        return self._once(job, step, lambda delta, mark: _commit_nothing(delta, job, step, mark))
 
-    def _once(self, job: str, step: int, write: Callable[[DeltaTable], None]) -> bool:
+    def _once(self, job: str, step: int, write: Callable[[DeltaTable, str], None]) -> bool:
         delta = self._delta()
+        mark = uuid4().hex
         for _ in range(COMMIT_ATTEMPTS):
-            if (delta.transaction_version(job) or 0) >= step:
+            if self._step(delta, job) >= step:
                 return False
             try:
-                write(delta)
+                write(delta, mark)
             except CommitFailedError:
                 delta = self._reopened()  # the table moved under us: look again
+                if self._bears(delta, mark):
+                    return True  # it was moved by this very call, which has not heard of it
                 continue
             except (DeltaError, OSError) as error:
-                if (self._reopened().transaction_version(job) or 0) == step:
+                if self._bears(self._reopened(), mark):
                     return True
                 raise self._failed("written", error) from error
-            if delta.version() % CHECKPOINT_INTERVAL == 0:
+            self._steps[job] = step
+            if delta.version() % self._interval == 0:
                 self._opened = None
             return True
         raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
     def opened(self) -> DeltaTable:
         """The Delta table itself, from a fresh look, for what `lake.upkeep` does to it."""
-        return self._reopened()
+        delta, self._opened = self._reopened(), None
+        return delta
+
+    @contextmanager
+    def calling(self, verb: str, hint: str = "pinflow doctor") -> Iterator[None]:
+        """Tell errors of the library as ours: the table cannot be `verb`.
+
+        Raises:
+            UnavailableError: Trying again may help.
+            TerminalError: The store refuses for good.
+        """
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            raise self._failed(verb, error, hint) from error
 
     def exists(self) -> bool:
         """Whether the table is there; does not make it."""
-        return self._opened is not None if self._pinned else DeltaTable.is_deltatable(self.url)
+        if self._pinned:
+            return self._opened is not None
+        return self._store.holds_any(f"tables/{self.folder}/_delta_log")
 
     def files(self) -> list[str]:
         """The addresses of the Parquet files that make up the table now; none when it is not there."""
         if not self.exists():
             return []
-        paths = self._reopened().get_add_actions(flatten=True).column("path").to_pylist()
+        with self.calling("read"):
+            paths = self._reopened().get_add_actions(flatten=True).column("path").to_pylist()
         return [f"{self.url}/{path}" for path in paths]
 
     def num_rows(self) -> int:
         """Rows by the table's metadata, no file is read."""
         if not self.exists():
             return 0
-        counts = self._reopened().get_add_actions(flatten=True).column("num_records").to_pylist()
+        with self.calling("read"):
+            counts = self._reopened().get_add_actions(flatten=True).column("num_records").to_pylist()
         return sum(counts)
 
     def num_commits(self) -> int:
-        """The version of the table: how many commits it has seen."""
-        return int(self._reopened().version()) if self.exists() else 0
+        """The version of the table: how many commits it has seen. Cheap to ask again and again."""
+        delta = self._opened
+        if delta is None or self._opened_with != self._store.options():
+            return int(self._reopened().version()) if self.exists() else 0
+        before = delta.version()
+        if not self._pinned:
+            with self.calling("read"):
+                delta.update_incremental()
+        if delta.version() != before:
+            self._steps.clear()
+        if delta.version() // self._interval != before // self._interval:
+            self._opened = None  # one that is kept on and on grows slower
+        return int(delta.version())
 
     def select(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a small query over the table, which it calls `this`; for metadata tables, not for data."""
         if not self.exists():
             return []
-        found = QueryBuilder().register("this", self._reopened()).execute(sql).read_all()
+        with self.calling("read"):
+            found = QueryBuilder().register("this", self._reopened()).execute(sql).read_all()
         columns = {name: found.column(name).to_pylist() for name in found.column_names}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def _delta(self) -> DeltaTable:
-        return self._opened if self._opened is not None else self._reopened()
+        """The table as it was left, afresh if its credentials are no longer those that hold."""
+        if self._opened is None or self._opened_with != self._store.options():
+            return self._reopened()
+        return self._opened
 
     def _reopened(self) -> DeltaTable:
         if self._pinned and self._opened is not None:
             return self._opened
-        try:
+        with self.calling("opened"):
             try:
-                self._opened = DeltaTable(self.url)
+                self._opened = self._open()
             except TableNotFoundError:
                 self._opened = self._created()
-        except (DeltaError, OSError) as error:
-            raise self._failed("opened", error) from error
+        self._steps.clear()
         return self._opened
 
-    def _failed(self, verb: str, reason: object) -> UnavailableError:
-        first = str(reason).strip().split("\n", 1)[0]
-        return UnavailableError(
-            f"table {self.name!r} cannot be {verb}: {first}", where=self.url, hint="pinflow doctor"
-        )
+    def _open(self, version: int | None = None) -> DeltaTable:
+        self._opened_with = self._store.options()
+        return DeltaTable(self.url, version=version, storage_options=self._opened_with)
+
+    def _step(self, delta: DeltaTable, job: str) -> int:
+        """The last step of a job in a table that was opened; the library reads the log again to tell it."""
+        if delta is self._opened and job in self._steps:
+            return self._steps[job]
+        with self.calling("read"):
+            step = delta.transaction_version(job) or 0
+        if delta is self._opened:
+            self._steps[job] = step
+        return step
+
+    def _bears(self, delta: DeltaTable, mark: str) -> bool:
+        """Whether a late commit of the table bears a mark."""
+        with self.calling("read"):
+            return any(commit.get(WRITER) == mark for commit in delta.history(RECENT))
+
+    def _failed(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
+        return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
 
     def _created(self) -> DeltaTable:
         fields = [Field(column.name, _delta_type(column.type)) for column in self.columns]
         try:
-            return DeltaTable.create(self.url, Schema(fields), mode="error", configuration=CONFIGURATION)
+            return DeltaTable.create(
+                self.url,
+                Schema(fields),
+                mode="error",
+                configuration={
+                    "delta.checkpointInterval": str(self._interval),
+                    "delta.logRetentionDuration": LOG_RETENTION,
+                },
+                storage_options=self._store.options(),
+            )
         except DeltaError:
-            return DeltaTable(self.url)  # another process made it first
+            return self._open()  # another process made it first
 
 
-def _transaction(job: str, step: int, *, retries: int) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(job, step)], max_commit_retries=retries)
+def _transaction(job: str, step: int, mark: str, *, retries: int) -> CommitProperties:
+    return CommitProperties(
+        app_transactions=[Transaction(job, step)], max_commit_retries=retries, custom_metadata={WRITER: mark}
+    )
 
 
-def _commit_nothing(delta: DeltaTable, job: str, step: int) -> None:
+def _commit_nothing(delta: DeltaTable, job: str, step: int, mark: str) -> None:
     nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0").read_all()
     write_deltalake(
         delta,
         nothing,
         mode="append",
-        commit_properties=_transaction(job, step, retries=0),
+        commit_properties=_transaction(job, step, mark, retries=0),
         post_commithook_properties=HOOKS,
     )
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
-from pinflow.errors import CorruptError, UnavailableError
+from pinflow.errors import CorruptError
 from pinflow.lake.tables import HOOKS
 
 if TYPE_CHECKING:
@@ -122,23 +122,13 @@ def vacuum(store: Store, table: Table, retention_hours: int, *, dry_run: bool = 
 
 def _patiently(table: Table, verb: str, once: Callable[[DeltaTable], T]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return once(table.opened())
-        except CommitFailedError as error:
-            if attempt == ATTEMPTS:
-                raise _failed(table, verb, error) from error
-        except (DeltaError, OSError) as error:
-            raise _failed(table, verb, error) from error
+        with table.calling(f"{verb} now", "pinflow maintain, later"):
+            try:
+                return once(table.opened())
+            except CommitFailedError:
+                if attempt == ATTEMPTS:
+                    raise
     raise AssertionError("unreachable")
-
-
-def _failed(table: Table, verb: str, error: Exception) -> UnavailableError:
-    reason = str(error).split("\n", 1)[0]
-    return UnavailableError(
-        f"table {table.name!r} cannot be {verb} now: {reason}",
-        where=table.url,
-        hint="pinflow maintain, later",
-    )
 
 
 def _objects(store: Store, folder: str) -> set[str]:

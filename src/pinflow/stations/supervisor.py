@@ -5,13 +5,14 @@ A station that dies is started again, after a wait that doubles with every death
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from pinflow import source
-from pinflow.errors import AbsentError
+from pinflow.errors import AbsentError, TransientError
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import TopicStatus, status
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
@@ -29,12 +30,18 @@ STOP_S = 4.0
 """Given to the stations to end by themselves; with the kill after it, Ctrl-C takes at most 5 s."""
 
 TICK_S = 1.0
+REMOTE_LOOK_S = 15.0
+"""Between two looks at topics in a lake whose every look is some hundred requests that cost."""
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 STEADY_S = 10.0
 """A station that ran this long before it died is not dying in a row."""
 
 BATCH_EVERY_S = "10"
 """On a laptop one looks at the batch tables sooner than their default schedule."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class StationState(msgspec.Struct, frozen=True):
@@ -127,6 +134,7 @@ class _Supervisor:
         self._url = url
         self._show = show
         self._before: tuple[float, dict[str, int]] = (time.monotonic(), {})
+        self._seen: tuple[list[TopicStatus], dict[str, float]] | None = None
 
     def run(self, stop: threading.Event) -> None:
         with Parts(self._settings) as parts:
@@ -137,6 +145,16 @@ class _Supervisor:
                 stop.wait(TICK_S)
 
     def _snapshot(self, parts: Parts) -> Snapshot:
+        resting = parts.store.is_remote and time.monotonic() < self._before[0] + REMOTE_LOOK_S
+        if self._seen is None or not resting:
+            try:
+                self._seen = self._look(parts)
+            except TransientError as error:
+                _log.warning("looking again soon: %s", error.what)
+        topics, rates = self._seen or ([], {})
+        return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
+
+    def _look(self, parts: Parts) -> tuple[list[TopicStatus], dict[str, float]]:
         topics = status(parts)
         now, accepted = time.monotonic(), {each.topic: each.accepted for each in topics}
         then, before = self._before
@@ -146,7 +164,7 @@ class _Supervisor:
             for topic, count in accepted.items()
             if topic in before
         }
-        return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
+        return topics, rates
 
 
 class _Watch:

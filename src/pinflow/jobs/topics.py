@@ -1,0 +1,44 @@
+"""The topics there are: those of the log, and those of which only landed objects are left, or ever were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinflow.jobs.land import land_positions
+from pinflow.lake.ledger import Tally, last_receipt
+
+if TYPE_CHECKING:
+    from pinflow.jobs.parts import Parts
+    from pinflow.lake.tables import Table
+
+__all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
+
+Accepted = dict[int, int]
+"""Partition → records accepted, ever."""
+
+
+def every_topic(parts: Parts) -> list[str]:
+    """The names of all topics, sorted.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be read.
+    """
+    return sorted({*parts.log.topics.readable(), *parts.store.folders("plans/land")})
+
+
+def landed_only(parts: Parts) -> set[str]:
+    """Topics that are not in the log: adopted ones, and deleted ones of which it has kept nothing."""
+    return set(parts.store.folders("plans/land")).difference(parts.log.topics.readable())
+
+
+def accepted(parts: Parts, topic: str, manifest: Table, *, only_landed: bool) -> Accepted:
+    """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
+
+    The manifest is looked at before the log, which only grows: what has landed is never more.
+    """
+    if only_landed:
+        receipt = last_receipt(parts.store, f"land/{topic}", manifest)
+        totals: dict[int, Tally] = receipt.totals if receipt is not None else {}
+        return {partition: tally.records for partition, tally in sorted(totals.items())}
+    known = land_positions(parts, topic, manifest)
+    return {extent.partition: extent.accepted for extent in parts.log.extents(topic, known)}

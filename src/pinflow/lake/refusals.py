@@ -1,0 +1,145 @@
+"""What a store's error means: whether to try again, and what its user can do about it.
+
+Both libraries, obstore and deltalake, tell an error of S3 as a text that holds the status and the body of the answer.
+The codes are those of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; other stores use the same.
+Of a text that was not understood only the beginning is shown. It holds no secret: requests are signed in a header.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pinflow.errors import AbsentError, PinflowError, TerminalError, UnavailableError
+
+__all__ = ["failure", "no_bucket"]
+
+LONGEST = 300
+"""Characters of an error that was not understood."""
+
+
+class Meaning(NamedTuple):
+    """What a code of S3 means."""
+
+    kind: type[PinflowError]
+    what: str
+    hint: str = ""
+
+
+_UNKNOWN_KEYS = Meaning(
+    TerminalError,
+    "the store does not know these credentials",
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; aws sts get-caller-identity tells whose they are",
+)
+_EXPIRED = Meaning(
+    UnavailableError,
+    "the credentials have expired",
+    "log in again, for example by aws sso login; then try again",
+)
+_ELSEWHERE = Meaning(
+    TerminalError, "the bucket is in another region", "name the bucket's region in lake.url: ?region=…"
+)
+_BUSY = Meaning(UnavailableError, "the store is busy or not well")
+
+MEANINGS = {
+    "NoSuchBucket": Meaning(
+        AbsentError, "there is no such bucket", "make the bucket, or name another one in lake.url"
+    ),
+    "AccessDenied": Meaning(TerminalError, "access is denied", "allow {action} to these credentials"),
+    "InvalidAccessKeyId": _UNKNOWN_KEYS,
+    "SignatureDoesNotMatch": _UNKNOWN_KEYS,
+    "InvalidToken": _UNKNOWN_KEYS,
+    "ExpiredToken": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "RequestTimeTooSkewed": Meaning(
+        TerminalError, "the clock of this machine is wrong by more than a quarter of an hour", "set the clock"
+    ),
+    "PermanentRedirect": _ELSEWHERE,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
+    "IllegalLocationConstraintException": _ELSEWHERE,
+    "NotImplemented": Meaning(
+        TerminalError,
+        "the store does not implement what was asked",
+        "use a store with conditional put (If-None-Match: *)",
+    ),
+    "SlowDown": Meaning(UnavailableError, "the store asks to slow down"),
+    "RequestTimeout": _BUSY,
+    "OperationAborted": _BUSY,
+    "ConditionalRequestConflict": _BUSY,
+}
+
+PASSING = {"408", "409", "429"}
+"""Statuses below 500 after which trying again may help."""
+
+ACTIONS = {
+    "PUT": "s3:PutObject",
+    "DELETE": "s3:DeleteObject",
+    "POST": "s3:DeleteObject",
+    "HEAD": "s3:GetObject",
+}
+"""What a request needs, by its method; a POST is a deletion, or part of a large upload."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STATUS = re.compile(r"non-2xx status code\W*(\d{3})")
+_REQUEST = re.compile(r"Error performing (GET|HEAD|PUT|POST|DELETE) (\S+)")
+
+
+def failure(what: str, where: str, error: object, hint: str) -> PinflowError:
+    """The error of ours: `what` failed, and why; an `UnavailableError` if trying again may help."""
+    text = _plain(error)
+    meaning = _meaning(text)
+    return meaning.kind(f"{what}: {meaning.what}", where=where, hint=meaning.hint or hint)
+
+
+def no_bucket(error: object) -> bool:
+    """Whether something is not there because the whole bucket is not."""
+    return _tagged("Code", str(error)) == "NoSuchBucket"
+
+
+def _plain(error: object) -> str:
+    text = _COLOUR.sub("", str(error)).replace("↳", " ")
+    return text if "S3" in text or "non-2xx" in text else text.strip().split("\n", 1)[0]
+
+
+def _meaning(text: str) -> Meaning:
+    code, status = _tagged("Code", text), _STATUS.search(text)
+    if code or status:
+        return _told(code, status[1] if status else "", text)
+    if "redirect without LOCATION" in text:
+        return _ELSEWHERE
+    if "Error performing" in text:
+        late = "timed out" in text or "Timeout" in text
+        return Meaning(UnavailableError, "no answer came in time" if late else "the store cannot be reached")
+    return Meaning(UnavailableError, " ".join(text.split())[:LONGEST])
+
+
+def _told(code: str, status: str, text: str) -> Meaning:
+    """What an answer of the store means."""
+    known = MEANINGS.get(code) or (MEANINGS["AccessDenied"] if status == "403" else None)
+    if known is None:
+        passing = not status.startswith("4") or status in PASSING
+        known = _BUSY if passing else Meaning(TerminalError, _tagged("Message", text) or "the store refuses")
+    region = _tagged("Region", text)
+    hint = known.hint.format(action=_action(text)).replace("…", region or "…")
+    named = " ".join(filter(None, (status, code)))
+    return Meaning(known.kind, f"{known.what} ({named})", hint)
+
+
+def _action(text: str) -> str:
+    """The permission that the refused request needs, as the store says it, or else by the request."""
+    told = re.search(r"perform: (s3:\w+)", text)
+    if told:
+        return told[1]
+    request = _REQUEST.search(text)
+    if request is None:
+        return "it"
+    method, url = request.groups()
+    if method == "GET":
+        return "s3:ListBucket" if "list-type=2" in url else "s3:GetObject and s3:ListBucket"
+    return "s3:PutObject" if method == "POST" and "upload" in url else ACTIONS[method]
+
+
+def _tagged(name: str, text: str) -> str:
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return found[1].strip() if found else ""
