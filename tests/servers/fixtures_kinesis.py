@@ -12,29 +12,45 @@ from tests.servers.moto import CREDENTIALS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["aws_credentials", "kinesalite_url", "moto_kinesis_url"]
+__all__ = [
+    "aws_credentials",
+    "kinesalite_server",
+    "kinesalite_url",
+    "moto_kinesis_server",
+    "moto_kinesis_url",
+]
 
 
-@pytest.fixture(scope="session")
-def aws_credentials() -> Iterator[None]:
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the AWS chain finds in this process, and nothing of the machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_CONFIG_FILE", "/nowhere")
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-        yield
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 
 
 @pytest.fixture(scope="session")
-def moto_kinesis_url(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def moto_kinesis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a moto."""
     with moto_kinesis(tmp_path_factory.mktemp("moto")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def kinesalite_url(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a kinesalite."""
     with kinesalite(tmp_path_factory.mktemp("kinesalite")) as url:
         yield url
+
+
+@pytest.fixture
+def moto_kinesis_url(moto_kinesis_server: str, aws_credentials: None) -> str:
+    """The endpoint of a moto, and credentials for it."""
+    return moto_kinesis_server
+
+
+@pytest.fixture
+def kinesalite_url(kinesalite_server: str, aws_credentials: None) -> str:
+    """The endpoint of a kinesalite, and credentials for it."""
+    return kinesalite_server

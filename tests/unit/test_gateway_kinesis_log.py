@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
+
 @pytest.fixture(scope="module")
-def faults(kinesalite_url: str) -> Iterator[Faults]:
-    with faulty(kinesalite_url) as faults:
+def faults(kinesalite_server: str) -> Iterator[Faults]:
+    with faulty(kinesalite_server) as faults:
         yield faults
 
 

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 PLENTY = {"max_records": 1_000, "max_bytes": 1 << 30}
 
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
+
 @pytest.fixture(scope="module")
-def faults(kinesalite_url: str) -> Iterator[Faults]:
-    with faulty(kinesalite_url) as faults:
+def faults(kinesalite_server: str) -> Iterator[Faults]:
+    with faulty(kinesalite_server) as faults:
         yield faults
 
 

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from pinflow.log import EventLog
 
 
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
+
 @pytest.fixture(scope="module")
-def faults(moto_kinesis_url: str) -> Iterator[Faults]:
-    with faulty(moto_kinesis_url) as faults:
+def faults(moto_kinesis_server: str) -> Iterator[Faults]:
+    with faulty(moto_kinesis_server) as faults:
         yield faults
 
 
