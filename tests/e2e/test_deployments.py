@@ -4,29 +4,59 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 
 from pinflow import source
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user
+from tests.servers.kinesis import url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.servers.kafka import Cluster
+    from tests.servers.mariadb import Account
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POSTS = 600
 AGAIN = 60
 
 
-def embedded(request: pytest.FixtureRequest, home: Path) -> dict[str, str]:
+def sqlite_source(_request: pytest.FixtureRequest, home: Path, _ident: str) -> dict[str, str]:
     return {"PINFLOW__SOURCE__URL": f"sqlite:///{home}/source.db"}
 
 
-DEPLOYMENTS: dict[str, Callable[[pytest.FixtureRequest, Path], dict[str, str]]] = {"embedded": embedded}
-"""Example → the settings, as environment, that point it at servers of the test instead of its own addresses."""
+def mysql(request: pytest.FixtureRequest, _home: Path, _ident: str) -> dict[str, str]:
+    account: Account = request.getfixturevalue("account")
+    return {"PINFLOW__SOURCE__URL": account.url}
+
+
+def kafka(request: pytest.FixtureRequest, _home: Path, ident: str) -> dict[str, str]:
+    cluster: Cluster = request.getfixturevalue("kafka")
+    mine = f"topics={ident}.*,streaming-{ident}-*&group={ident}"
+    return {"PINFLOW__LOG__URL": f"{cluster.url}?{mine}", "PINFLOW__LOG__PARTITIONS": "3"}
+
+
+def kinesis(request: pytest.FixtureRequest, _home: Path, ident: str) -> dict[str, str]:
+    return {"PINFLOW__LOG__URL": url_of(request.getfixturevalue("kinesalite_url"), f"{ident}-")}
+
+
+def s3(request: pytest.FixtureRequest, _home: Path, _ident: str) -> dict[str, str]:
+    return {"PINFLOW__LAKE__URL": request.getfixturevalue("bucket")}
+
+
+Pointing = Callable[[pytest.FixtureRequest, Path, str], dict[str, str]]
+
+DEPLOYMENTS: dict[str, tuple[Pointing, ...]] = {
+    "embedded": (sqlite_source,),
+    "kafka-s3": (sqlite_source, kafka, s3),
+    "kinesis-s3": (sqlite_source, kinesis, s3),
+    "mysql-kafka-s3": (mysql, kafka, s3),
+}
+"""Example → what points its parts, as environment, at servers of the test instead of its own addresses."""
 
 
 class Deployment(NamedTuple):
@@ -48,8 +78,10 @@ class Deployment(NamedTuple):
 
 @pytest.fixture(params=sorted(DEPLOYMENTS))
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
-    home = tmp_path / "home"
-    env = DEPLOYMENTS[request.param](request, home)
+    home, ident = tmp_path / "home", uuid4().hex[:12]
+    env = {"PINFLOW__ID": ident}
+    for pointing in DEPLOYMENTS[request.param]:
+        env |= pointing(request, home, ident)
     return Deployment(EXAMPLES / f"{request.param}.toml", home, env)
 
 
