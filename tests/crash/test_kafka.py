@@ -18,6 +18,7 @@ from tests.servers.kafka import brokers, required_libs
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from subprocess import Popen
 
     from tests.servers.kafka import Broker, Cluster
 
@@ -64,11 +65,16 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
             hit(cluster, client)
         finally:
             client.stop()
-        assert [station.poll() for station in stations] == [None] * 3
+        assert [said(station) for station in stations if station.poll() is not None] == []
     assert client.doubled == [], "an offset was given out twice"
     with Parts(load(home)) as parts:
         verify(parts, client.acknowledged)
         assert twice(parts) == []
+
+
+def said(station: Popen[str]) -> str:
+    """The talk of a station that has ended, which none may."""
+    return station.stdout.read() if station.stdout is not None else ""
 
 
 def hit(cluster: Cluster, client: Client) -> None:

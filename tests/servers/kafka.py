@@ -53,9 +53,9 @@ SETTINGS = {
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,OAUTH:SASL_PLAINTEXT",
     "offsets.topic.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
-    # A broker that is gone is noticed in three seconds instead of nine.
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
+    # A broker that is gone is noticed in two seconds instead of nine.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "300",
     # Leaders move back, with all replicas in sync, to the brokers that had them at first.
     "leader.imbalance.check.interval.seconds": "1",
     "leader.imbalance.per.broker.percentage": "0",

@@ -20,7 +20,7 @@ from pinflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told"]
+__all__ = ["NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told", "unsettled"]
 
 NO_TOPIC = frozenset(
     {
@@ -121,6 +121,13 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
     reason = _text(error) if first is None else f"{_text(error)} ({_text(first)})"
     hint = CONNECTION if code == KafkaError._TRANSPORT else "pinflow doctor"  # noqa: SLF001
     return UnavailableError(f"{doing}: {reason}", where=where, hint=hint)
+
+
+def unsettled(where: str, error: KafkaError) -> UnavailableError:
+    """A topic that is there, while one of its partitions is between two leaders."""
+    return UnavailableError(
+        f"a partition has no leader that answers: {_text(error)}", where=where, hint="pinflow doctor"
+    )
 
 
 def _text(error: KafkaError) -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
-from pinflow.errors import CorruptError, GapError, UnknownPartitionError
+from pinflow.errors import CorruptError, GapError, UnknownPartitionError, UnknownTopicError
 from pinflow.log.kafka_clients import ASK_S
-from pinflow.log.kafka_errors import UNSETTLED, error_of
+from pinflow.log.kafka_errors import UNSETTLED, error_of, unsettled
 from pinflow.log.kafka_positions import Position
 
 if TYPE_CHECKING:
     from pinflow.log.kafka_clients import Clients
-    from pinflow.log.kafka_topics import KafkaTopics
+    from pinflow.log.kafka_topics import KafkaTopics, Known
 
 __all__ = ["MarkedTopic", "Marks"]
 
@@ -24,6 +24,9 @@ SETTLE_S = 3.0
 """How long a partition may be between two leaders before it counts as away."""
 
 LOOK_AGAIN_S = 0.05
+
+GONE_S = 1.0
+"""How long brokers must not know a topic that was there, before it counts as deleted."""
 
 FRESH_S = 0.1
 """A job asks for the extents of a topic and then reads its partitions in turn; they need not all be asked again."""
@@ -98,6 +101,7 @@ class Marks:
         self._topics = topics
         self._local = threading.local()
         self._generation = 0
+        self._met: set[str] = set()
 
     def ask(self, topic: str) -> MarkedTopic:
         """Ask the brokers.
@@ -108,17 +112,32 @@ class Marks:
         """
         deadline = time.monotonic() + SETTLE_S
         while True:
-            known = self._topics.find(topic)
+            known = self._found(topic)
             try:
                 marked = MarkedTopic(topic, known.topic_id, *self._offsets(topic, known.partitions))
             except KafkaException as error:
-                if error_of(error).code() not in UNSETTLED or time.monotonic() > deadline:
+                if error_of(error).code() not in UNSETTLED:
                     raise self._clients.failed(error, "the log cannot be read", topic) from error
+                if time.monotonic() > deadline:
+                    raise unsettled(topic, error_of(error)) from error
                 time.sleep(LOOK_AGAIN_S)
             else:
+                self._met.add(topic)
                 unused = set(range(known.partitions))
                 self._seen()[topic] = _Seen(marked, time.monotonic(), self._generation, unused)
                 return marked
+
+    def _found(self, topic: str) -> Known:
+        """The topic. One that was there is looked for again, as a broker that has just started may not know it yet."""
+        deadline = time.monotonic() + GONE_S
+        while True:
+            try:
+                return self._topics.find(topic)
+            except UnknownTopicError:
+                if topic not in self._met or time.monotonic() > deadline:
+                    self._met.discard(topic)
+                    raise
+            time.sleep(LOOK_AGAIN_S)
 
     def fresh(self, topic: str, partition: int, position: str | None) -> MarkedTopic:
         """The same, perhaps as this thread was told a moment ago. Raises as `ask`.

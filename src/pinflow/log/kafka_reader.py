@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from confluent_kafka import KafkaError, TopicPartition
 
 from pinflow.errors import UnavailableError
+from pinflow.log.kafka_errors import UNSETTLED, unsettled
 from pinflow.log.records import Chunk, Headers, Records
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ class TopicReader:
 
         Raises:
             UnavailableError: The brokers do not give what is there.
-            UnknownTopicError: The topic is gone.
             TerminalError: The topic may not be read.
         """
         lane = self._lane(partition, start.offset)
@@ -124,6 +124,8 @@ class TopicReader:
 
     def _failed(self, error: KafkaError, partition: int) -> Exception:
         self._leave(partition)
+        if error.code() in UNSETTLED:
+            return unsettled(f"{self._topic} partition {partition}", error)
         return self._clients.failed(error, "the log cannot be read", f"{self._topic} partition {partition}")
 
     def _stalled(self, partition: int, offset: int, end: int) -> UnavailableError:
