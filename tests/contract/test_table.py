@@ -51,7 +51,12 @@ def offsets(table: Table) -> list[int]:
 
 def test_a_table_that_is_not_there_is_empty_and_is_not_made_by_looking(store: Store, table: Table) -> None:
     assert not table.exists()
-    assert (table.files(), table.num_rows(), table.num_commits(), table.select("SELECT 1 FROM this")) == ([], 0, 0, [])
+    assert (table.files(), table.num_rows(), table.num_commits(), table.select("SELECT 1 FROM this")) == (
+        [],
+        0,
+        0,
+        [],
+    )
     assert list(store.list("")) == []
 
 
@@ -84,7 +89,9 @@ def test_rows_go_with_a_step_of_their_own_beside_appends(open_again: Callable[[]
     assert table.remove("removal", 1, [Places(0, [1, 3])])
     assert not other.remove("removal", 1, [Places(0, [1, 3])])
     assert offsets(other) == [2, 10, 11]
-    assert other.remove("removal", 2, [Places(0, [77])])  # none of them is there: the step counts all the same
+    assert other.remove(
+        "removal", 2, [Places(0, [77])]
+    )  # none of them is there: the step counts all the same
     assert other.append("job", 3, rows([12], partition=1))
     assert table.version_of("removal") == 2
     assert table.stamp("removal", 3)
@@ -131,7 +138,9 @@ def test_upkeep_makes_it_smaller_and_nothing_else_different(
     assert clean_log(store, table, ["job"]) == 0  # younger than a day
     assert vacuum(store, table, 0, dry_run=True) == 10
     assert vacuum(store, table, 0) == 10
-    assert len([path for path in store.list("tables/posts") if path.endswith(".parquet")]) == 3  # two checkpoints
+    assert (
+        len([path for path in store.list("tables/posts") if path.endswith(".parquet")]) == 3
+    )  # two checkpoints
     fresh = open_again()
     assert offsets(fresh) == list(range(1, 11))
     assert fresh.version_of("job") == 10
