@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
 
 from pinflow.config import load
-from pinflow.errors import CorruptError, UnavailableError
+from pinflow.errors import CorruptError
 from pinflow.jobs.audit import audit
 from pinflow.jobs.parts import Parts
-from pinflow.lake import Store, Table
 from tests.crash.load import Client, verify
 from tests.e2e.command import command, environment, gateway, pinflow, pinflow_json, until
 from tests.road import ID, drain, post, rows, select, topic
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from arro3.core.types import ArrowStreamExportable
 
 JSON = {"Content-Type": "application/json"}
 needs_mount = pytest.mark.skipif(
@@ -153,70 +150,6 @@ def test_a_read_only_lake_stops_a_job_with_a_clear_error(tmp_path: Path) -> None
             assert verify(parts, {}) == 2
 
 
-class Weather:
-    """Decides which call to the lake fails, and whether it had done its work before."""
-
-    def __init__(self, seed: int, share: float) -> None:
-        self._chance = random.Random(seed)
-        self._share = share
-        self.failures = 0
-
-    def call(self, work: Any) -> Any:
-        drawn = self._chance.random()
-        if drawn > self._share:
-            return work()
-        self.failures += 1
-        if drawn > self._share / 2:
-            work()
-        raise UnavailableError("503 Slow Down (injected)", where="the lake")
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_lake_that_answers_503_now_and_then_loses_nothing(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    weather = Weather(seed, 0.2)
-    for name in ("put", "put_if_absent", "get"):
-        real = getattr(Store, name)
-        monkeypatch.setattr(
-            Store, name, lambda self, *args, real=real: weather.call(lambda: real(self, *args))
-        )
-    append = Table.append
-
-    def failing(self: Table, job: str, step: int, data: ArrowStreamExportable) -> bool:
-        return bool(weather.call(lambda: append(self, job, step, data)))
-
-    monkeypatch.setattr(Table, "append", failing)
-    monkeypatch.setattr("pinflow.jobs.worker.FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr("pinflow.jobs.worker.LONGEST_WAIT_S", 0.002)
-    for start in range(0, 40, 10):
-        for side in ("batch", "stream"):
-            values = [*rows(*({"ind": n, "index": n} for n in range(start, start + 9))), b"broken"]
-            post(parts, topic(side, "pin"), values)
-        drain(parts)
-    assert weather.failures > 3
-    monkeypatch.undo()
-    assert verify(parts, {}) == 80
-
-
-def test_a_lake_that_stays_away_stops_the_job_after_a_bound(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = []
-
-    def away(self: Store, path: str, data: bytes) -> bool:
-        tries.append(path)
-        raise UnavailableError("503 Slow Down (injected)", where=path)
-
-    monkeypatch.setattr(Store, "put_if_absent", away)
-    monkeypatch.setattr("pinflow.jobs.worker.FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr("tests.road.RETRY_SECONDS", 0.05)
-    post(parts, topic("stream", "pin"), rows({"index": 1}))
-    with pytest.raises(UnavailableError, match="503"):
-        drain(parts, "stream")
-    assert len(tries) > 2
-
-
 def test_a_torn_batch_of_the_log_is_found_and_named(parts: Parts, tmp_path: Path) -> None:
     home = tmp_path / "home"
     post(parts, topic("stream", "user"), [b'{"ind": 1, "first_name": "UNMISTAKABLE"}'])
@@ -327,24 +260,6 @@ def test_a_table_that_was_lost_is_named_instead_of_a_worker_that_is_not_there(
     shutil.rmtree(tmp_path / "home" / "lake" / "tables" / "landing")
     with pytest.raises(CorruptError, match="table 'landing' has lost commits"):
         drain(parts, "land")
-
-
-def test_a_slow_lake_only_takes_longer(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    for name in ("put", "put_if_absent", "get"):
-        real = getattr(Store, name)
-
-        def slow(self: Store, *args: Any, real: Any = real) -> Any:
-            calls.append(args[0])
-            time.sleep(0.05)  # the fault itself
-            return real(self, *args)
-
-        monkeypatch.setattr(Store, name, slow)
-    for side in ("batch", "stream"):
-        post(parts, topic(side, "pin"), [*rows({"index": 1}, {"index": 2}), b"broken"])
-    drain(parts)
-    assert len(calls) > 10
-    assert verify(parts, {}) == 6
 
 
 def test_a_clock_that_steps_back_between_records_changes_nothing_but_their_times(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
 
 from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+from pinflow.errors import TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.cli.show import Bar
     from pinflow.config import Settings
     from pinflow.jobs.sides import Side
 
@@ -45,7 +50,7 @@ def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: boo
     stop = stop_on_signals()
     with Parts(settings) as parts, Bar() as bar:
         if drain:
-            bar.start(sum(each.to_land for each in status(parts)), "records")
+            _start(bar, lambda: sum(each.to_land for each in status(parts)))
         records = run(
             parts.store,
             lambda: land_jobs(parts, drain=drain),
@@ -114,11 +119,10 @@ def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, 
     with Parts(settings) as parts, Bar() as bar:
         if drain:
             tables = [road.topic for road in side_roads(side, settings.config.id)]
-            bar.start(sum(each.to_clean for each in status(parts) if each.topic in tables), "records")
-        jobs = clean_jobs(parts, side)
+            _start(bar, lambda: sum(each.to_clean for each in status(parts) if each.topic in tables))
         records = run(
             parts.store,
-            lambda: jobs,
+            cache(lambda: clean_jobs(parts, side)),
             on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
             stop=stop,
             poll_seconds=poll_seconds,
@@ -128,6 +132,14 @@ def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, 
             stand_by_seconds=_stand_by_seconds(settings),
         )
     _report(side, records, as_json=as_json)
+
+
+def _start(bar: Bar, total: Callable[[], int]) -> None:
+    """Begin to count, if it can be told now up to what; the job itself waits for parts that are away."""
+    try:
+        bar.start(total(), "records")
+    except TransientError as error:
+        click.echo(f"pinflow: {error.what}", err=True)
 
 
 def _stand_by_seconds(settings: Settings) -> float | None:

@@ -247,6 +247,10 @@ class Table:
             yield
         except (DeltaError, OSError) as error:
             raise self._failed(verb, error, hint) from error
+        except Exception as error:
+            if type(error) is Exception:  # so the library tells what its query engine could not read
+                raise self._failed(verb, error, hint) from error
+            raise
 
     def exists(self) -> bool:
         """Whether the table is there; does not make it."""

@@ -1,0 +1,138 @@
+"""Work in a process of its own, forked from a server that has imported everything, so that a start costs nothing.
+
+deltalake does some of its requests while it holds Python's lock, so a faulty server of a test has to be in another
+process than the work that meets it.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pinflow.crash import SIGNAL_VARIABLE
+from pinflow.errors import PinflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.process import BaseProcess
+
+    from pinflow.config import Settings
+
+__all__ = ["FAILED", "job", "maintenance", "replaying", "run", "start"]
+
+PRELOADED = [
+    "tests.children",
+    "tests.crash.soak",
+    "pinflow.engine.duckdb",
+    "pinflow.gateway",
+    "pinflow.jobs.adopt",
+    "pinflow.jobs.clean",
+    "pinflow.jobs.maintain",
+    "pinflow.jobs.replay",
+    "pinflow.lake.s3",
+    "pinflow.jobs.worker",
+]
+
+FAILED = 75
+"""Exit code of work that ended with an error of ours, whose text is in the file that was named."""
+
+BOUND_S = 60.0
+
+
+def start(
+    work: Callable[..., object],
+    settings: Settings,
+    *args: object,
+    at: str = "",
+    by: str = "KILL",
+    says: str = "",
+) -> BaseProcess:
+    """Start work on settings; it is killed (or stopped, by STOP) at a crash point, and tells its error in a file."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    process = context.Process(target=_body, args=(work, settings, args, at, by, says, aws), daemon=True)
+    process.start()
+    return process
+
+
+def run(work: Callable[..., object], settings: Settings, *args: object, **how: Any) -> int | None:
+    """Start work, and wait until it has ended; its exit code."""
+    process = start(work, settings, *args, **how)
+    process.join(BOUND_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise TimeoutError(f"the work took longer than {BOUND_S:g} s")
+    return process.exitcode
+
+
+def _body(
+    work: Callable[..., object],
+    settings: Settings,
+    args: Any,
+    at: str,
+    by: str,
+    says: str,
+    aws: dict[str, str],
+) -> None:
+    from pathlib import Path
+
+    from pinflow import crash
+
+    os.environ.update(aws, **{SIGNAL_VARIABLE: by})
+    logging.disable(logging.CRITICAL)
+    crash._armed, _, count = at.partition(":")
+    crash._left = int(count or 1)
+    try:
+        work(settings, *args)
+    except PinflowError as error:
+        if says:
+            Path(says).write_text(str(error))
+        sys.exit(FAILED)
+
+
+def job(settings: Settings, name: str, retry_seconds: float = 30.0) -> None:
+    """Run land, stream or batch until nothing is left."""
+    from pinflow.jobs.clean import clean_jobs
+    from pinflow.jobs.land import land_jobs
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.worker import run as work
+
+    with Parts(settings) as parts:
+        cleaning = cache(lambda: clean_jobs(parts, name))  # type: ignore[arg-type]
+        landing = lambda: land_jobs(parts, drain=True)  # noqa: E731
+        jobs: Any = landing if name == "land" else cleaning
+        work(
+            parts.store,
+            jobs,
+            stop=threading.Event(),
+            poll_seconds=0,
+            drain=True,
+            retry_seconds=retry_seconds,
+        )
+
+
+def maintenance(settings: Settings) -> None:
+    """Maintain everything once."""
+    from pinflow.jobs.maintain import maintain
+    from pinflow.jobs.parts import Parts
+
+    with Parts(settings) as parts:
+        maintain(parts)
+
+
+def replaying(settings: Settings, table: str) -> None:
+    """Replay one table."""
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.replay import replay
+    from pinflow.jobs.sides import roads
+
+    with Parts(settings) as parts:
+        (road,) = [road for road in roads(parts.config.id) if road.table == table]
+        replay(parts, road)
