@@ -12,17 +12,24 @@ from uuid import uuid4
 import pytest
 
 from pinflow import source
+from pinflow.config import load
+from pinflow.jobs.ask import ask
+from pinflow.jobs.parts import Parts
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user
 from tests.servers.kinesis import url_of
 
 if TYPE_CHECKING:
+    from pinflow.jobs.sides import Side
     from tests.servers.kafka import Cluster
     from tests.servers.mariadb import Account
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POSTS = 600
 AGAIN = 60
+SIDES: tuple[Side, ...] = ("batch", "stream")
+ASKED = "top_category_by_age_group"
+"""The question that is asked by the command too; each is a process of its own, so the others are asked in this one."""
 
 
 def sqlite_source(_request: pytest.FixtureRequest, home: Path, _ident: str) -> dict[str, str]:
@@ -72,6 +79,9 @@ class Deployment(NamedTuple):
         assert "Traceback" not in done.stderr
         return done.stdout
 
+    def parts(self) -> Parts:
+        return Parts(load(self.home, file=self.file, env=self.env))
+
     def json(self, *args: str) -> Any:
         return json.loads(self.run(*args, "--json"))
 
@@ -107,10 +117,12 @@ def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Depl
     for job in ("land", "stream", "batch"):
         deployment.run(job, "--drain")
     expected = expected_answers(deployment.env["PINFLOW__SOURCE__URL"])
-    for side in ("batch", "stream"):
-        for name, rows in expected.items():
-            told = json.loads(deployment.run("query", name, "--side", side, "--format", "json"))
-            assert [list(row.values()) for row in told] == [list(row) for row in rows], name
+    with deployment.parts() as parts:
+        for side in SIDES:
+            told = {name: [list(row) for row in result.rows] for name, result in ask(parts, side).items()}
+            assert told == {name: [list(row) for row in rows] for name, rows in expected.items()}
+    by_command = json.loads(deployment.run("query", ASKED, "--side", "stream", "--format", "json"))
+    assert [list(row.values()) for row in by_command] == [list(row) for row in expected[ASKED]]
     audit = deployment.json("audit", "--deep")
     assert audit["ok"] is True
     assert sum(line["accepted"] for line in audit["lines"]) == 6 * (POSTS + AGAIN)
