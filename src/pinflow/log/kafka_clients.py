@@ -112,12 +112,12 @@ class Clients:
         )
         return producer
 
-    def consumer(self) -> Consumer:
-        """A new consumer, which is told what to read and belongs to no group."""
+    def consumer(self, group: str = "", **more: Callable[..., None]) -> Consumer:
+        """A new consumer, which is told what to read. It is no member of its group, and need not name one."""
         consumer: Consumer = self._made(
             Consumer,
             {
-                "group.id": f"{self.settings.group}-reader",  # the library wants one; nothing is committed
+                "group.id": group or f"{self.settings.group}-reader",  # the library wants one
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
@@ -126,6 +126,7 @@ class Clients:
                 "fetch.wait.max.ms": _ms(FETCH_WAIT_S),
                 "fetch.queue.backoff.ms": _ms(FETCH_BACKOFF_S),
                 "queued.max.messages.kbytes": PREFETCH_KIB,
+                **more,
             },
         )
         return consumer

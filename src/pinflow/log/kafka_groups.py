@@ -1,23 +1,27 @@
 """Consumer groups that show, to Kafka's own tools, how far the readers of a log are.
 
 Nothing is read from them: what a reader has covered stands in its plans. So a failure to tell it is only logged.
+It goes by a consumer that reads nothing. The admin client could do it too, but ends the whole process when a group's
+coordinator dies at the wrong moment (librdkafka #4605).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
+import time
+from functools import partial
+from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from pinflow.errors import CorruptError
-from pinflow.log.kafka_clients import ASK_S
 from pinflow.log.kafka_positions import Position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from confluent_kafka import Consumer, KafkaError
 
     from pinflow.log.kafka_clients import Clients
 
@@ -26,64 +30,56 @@ __all__ = ["Groups"]
 CLOSE_S = 2.0
 """How long closing waits for the last offsets to be taken."""
 
-_log = logging.getLogger(__name__)
+POLL_S = 0.05
 
-Place = tuple[str, str]
-"""A group and a topic."""
+_log = logging.getLogger(__name__)
 
 
 class Groups:
-    """Commits offsets in the background: of each group and topic one commit is under way, and the newest waits."""
+    """Commits offsets in the background, by one consumer a reader."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._lock = threading.Lock()
-        self._running: dict[Place, Future[Any]] = {}
-        self._waiting: dict[Place, list[TopicPartition]] = {}
+        self._consumers: dict[str, Consumer] = {}
+        self._under_way = 0
 
     def committed(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
         """See `WatchedLog.committed`."""
+        group = f"{self._clients.settings.group}-{reader}"
         try:
             offsets = [
                 TopicPartition(topic, partition, Position.parse(text).offset)
                 for partition, text in sorted(positions.items())
             ]
-        except CorruptError as error:
-            _log.warning("the lag of %s is not shown: %s", reader, error.what)
-            return
-        if offsets:
-            self._send((f"{self._clients.settings.group}-{reader}", topic), offsets)
+            if offsets:
+                self._commit(group, offsets)
+        except (CorruptError, KafkaException) as error:
+            _log.warning("the lag of group %s on %s is not shown: %s", group, topic, error)
 
     def close(self) -> None:
         """Wait a moment for what is under way."""
-        while self._running:
-            with self._lock:
-                running = [*self._running.values()]
-            if running and wait(running, CLOSE_S).not_done:
-                return
-
-    def _send(self, place: Place, offsets: list[TopicPartition]) -> None:
+        deadline = time.monotonic() + CLOSE_S
         with self._lock:
-            if place in self._running:
-                self._waiting[place] = offsets
-                return
-            request = [ConsumerGroupTopicPartitions(place[0], offsets)]
-            try:
-                asked = self._clients.admin.alter_consumer_group_offsets(request, request_timeout=ASK_S)
-            except (KafkaException, ValueError) as error:
-                _log.warning("the lag of group %s is not shown: %s", place[0], error)
-                return
-            future = self._running[place] = asked[place[0]]
-        future.add_done_callback(lambda done: self._done(place, done))
+            while self._under_way and time.monotonic() < deadline:
+                for consumer in self._consumers.values():
+                    consumer.poll(POLL_S)
+            for consumer in self._consumers.values():
+                consumer.close()
+            self._consumers.clear()
 
-    def _done(self, place: Place, done: Future[Any]) -> None:
-        error = done.exception()
-        if error is None:
-            error = next((each.error for each in done.result().topic_partitions if each.error), None)
+    def _commit(self, group: str, offsets: list[TopicPartition]) -> None:
+        with self._lock:
+            consumer = self._consumers.get(group)
+            if consumer is None:
+                told = partial(self._told, group)
+                consumer = self._consumers[group] = self._clients.consumer(group, on_commit=told)
+            consumer.poll(0)  # lets it tell what became of the commits before
+            consumer.commit(offsets=offsets, asynchronous=True)
+            self._under_way += 1
+
+    def _told(self, group: str, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        self._under_way -= 1
+        error = error or next((each.error for each in offsets if each.error), None)
         if error is not None:
-            _log.warning("the lag of group %s on %s is not shown: %s", *place, error)
-        with self._lock:
-            del self._running[place]
-            waiting = self._waiting.pop(place, None)
-        if waiting is not None:
-            self._send(place, waiting)
+            _log.warning("the lag of group %s is not shown: %s", group, error.str())
