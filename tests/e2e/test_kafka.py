@@ -183,3 +183,17 @@ def test_while_the_brokers_are_away_clients_are_told_and_later_served(
         kafka.wait()
     until(lambda: post(url, topic, b'{"ind":3}')[0] == 200)
     until(lambda: urllib3.request("GET", f"{url}/healthz", retries=False, timeout=5).status == 200)
+
+
+def test_a_topic_is_deleted_by_command_only_when_the_lake_has_all_of_it(home: Path, ident: str) -> None:
+    topic = f"{ident}.user"
+    with gateway(home) as url:
+        assert post(url, topic, b'{"ind": 1}')[0] == 200
+    refused = run("gateway", "topics", "delete", topic, home=home)
+    assert refused.returncode == 1
+    assert "1 records of the topic are not in the lake yet" in refused.stderr
+    for job in ("land", "batch"):
+        pinflow(job, "--drain", home=home)
+    pinflow("gateway", "topics", "delete", topic, home=home)
+    assert topic not in pinflow_json("gateway", "topics", "list", home=home)
+    assert pinflow_json("audit", home=home)["ok"] is True

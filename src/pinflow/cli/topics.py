@@ -53,11 +53,17 @@ def list_topics(settings: Settings, *, as_json: bool) -> None:
 
 @topics.command
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Even if records would be lost.")
 @command_options
-def delete(settings: Settings, *, name: str) -> None:
-    """Delete the topic NAME: it takes nothing more. What it took stays until every job has it."""
+def delete(settings: Settings, *, name: str, force: bool) -> None:
+    """Delete the topic NAME: it takes nothing more.
+
+    The embedded log keeps what the topic took until every job has it. Kafka and Kinesis do not: there the topic is
+    deleted only when all of it is in the lake.
+    """
+    from pinflow.jobs.deleting import delete_topic
     from pinflow.jobs.parts import Parts
 
     with Parts(settings) as parts:
-        parts.log.topics.delete(name)
+        delete_topic(parts, name, force=force)
     click.echo(f"topic {name} is deleted", err=True)
