@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import random
 import signal
 import sys
@@ -39,7 +40,7 @@ STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
 
 LIFE_S = (0.05, 0.6)
-"""How long a station lives before it is killed, drawn evenly."""
+"""How long a station lives before it is killed, drawn evenly, where nothing else is said."""
 
 FENCED = 75
 """Exit code of a worker that another one fenced."""
@@ -67,14 +68,15 @@ def small_steps(home: Path) -> Settings:
     return msgspec.structs.replace(settings, config=config)
 
 
-def station(name: str, settings: Settings) -> None:
-    """The body of a station's process."""
+def station(name: str, settings: Settings, aws: dict[str, str]) -> None:
+    """The body of a station's process; `aws` is of the environment of the test, which is not the server's."""
     from pinflow.gateway import serve
     from pinflow.jobs.clean import clean_jobs
     from pinflow.jobs.land import land_jobs
     from pinflow.jobs.worker import run
 
     logging.disable(logging.CRITICAL)
+    os.environ.update(aws)
     if name == "gateway":
         serve(settings, ready_file=settings.home / "run" / "soak.url")
         return
@@ -91,12 +93,12 @@ def station(name: str, settings: Settings) -> None:
             sys.exit(FENCED)
 
 
-def soak(home: Path, kills: int, *, seed: int) -> Outcome:
+def soak(home: Path, kills: int, *, seed: int, life: tuple[float, float] = LIFE_S) -> Outcome:
     """Kill stations until so many have died, then drain and verify every acknowledged record."""
     settings = small_steps(home)
     ready = home / "run" / "soak.url"
     client = Client(lambda: address_in(ready))
-    dead, fenced = _kill_stations(settings, client, kills, random.Random(seed))
+    dead, fenced = _kill_stations(settings, client, kills, random.Random(seed), life)
     client.stop()
     assert client.doubled == [], "an offset was given out twice"
     with Parts(settings) as parts:
@@ -104,7 +106,9 @@ def soak(home: Path, kills: int, *, seed: int) -> Outcome:
     return Outcome(dead, fenced, len(client.acknowledged), records)
 
 
-def _kill_stations(settings: Settings, client: Client, kills: int, chance: random.Random) -> tuple[int, int]:
+def _kill_stations(
+    settings: Settings, client: Client, kills: int, chance: random.Random, life: tuple[float, float]
+) -> tuple[int, int]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
@@ -116,7 +120,10 @@ def _kill_stations(settings: Settings, client: Client, kills: int, chance: rando
                 running = alive[place]
                 if running is None or running[1].exitcode is not None:
                     fenced += running is not None and running[1].exitcode == FENCED
-                    alive[place] = _started(context, name, settings, chance)
+                    alive[place] = (
+                        time.monotonic() + chance.uniform(*life),
+                        _started(context, name, settings),
+                    )
                 elif time.monotonic() > running[0]:
                     running[1].kill()
                     running[1].join()
@@ -132,10 +139,11 @@ def _kill_stations(settings: Settings, client: Client, kills: int, chance: rando
 
 
 def _started(
-    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings, chance: random.Random
-) -> tuple[float, BaseProcess]:
+    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings
+) -> BaseProcess:
     if name == "gateway":
         (settings.home / "run" / "soak.url").unlink(missing_ok=True)
-    process = context.Process(target=station, args=(name, settings), daemon=True)
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    process = context.Process(target=station, args=(name, settings, aws), daemon=True)
     process.start()
-    return time.monotonic() + chance.uniform(*LIFE_S), process
+    return process
