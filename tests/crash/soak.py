@@ -49,10 +49,10 @@ STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
 
 LIFE_S = (0.05, 0.6)
-"""How long a station lives before it is killed, drawn evenly."""
+"""How long a station lives before it is killed, drawn evenly, where nothing else is said."""
 
 BOUND_S = 180.0
-"""How long records are waited for at most, once enough stations have died."""
+"""How long the next kill, or the records after the last one, are waited for: stations that end by themselves end it."""
 
 FENCED = 75
 """Exit code of a worker that another one fenced."""
@@ -137,13 +137,13 @@ class Emulator:
         return emulate(config.source.url, config.gateway.url, ID, rate="max", batch_posts=3, stop=self._stop)
 
 
-def soak(home: Path, kills: int, *, seed: int) -> Outcome:
+def soak(home: Path, kills: int, *, seed: int, life_s: tuple[float, float] = LIFE_S) -> Outcome:
     """Kill stations until so many have died, then drain and verify every acknowledged record."""
     settings = small_steps(home)
     ready = home / "run" / "soak.url"
     client, emulator = Client(lambda: address_in(ready)), Emulator(settings)
     emulator.start(ready)
-    dead, fenced = kill_stations(settings, client, kills, random.Random(seed))
+    dead, fenced = kill_stations(settings, client, kills, random.Random(seed), life_s=life_s)
     client.stop()
     report = emulator.stop()
     assert client.doubled == [], "an offset was given out twice"
@@ -172,6 +172,7 @@ def kill_stations(
     Returns how many died and how many were fenced.
     """
     deadline = time.monotonic() + BOUND_S
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
@@ -179,19 +180,18 @@ def kill_stations(
     client.start()
     try:
         while dead < kills or len(client.acknowledged) < records:
-            assert dead < kills or time.monotonic() < deadline, (
-                f"{len(client.acknowledged)} records in {BOUND_S:g} s"
-            )
+            assert time.monotonic() < deadline, f"{len(client.acknowledged)} records in {BOUND_S:g} s"
             for place, name in enumerate(STATIONS):
                 running = alive[place]
                 if running is None or running[1].exitcode is not None:
                     fenced += running is not None and running[1].exitcode == FENCED
-                    started = _started(context, name, settings, env or {})
+                    started = _started(context, name, settings, aws | (env or {}))
                     alive[place] = (time.monotonic() + chance.uniform(*life_s), started)
                 elif time.monotonic() > running[0]:
                     running[1].kill()
                     running[1].join()
-                    dead += running[1].exitcode == -signal.SIGKILL
+                    dead += 1
+                    deadline = time.monotonic() + BOUND_S
                     alive[place] = None
             time.sleep(0.005)
     finally:
