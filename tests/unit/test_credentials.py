@@ -52,7 +52,7 @@ def serving(answers: dict[str, Callable[[], bytes]]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_PUT = do_GET
+        do_PUT = do_GET  # noqa: N815 - as http.server calls it
 
         def log_message(self, *_: object) -> None:
             pass
@@ -90,7 +90,9 @@ class Giver:
 
 
 def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "credentials").write_text(f"[default]\naws_access_key_id=FILE\naws_secret_access_key={SECRET}\n")
+    (tmp_path / "credentials").write_text(
+        f"[default]\naws_access_key_id=FILE\naws_secret_access_key={SECRET}\n"
+    )
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", "TOKEN")
@@ -101,7 +103,8 @@ def test_profiles_are_read_by_name_from_the_url_or_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lines = [
-        f"[{name}]\naws_access_key_id={name.upper()}\naws_secret_access_key={SECRET}" for name in ("default", "a", "b")
+        f"[{name}]\naws_access_key_id={name.upper()}\naws_secret_access_key={SECRET}"
+        for name in ("default", "a", "b")
     ]
     (tmp_path / "credentials").write_text("\n".join(lines))
     (tmp_path / "config").write_text("[profile b]\nregion = eu-north-1\n")
@@ -111,7 +114,9 @@ def test_profiles_are_read_by_name_from_the_url_or_the_environment(
     monkeypatch.setenv("AWS_PROFILE", "a")
     assert Wallet(None).keys().access_key == "A"
     assert open_store("s3://posts/lake?profile=b").about == "s3://posts/lake (region eu-north-1)"
-    assert open_store("s3://posts/lake?profile=b&region=eu-west-3").about == "s3://posts/lake (region eu-west-3)"
+    assert (
+        open_store("s3://posts/lake?profile=b&region=eu-west-3").about == "s3://posts/lake (region eu-west-3)"
+    )
 
 
 def test_a_profile_that_is_not_there_is_told() -> None:
@@ -124,7 +129,11 @@ def test_no_credentials_at_all_is_told_by_every_call(bucket: str, monkeypatch: p
         monkeypatch.delenv(name)
     store = open_store(bucket)
     table = Table(store, "posts", [Column("ind", "int")])
-    calls: list[Callable[[], object]] = [lambda: store.get("x"), lambda: table.version_of("job"), table.exists]
+    calls: list[Callable[[], object]] = [
+        lambda: store.get("x"),
+        lambda: table.version_of("job"),
+        table.exists,
+    ]
     for call in calls:
         with pytest.raises(TerminalError, match="no AWS credentials were found"):
             call()
@@ -145,7 +154,11 @@ def test_a_container_gives_credentials_and_they_are_renewed(monkeypatch: pytest.
 def test_an_instance_gives_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     roles = "/latest/meta-data/iam/security-credentials/"
-    answers = {"/latest/api/token": lambda: b"t", roles: lambda: b"role", f"{roles}role": Giver(timedelta(hours=6))}
+    answers = {
+        "/latest/api/token": lambda: b"t",
+        roles: lambda: b"role",
+        f"{roles}role": Giver(timedelta(hours=6)),
+    }
     with serving(answers) as url:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
         assert Wallet(None).keys() == ("KEY1", SECRET, "TOKEN1")
