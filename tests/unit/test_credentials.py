@@ -154,7 +154,7 @@ def test_a_container_gives_credentials_and_they_are_renewed(monkeypatch: pytest.
 def test_an_instance_gives_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     roles = "/latest/meta-data/iam/security-credentials/"
-    answers = {
+    answers: dict[str, Callable[[], bytes]] = {
         "/latest/api/token": lambda: b"t",
         roles: lambda: b"role",
         f"{roles}role": Giver(timedelta(hours=6)),
