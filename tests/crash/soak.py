@@ -190,7 +190,7 @@ def kill_stations(
                 elif time.monotonic() > running[0]:
                     running[1].kill()
                     running[1].join()
-                    dead += 1
+                    dead += running[1].exitcode == -signal.SIGKILL
                     deadline = time.monotonic() + BOUND_S
                     alive[place] = None
             time.sleep(0.005)

@@ -121,5 +121,7 @@ def _talk(*, debug: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
     )
-    for name in ("urllib3", "sqlglot", "sqlalchemy", "asyncio", "botocore"):
+    for name in ("urllib3", "sqlglot", "sqlalchemy", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if not debug:  # what it warns of comes as an error of ours too, and without its traceback
+        logging.getLogger("botocore").setLevel(logging.CRITICAL)

@@ -58,6 +58,7 @@ def _print_json(report: DemoReport) -> None:
         {
             "ok": report.ok,
             "home": report.home,
+            "lake": report.lake,
             "posts": report.posts,
             "acknowledged": report.acknowledged,
             "seconds": report.seconds,
@@ -85,4 +86,7 @@ def _print(report: DemoReport) -> None:
     rate = report.acknowledged / report.seconds["post"]
     click.echo(f"both sides {both} on {len(report.answers)} questions", err=True)
     click.echo(f"{report.acknowledged:,} records acknowledged, {rate:,.0f} a second; {stages}", err=True)
-    click.echo(f"everything is in {report.home}; next: pinflow query, pinflow status, pinflow up", err=True)
+    lake = "" if report.lake.startswith(report.home) else f" and in {report.lake}"
+    click.echo(
+        f"everything is in {report.home}{lake}; next: pinflow query, pinflow status, pinflow up", err=True
+    )

@@ -56,7 +56,7 @@ class Log(Section, frozen=True):
 
 
 class Lake(Section, frozen=True):
-    """Landing objects and tables: a folder."""
+    """Landing objects and tables: a folder, or s3://bucket/prefix with what there is to say of it behind a ?."""
 
     url: Annotated[str, Meta(min_length=1)] = "{home}/lake"
 

@@ -99,13 +99,14 @@ def _told() -> Iterator[None]:
     from botocore.exceptions import (  # noqa: PLC0415
         BotoCoreError,
         ClientError,
+        CredentialRetrievalError,
         HTTPClientError,
         MetadataRetrievalError,
     )
 
     try:
         yield
-    except (HTTPClientError, MetadataRetrievalError) as error:
+    except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError) as error:
         raise UnavailableError(
             f"who gives the AWS credentials cannot be reached: {error}",
             where="the credential chain",

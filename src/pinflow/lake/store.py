@@ -180,7 +180,7 @@ class Store:
 
     def child(self, path: str) -> str:
         """The address of a path, for libraries that open it themselves."""
-        return f"{self.url}/{path}"
+        return f"{self.url}/{path}" if path else self.url
 
     def failed(self, what: str, where: str, error: object, hint: str = "pinflow doctor") -> PinflowError:
         """The error of ours for what a library says that worked on this store.

@@ -59,6 +59,7 @@ class DemoReport(msgspec.Struct, frozen=True):
     """What a demo did. `seconds` a stage; `differing` names questions that the two sides answer differently."""
 
     home: str
+    lake: str
     posts: int
     acknowledged: int
     seconds: dict[str, float]
@@ -111,6 +112,7 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
             audited = audit(parts)
     return DemoReport(
         home=str(settings.home),
+        lake=parts.store.url,
         posts=held,
         acknowledged=acknowledged,
         seconds=clock.seconds,
