@@ -181,8 +181,9 @@ def test_a_step_of_adoption_is_not_taken_up_by_a_worker_of_the_log(here: Parts, 
 
 
 def test_a_step_of_the_log_is_not_taken_up_by_adoption(here: Parts, disk: Settings) -> None:
-    write_zone(here.store, USERS, 0, values(1, 2))
-    jobs = adopt_jobs(here, "topics/")
+    zone = disk.home / "zone"
+    write_zone(open_store(str(zone)), USERS, 0, values(1, 2))
+    jobs = adopt_jobs(here, f"{zone}/topics/")
     post(here, USERS, rows({"ind": 9}))
     assert children.run(children.job, disk, "land", at="land.planned") == KILLED
     with pytest.raises(FencedError, match="begun by another command") as fenced:

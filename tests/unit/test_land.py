@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tests.road import drain, post
+from tests.road import drain, post, topic
 
 from pinflow.config import Land, Settings
+from pinflow.errors import TerminalError
 from pinflow.jobs.land import LandJob
 from pinflow.jobs.parts import Parts
 from pinflow.lake import Steps
@@ -99,3 +100,13 @@ def test_every_topic_is_landed_byte_for_byte_with_a_manifest_row_an_object(parts
     post(parts, "posts", [b"later"], partition=1)
     assert drain(parts, "land") == 1
     assert [each.first for each in parts.landing.landed("posts")] == ["0", "6"]
+
+
+def test_objects_that_another_sink_wrote_are_not_written_over(parts: Parts) -> None:
+    name = topic("batch", "pin")
+    path = f"topics/{name}/partition=0/{name}+0+0000000000.json"
+    parts.store.put(path, b'{"index": 7}\n')
+    post(parts, name, [b"1"])
+    with pytest.raises(TerminalError, match="did not write"):
+        drain(parts, "land")
+    assert parts.store.get(path) == b'{"index": 7}\n'

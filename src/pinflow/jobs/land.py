@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from arro3.core import Array, DataType, Table
 
-from pinflow.errors import UnknownTopicError
+from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.reading import parents_first, read_slice
 from pinflow.lake.ledger import Plan, Receipt, Slice, Tally, last_plan
 from pinflow.lake.plans import Prepared
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pinflow.lake.tables import Table as DeltaTable
 
 __all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
+
+
+GATHER_S = 1.0
+"""How long one partition is gathered from at a time: where records come all the while, the others have their turn."""
 
 
 class LandJob:
@@ -40,6 +44,7 @@ class LandJob:
         self._config = config
         self._drain = drain
         self._gathered: dict[int, _Gathered] = {}
+        self._owned = False
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`: the partitions that are due."""
@@ -59,6 +64,8 @@ class LandJob:
                 slices.append(Slice(partition, gathered.start, gathered.end, gathered.records))
             if gathered.records or not each.closed:
                 unfinished.add(partition)
+        if slices and not self._owned:
+            self._require_own(first=not positions)
         return slices
 
     def prepare(self, plan: Plan) -> Prepared:
@@ -71,10 +78,32 @@ class LandJob:
         if log is not None:
             log.committed("land", self._topic, plan.positions)
 
+    def _require_own(self, *, first: bool) -> None:
+        """Check, once, that what has landed of the topic came from this log, or goes on in it.
+
+        Raises:
+            TerminalError: Another sink wrote it: it would be written over, or offsets would be there twice.
+        """
+        where = f"topics/{self._topic}"
+        if first and self._landing.holds(self._topic):
+            raise TerminalError(
+                "the landing zone holds objects of this topic that pinflow did not write",
+                where=where,
+                hint="pinflow land --adopt topics/ takes them over; or choose another lake.url",
+            )
+        if not self._log.abilities.continues and self._landing.adopted(self._topic):
+            raise TerminalError(
+                "the topic was adopted from another sink, and its offsets begin anew in this log",
+                where=where,
+                hint="post to topics of another id, or choose another lake.url",
+            )
+        self._owned = True
+
     def _gather(self, partition: int, position: str | None) -> _Gathered:
         gathered = self._gathered.get(partition)
         if gathered is None or position not in (None, gathered.start):
             gathered = self._gathered[partition] = _Gathered(position)
+        until = time.monotonic() + GATHER_S
         while not gathered.full(self._config):
             chunk = self._log.read(
                 self._topic,
@@ -84,7 +113,7 @@ class LandJob:
                 max_bytes=self._config.flush_bytes - gathered.nbytes,
             )
             gathered.add(chunk)
-            if not len(chunk):
+            if not len(chunk) or time.monotonic() > until:
                 break
         return gathered
 

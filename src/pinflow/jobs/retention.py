@@ -11,8 +11,9 @@ from pinflow.lake.ledger import last_plan
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
+    from pinflow.lake.tables import Table
 
-__all__ = ["trim_log"]
+__all__ = ["committed_by_all", "readers_of", "trim_log"]
 
 
 def trim_log(parts: Parts) -> dict[str, int]:
@@ -49,13 +50,17 @@ def trim_log(parts: Parts) -> dict[str, int]:
 
 def committed_by_all(parts: Parts, topic: str) -> dict[int, list[str]]:
     """Partition → where each job that reads it from the log stands; only partitions that all have committed some of."""
-    readers = [(f"land/{topic}", parts.landing.manifest)]
-    readers += [
+    plans = [last_plan(parts.store, job, table) for job, table in readers_of(parts, topic)]
+    positions = [plan.positions if plan is not None else {} for plan in plans]
+    everywhere = set(positions[0]).intersection(*positions[1:])
+    return {partition: [each[partition] for each in positions] for partition in sorted(everywhere)}
+
+
+def readers_of(parts: Parts, topic: str) -> list[tuple[str, Table]]:
+    """The jobs that read a topic from the log, each with its table: `land` always, `stream` its own topics."""
+    streams = [
         (road.job, road.open_table(parts.store))
         for road in side_roads("stream", parts.config.id)
         if road.topic == topic
     ]
-    plans = [last_plan(parts.store, job, table) for job, table in readers]
-    positions = [plan.positions if plan is not None else {} for plan in plans]
-    everywhere = set(positions[0]).intersection(*positions[1:])
-    return {partition: [each[partition] for each in positions] for partition in sorted(everywhere)}
+    return [(f"land/{topic}", parts.landing.manifest), *streams]

@@ -42,8 +42,9 @@ def status(parts: Parts) -> list[TopicStatus]:
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
     found = []
+    topics = every_topic(parts)
     manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
-    for topic in every_topic(parts):
+    for topic in topics:
         came = accepted(parts, topic, manifest, only_landed=topic in without_log)
         total = sum(came.values())
         landed = _sum(parts, f"land/{topic}", manifest)

@@ -143,6 +143,9 @@ class _Crew:
         self._steps.clear()  # all jobs of this worker are of one age
         self._since = time.time_ns()
         version = -1
-        while not self._stop.is_set() and version != (now := job.table.version_of(job.name)):
+        while not self._stop.is_set():
+            now = self.patiently(job.name, lambda: job.table.version_of(job.name))
+            if now == version:
+                break
             version = now
             self._stop.wait(seconds)

@@ -22,6 +22,7 @@ import msgspec
 from pinflow.crash import reached
 from pinflow.errors import CorruptError, GapError
 from pinflow.lake.ahead import ahead
+from pinflow.lake.ledger import last_plan
 from pinflow.lake.tables import Column, Table
 from pinflow.log import Chunk, Headers, Records
 
@@ -139,6 +140,15 @@ class Landing:
     def read_all(self, found: Iterable[Landed]) -> Iterator[Chunk]:
         """Read objects back in order; see `read`."""
         return ahead(self._store, self.read, found)
+
+    def holds(self, topic: str) -> bool:
+        """Whether there are objects of a topic, whoever has written them."""
+        return self._store.holds_any(f"topics/{topic}")
+
+    def adopted(self, topic: str) -> bool:
+        """Whether what was landed last of a topic came from another sink."""
+        plan = last_plan(self._store, f"land/{topic}", self.manifest)
+        return plan is not None and bool(plan.command)
 
     def landed(self, topic: str) -> list[Landed]:
         """The manifest of a topic, by partition and in the order of positions."""

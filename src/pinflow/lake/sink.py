@@ -176,7 +176,10 @@ def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) ->
 
     Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
     """
-    wanted = [file for file in files if position is None or file.first >= position]
+    ordered = list(files)
+    # The file before the position may have grown since it was taken.
+    before = [file for file in ordered if position is not None and file.first < position][-1:]
+    wanted = before + [file for file in ordered if position is None or file.first >= position]
     found = Stitched([], [], [])
     expected = position
     for file, count in zip(wanted, reader.counts(wanted), strict=True):

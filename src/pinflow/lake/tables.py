@@ -117,7 +117,8 @@ class Table:
             while at_most is not None and self._step(delta, job) > at_most:
                 with self.calling("opened"):
                     delta = self._open(delta.version() - 1)
-            twin._opened = delta
+            twin._opened, self._opened = delta, None  # so that what is committed here does not move it
+            twin._opened_with = self._opened_with
         return twin
 
     def version_of(self, job: str) -> int:
@@ -306,6 +307,9 @@ class Table:
 
     def _reopened(self) -> DeltaTable:
         if self._pinned and self._opened is not None:
+            if self._opened_with != self._store.options():  # the credentials it was opened with are over
+                with self.calling("opened"):
+                    self._opened = self._open(self._opened.version())
             return self._opened
         with self.calling("opened"):
             try:

@@ -48,7 +48,7 @@ __all__ = ["KafkaLog"]
 class KafkaLog:
     """`EventLog` on Kafka."""
 
-    abilities = Abilities(remote=True, keeps_deleted=False)
+    abilities = Abilities(remote=True, keeps_deleted=False, continues=True)
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - nothing is made by opening
         self._clients = Clients(parse_url(url))
@@ -88,7 +88,9 @@ class KafkaLog:
         found = []
         for partition, (begin, end) in enumerate(zip(marked.begins, marked.ends, strict=True)):
             text = known.get(partition)
-            passed = Position.parse(text).passed if text is not None else 0
+            place = Position.parse(text) if text is not None else Position(0)
+            # What another topic of the name has passed says nothing of this one.
+            passed = place.passed if place.topic_id in {"", marked.topic_id} else 0
             found.append(
                 Extent(
                     partition,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from pinflow.errors import ConfigError, MissingExtraError, TerminalError
+from pinflow.errors import ConfigError, MissingExtraError, TerminalError, UnavailableError
 from pinflow.log.kafka_errors import error_of, told
 
 if TYPE_CHECKING:
@@ -212,14 +212,26 @@ class Clients:
 
         Raises:
             TerminalError: There are no credentials.
+            UnavailableError: Who gives them cannot be reached.
         """
         try:
             from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
-            from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+            from botocore.exceptions import (  # noqa: PLC0415
+                BotoCoreError,
+                CredentialRetrievalError,
+                HTTPClientError,
+                MetadataRetrievalError,
+            )
         except ImportError as error:
             raise MissingExtraError("MSK IAM authentication", "kafka") from error
         try:
             token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
+        except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError) as error:
+            raise UnavailableError(
+                f"who gives the AWS credentials for MSK IAM cannot be reached: {error}",
+                where=self.settings.shown,
+                hint="pinflow doctor",
+            ) from error
         except (
             AttributeError,
             ValueError,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pinflow.errors import CorruptError
+from pinflow.errors import PinflowError
 from pinflow.log.kafka_positions import Position
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Groups:
             ]
             if offsets:
                 self._commit(group, offsets)
-        except (CorruptError, KafkaException) as error:
+        except (PinflowError, KafkaException) as error:
             _log.warning("the lag of group %s on %s is not shown: %s", group, topic, error)
 
     def close(self) -> None:

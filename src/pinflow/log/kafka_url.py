@@ -98,7 +98,14 @@ def parse_url(url: str) -> KafkaSettings:
     Raises:
         ConfigError: It names no broker, or an option is unknown or does not fit.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(
+            "the URL of the Kafka log cannot be read",
+            where="log.url",
+            hint="write what is odd in a password as %xx: kafka://user:p%5Bss@host:9092",
+        ) from error
     user, password, servers = _netloc(parts.netloc)
     shown = masked(url)
     if not servers or parts.path.strip("/") or parts.fragment:
@@ -138,6 +145,8 @@ class _Options:
         self.given = given
         self._shown = shown
         for name in given:
+            if "@" in name:  # the rest of a password, which is not to be shown
+                raise self.wrong("the URL of the Kafka log cannot be read", "write a ? in a password as %3F")
             if name not in OPTIONS and not name.startswith(("client.", "topic.")):
                 close = difflib.get_close_matches(name, OPTIONS, n=1)
                 hint = f"did you mean {close[0]}?" if close else HINT

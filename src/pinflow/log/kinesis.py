@@ -150,8 +150,10 @@ class KinesisLog:
             self._client, wanted, place, checked=False, skip=True
         )
         try:
+            began = time.time()
             while cursor.read(COUNTED_RECORDS, COUNTED_BYTES, self._read_paced(wanted)):
-                pass
+                if cursor.was_at_end(began):  # more comes all the while
+                    break
         finally:
             self._counters.put(wanted, cursor)
             self._counted[topic, partition] = cursor.place

@@ -95,6 +95,9 @@ class Cursor:
                 if not taken:
                     raise
                 return self._given(taken)  # what is here is good, and the next read will say it again
+            except BaseException:
+                self._pages.extendleft(reversed(taken))  # the place has not moved: they come again
+                raise
             empty = 0 if self._pages or at_end else empty + 1
             if empty > EMPTY_PAGES:
                 if taken:
@@ -102,6 +105,10 @@ class Cursor:
                 raise UnavailableError(
                     f"Kinesis gave {empty} pages without a record and without an end", where=str(self._wanted)
                 )
+
+    def was_at_end(self, since: float) -> bool:
+        """Whether all was read that was there at some moment after `since` (seconds since 1970)."""
+        return self._at_end is not None and self._at_end >= since and not self._pages
 
     def _given(self, taken: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if taken:

@@ -115,6 +115,7 @@ class Abilities(NamedTuple):
         remote: Others run it and answer for its bytes; reading it through is not free.
         keeps_deleted: What a deleted topic took stays to be read, and offsets never start again.
         trims: It can drop what all have committed.
+        continues: Its topics go on where a landing zone ends that another sink wrote from them.
         bare: It carries bytes and a text key alone. Tombstones, headers and other keys are refused singly with a
             `NotCarriedError`, and a record without a key comes back with its route as its key.
     """
@@ -123,6 +124,7 @@ class Abilities(NamedTuple):
     remote: bool = False
     keeps_deleted: bool = True
     trims: bool = True
+    continues: bool = False
     bare: bool = False
 
 
