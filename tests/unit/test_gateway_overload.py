@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, values
 
-from pinflow.errors import UnavailableError
+from pinflow.errors import TopicExistsError, UnavailableError
 from pinflow.gateway import committer, topics
 from pinflow.log import Produce, Records, sqlite_file
 
@@ -331,3 +331,26 @@ def test_more_requests_than_may_be_under_way_are_429_in_each_dialect(tmp_path: P
         answers = client.run(together())
         assert [answer.status_code for answer in answers] == [429, 429, 200, 200, 200, 200]
         assert [answer.headers["retry-after"] for answer in answers[:2]] == ["1", "1"]
+
+
+def test_a_topic_that_is_there_and_not_shown_is_told_in_the_end(tmp_path: Path) -> None:
+    class Hiding(Wrapped):
+        """A log whose topics exist and are not listed, as where nobody may describe them."""
+
+        def __init__(self, log: EventLog) -> None:
+            super().__init__(log)
+            self.topics = self
+            self.created = 0
+
+        def list(self) -> dict[str, int]:
+            return {}
+
+        def create(self, topic: str, partitions: int) -> None:  # noqa: ARG002
+            self.created += 1
+            raise TopicExistsError("it is there", where=topic)
+
+    with gateway(tmp_path, wrap=Hiding) as client:
+        refused = client.post("new", BODY)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "does not show it" in refused.json()["message"]
+        assert client.log.created == topics.LOOKS  # type: ignore[attr-defined]

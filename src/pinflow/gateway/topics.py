@@ -24,6 +24,9 @@ LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 BLOCKING_TIMEOUT_S = 1.5
 """How long a call of the log may take: twice its own wait for a lock. A client has its 503 within two seconds."""
 
+LOOKS = 3
+"""A topic that exists is listed a moment later, or is not to be seen."""
+
 PROBE_TIMEOUT_S = 0.5
 """How long `/healthz` waits for the log."""
 
@@ -154,17 +157,20 @@ class Topics:
         return True
 
     async def _find(self, topic: str) -> int:
-        counts = await self.all()
-        while topic not in counts:
+        for _ in range(LOOKS):
+            counts = await self.all()
+            if topic in counts:
+                return counts[topic]
             if self._partitions is None:
                 raise UnknownTopicError("there is no such topic")
             try:
                 await self.create(topic, self._partitions)
             except TopicExistsError:  # another process was faster, perhaps with another number of partitions
-                counts = await self.all()
-            else:
-                return self._partitions
-        return counts[topic]
+                continue
+            return self._partitions
+        raise UnavailableError(
+            "the log has the topic and does not show it; pinflow doctor looks at permissions"
+        )
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)

@@ -72,13 +72,13 @@ class TopicReader:
         quiet_since, fetched = time.monotonic(), lane.fetched
         while lane.fetched < end and not lane.holds(max_records, max_bytes):
             self._fetch()
+            self._make_room(partition)  # the others fill up too, while this one may have no leader
             if lane.error is not None:
                 raise self._failed(lane.error, partition)
             if lane.fetched != fetched:
                 quiet_since, fetched = time.monotonic(), lane.fetched
             elif time.monotonic() - quiet_since > STALLED_S:
                 raise self._stalled(partition, lane.fetched, end)
-        self._make_room(partition)
         return lane.take(max_records, max_bytes)
 
     def close(self) -> None:
