@@ -105,6 +105,7 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         ("s3://posts/lake?path_style=maybe", "does not fit"),
         ("s3://posts/lake?timeout=soon", "does not fit"),
         ("s3://posts/lake?endpoint=minio:9000", "the endpoint is no URL"),
+        (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "the endpoint is no URL"),
         ("gs://posts/lake", "no lake is called 'gs'"),
     ],
 )

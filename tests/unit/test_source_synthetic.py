@@ -286,3 +286,10 @@ def test_the_same_seed_gives_the_same_posts_in_any_process() -> None:
             [sys.executable, "-c", code], env=environment, capture_output=True, check=True
         )
         assert hashlib.sha256(printed.stdout).hexdigest() == here
+
+
+def test_the_sizes_sum_to_the_posts_for_every_small_source() -> None:
+    for posts in range(1, 600):
+        sizes = poster_sizes(posts)
+        assert sum(sizes) == posts
+        assert min(sizes) >= 1

@@ -102,7 +102,7 @@ def parse(url: str) -> Address:
         raise _unfit(
             f"a parameter of lake.url does not fit: {error}", "…&path_style=true&timeout=30"
         ) from error
-    if address.endpoint and not re.match("https?://[^/?]+/?$", address.endpoint):
+    if address.endpoint and not re.match("https?://[^/?@]+/?$", address.endpoint):
         raise _unfit("the endpoint is no URL of a server", "endpoint=https://host, or http://host:port")
     return address
 

@@ -117,8 +117,9 @@ def poster_sizes(posts: int) -> list[int]:
         sizes = _curve(largest, bend, posters)
         low, high = (low, bend) if sum(sizes) > posts else (bend, high)
     excess = sum(sizes) - posts
-    if excess > 0:
-        del sizes[-excess:]
+    while excess > 0:  # from the smallest up
+        last = sizes.pop()
+        excess -= last
     return sizes + [1] * -excess
 
 
