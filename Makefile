@@ -69,7 +69,10 @@ build/kafka/.installed: tests/servers/kafka/pom.xml
 build/kinesalite/.installed: tests/servers/kinesalite/package-lock.json
 	@$(call need,npm,npm)
 	@mkdir -p build/kinesalite && cp tests/servers/kinesalite/package*.json build/kinesalite/
-	npm ci --prefix build/kinesalite --no-audit --no-fund --loglevel=error
+	for try in 1 2 3; do \
+	  npm ci --prefix build/kinesalite --no-audit --no-fund --loglevel=error; \
+	  test -f build/kinesalite/node_modules/kinesalite/cli.js && break; done
+	@test -f build/kinesalite/node_modules/kinesalite/cli.js
 	@touch $@
 
 COMPILE = $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header \
