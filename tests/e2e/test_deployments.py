@@ -129,6 +129,7 @@ def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Depl
     assert sum(line["superseded"] for line in audit["lines"]) == 6 * AGAIN
     for topic in deployment.json("status"):
         assert (topic["to_land"], topic["to_clean"]) == (0, 0)
+        assert topic["landed_to"] == topic["cleaned_to"] != {}
     states = {check["part"]: check["state"] for check in deployment.json("doctor")}
     assert states == dict.fromkeys(states, "ok") | {"gateway": "absent"}
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
 from pinflow.jobs.topics import accepted, every_topic, landed_only
-from pinflow.lake.ledger import Tally, last_receipt
+from pinflow.lake.ledger import Tally, last_plan, last_receipt
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
@@ -32,6 +33,10 @@ class TopicStatus(msgspec.Struct, frozen=True):
     quarantined: int
     to_land: int
     to_clean: int
+    landed_to: dict[int, str] = {}
+    """Partition → the log's own position up to which it has landed."""
+    cleaned_to: dict[int, str] = {}
+    """The same of the job that fills the table."""
 
 
 def status(parts: Parts) -> list[TopicStatus]:
@@ -61,9 +66,16 @@ def status(parts: Parts) -> list[TopicStatus]:
                 quarantined=cleaned.rejected,
                 to_land=max(0, total - landed.records),
                 to_clean=max(0, total - cleaned.records) if road else 0,
+                landed_to=land_positions(parts, topic, manifest),
+                cleaned_to=_positions(parts, road.job, road.open_table(parts.store)) if road else {},
             )
         )
     return found
+
+
+def _positions(parts: Parts, job: str, table: Table) -> dict[int, str]:
+    plan = last_plan(parts.store, job, table)
+    return plan.positions if plan is not None else {}
 
 
 def _sum(parts: Parts, job: str, table: Table) -> Tally:
