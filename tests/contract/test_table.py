@@ -9,7 +9,7 @@ from arro3.core import Array, DataType
 from arro3.core import Table as Arrow
 
 from pinflow.lake import Column, Store, Table, open_store
-from pinflow.lake.tables import Places
+from pinflow.lake.commits import Places
 from pinflow.lake.upkeep import checkpoint, clean_log, compact, vacuum
 from tests.contract.lakes import LAKES
 

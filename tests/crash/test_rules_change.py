@@ -14,8 +14,8 @@ from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.sides import Road, side_roads
 from pinflow.lake import plans
+from pinflow.lake.commits import Span
 from pinflow.lake.plans import Steps
-from pinflow.lake.tables import Span
 from tests.road import post, rows, topic
 
 if TYPE_CHECKING:

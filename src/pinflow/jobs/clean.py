@@ -13,9 +13,9 @@ from pinflow.errors import GapError
 from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
+from pinflow.lake.commits import Span
 from pinflow.lake.landing import Landing
 from pinflow.lake.plans import Prepared
-from pinflow.lake.tables import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -23,9 +23,9 @@ from arro3.core import Table as Arrow
 from pinflow.engine import View
 from pinflow.jobs.reading import Reader
 from pinflow.jobs.sides import QUARANTINE
+from pinflow.lake.commits import Places
 from pinflow.lake.ledger import Plan, Slice, Tally
 from pinflow.lake.plans import Prepared
-from pinflow.lake.tables import Places
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgspec
 
 from pinflow.crash import reached
 from pinflow.errors import CorruptError, FencedError
-from pinflow.lake.tables import Places
+from pinflow.lake.commits import Places
 
 if TYPE_CHECKING:
     from pinflow.lake.store import Store

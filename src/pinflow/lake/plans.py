@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 
     from arro3.core.types import ArrowStreamExportable
 
+    from pinflow.lake.commits import Places, Span
     from pinflow.lake.store import Store
-    from pinflow.lake.tables import Places, Span, Table
+    from pinflow.lake.tables import Table
 
 __all__ = ["ByCommand", "Job", "Prepared", "Removal", "Ruled", "Settles", "Steps"]
 

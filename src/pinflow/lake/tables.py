@@ -10,16 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    QueryBuilder,
-    Transaction,
-    write_deltalake,
-)
+from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
+
+from pinflow.lake.commits import append_rows, bears, commit_nothing, remove_rows, replace_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +22,10 @@ if TYPE_CHECKING:
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.errors import PinflowError
+    from pinflow.lake.commits import Places, Span
     from pinflow.lake.store import Store
 
-__all__ = ["HOOKS", "Column", "Places", "Span", "Table"]
+__all__ = ["Column", "Table"]
 
 CHECKPOINT_INTERVAL = 50
 """Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
@@ -38,11 +34,6 @@ REMOTE_INTERVAL = 20
 """The same in a bucket, where to open a table takes three requests for every commit since the checkpoint."""
 
 LOG_RETENTION = "interval 1 days"
-
-HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-
-REBASES = 15
-"""Appends of others that a removal lets pass while it commits; it takes longer than they do."""
 
 COMMIT_ATTEMPTS = 20
 """Appends of other jobs to the same table that one commit may lose against before it gives up."""
@@ -57,33 +48,11 @@ TYPES = {
 }
 
 
-WRITER = "writer"
-"""The commit's metadata in which stands which call has made it."""
-
-RECENT = 100
-"""Commits looked through for one whose answer was lost: others make fewer meanwhile."""
-
-
 class Column(NamedTuple):
     """A column by its Spark SQL type: one of `TYPES`, or `array<…>` of one. Every column may be NULL."""
 
     name: str
     type: str
-
-
-class Places(NamedTuple):
-    """Rows of one partition, by their offsets."""
-
-    partition: int
-    offsets: list[int]
-
-
-class Span(NamedTuple):
-    """Offsets of one partition, from the first to the last."""
-
-    partition: int
-    first: int
-    last: int
 
 
 class Table:
@@ -138,17 +107,7 @@ class Table:
         Raises:
             UnavailableError: The table cannot be written now.
         """
-
-        def write(delta: DeltaTable, mark: str) -> None:
-            write_deltalake(
-                delta,
-                rows,
-                mode="append",
-                commit_properties=_transaction(job, step, mark, retries=0),
-                post_commithook_properties=HOOKS,
-            )
-
-        return self._once(job, step, write)
+        return self._once(job, step, lambda delta, mark: append_rows(delta, rows, job, step, mark))
 
     def remove(self, job: str, step: int, places: Sequence[Places]) -> bool:
         """Remove rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
@@ -163,17 +122,7 @@ class Table:
         Raises:
             UnavailableError: The table cannot be written now, or others wrote to it all the time.
         """
-
-        def write(delta: DeltaTable, mark: str) -> None:
-            delta.delete(
-                _predicate(places),
-                commit_properties=_transaction(job, step, mark, retries=REBASES),
-                post_commithook_properties=HOOKS,
-            )
-            if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
-                _commit_nothing(delta, job, step, mark)
-
-        done = self._once(job, step, write)
+        done = self._once(job, step, lambda delta, mark: remove_rows(delta, places, job, step, mark))
         self._opened = None  # others may have committed beside it
         return done
 
@@ -183,20 +132,9 @@ class Table:
         Raises:
             UnavailableError: The table cannot be written now, or others wrote to it all the time.
         """
-        predicate = " OR ".join(
-            f"(_partition = {partition} AND _offset BETWEEN {first} AND {last})"
-            for partition, first, last in spans
-        )
         for _ in range(COMMIT_ATTEMPTS):
             try:
-                write_deltalake(
-                    self._reopened(),
-                    rows,
-                    mode="overwrite",
-                    predicate=predicate,
-                    commit_properties=CommitProperties(max_commit_retries=0),
-                    post_commithook_properties=HOOKS,
-                )
+                replace_rows(self._reopened(), spans, rows)
             except CommitFailedError:
                 continue
             except (DeltaError, OSError) as error:
@@ -206,7 +144,7 @@ class Table:
 
     def stamp(self, job: str, step: int) -> bool:
         """Commit (job, step) with no rows, unless a commit of that step or a later one is there; see `append`."""
-        return self._once(job, step, lambda delta, mark: _commit_nothing(delta, job, step, mark))
+        return self._once(job, step, lambda delta, mark: commit_nothing(delta, job, step, mark))
 
     def _once(self, job: str, step: int, write: Callable[[DeltaTable, str], None]) -> bool:
         delta = self._delta()
@@ -336,7 +274,7 @@ class Table:
     def _bears(self, delta: DeltaTable, mark: str) -> bool:
         """Whether a late commit of the table bears a mark."""
         with self.calling("read"):
-            return any(commit.get(WRITER) == mark for commit in delta.history(RECENT))
+            return bears(delta, mark)
 
     def _failed(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
         return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
@@ -356,31 +294,6 @@ class Table:
             )
         except DeltaError:
             return self._open()  # another process made it first
-
-
-def _transaction(job: str, step: int, mark: str, *, retries: int) -> CommitProperties:
-    return CommitProperties(
-        app_transactions=[Transaction(job, step)], max_commit_retries=retries, custom_metadata={WRITER: mark}
-    )
-
-
-def _commit_nothing(delta: DeltaTable, job: str, step: int, mark: str) -> None:
-    nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0").read_all()
-    write_deltalake(
-        delta,
-        nothing,
-        mode="append",
-        commit_properties=_transaction(job, step, mark, retries=0),
-        post_commithook_properties=HOOKS,
-    )
-
-
-def _predicate(places: Sequence[Places]) -> str:
-    return " OR ".join(
-        f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)}"
-        f" AND _offset IN ({', '.join(map(str, each.offsets))}))"
-        for each in places
-    )
 
 
 def _delta_type(name: str) -> PrimitiveType | ArrayType:

@@ -12,7 +12,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from pinflow.errors import CorruptError
-from pinflow.lake.tables import HOOKS
+from pinflow.lake.commits import HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
