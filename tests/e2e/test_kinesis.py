@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 import urllib3
@@ -23,11 +22,6 @@ KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}
 JSON = {"Content-Type": "application/json"}
 POSTS = 40
 SIDES: tuple[Side, ...] = ("batch", "stream")
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:8]}-"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -18,6 +19,7 @@ __all__ = [
     "kinesalite_url",
     "moto_kinesis_server",
     "moto_kinesis_url",
+    "prefix",
 ]
 
 
@@ -42,6 +44,12 @@ def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """The endpoint of a kinesalite."""
     with kinesalite(tmp_path_factory.mktemp("kinesalite")) as url:
         yield url
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the names of a test's streams begin with: the stand-ins are shared."""
+    return f"{uuid4().hex[:8]}-"
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 from tests.gateway_client import Client, serving, values
@@ -29,11 +28,6 @@ pytestmark = pytest.mark.usefixtures("aws_credentials")
 def faults(kinesalite_server: str) -> Iterator[Faults]:
     with faulty(kinesalite_server) as faults:
         yield faults
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:8]}-"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import threading
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 from tests.servers.faults import Answer, Faults, Forward, Request, faulty
@@ -48,11 +47,6 @@ pytestmark = pytest.mark.usefixtures("aws_credentials")
 def faults(kinesalite_server: str) -> Iterator[Faults]:
     with faulty(kinesalite_server) as faults:
         yield faults
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:8]}-"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -41,11 +40,6 @@ pytestmark = pytest.mark.usefixtures("aws_credentials")
 def faults(kinesalite_server: str) -> Iterator[Faults]:
     with faulty(kinesalite_server) as faults:
         yield faults
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:8]}-"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import sys
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 from tests.servers.faults import Answer, Fault, Faults, Forward, Request, faulty
@@ -33,11 +32,6 @@ pytestmark = pytest.mark.usefixtures("aws_credentials")
 def faults(moto_kinesis_server: str) -> Iterator[Faults]:
     with faulty(moto_kinesis_server) as faults:
         yield faults
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{uuid4().hex[:8]}-"
 
 
 @pytest.fixture
