@@ -128,9 +128,9 @@ def test_a_lake_that_stays_away_stops_the_job_after_a_bound_and_it_goes_on_later
     fill(parts)
     said = tmp_path / "said"
     faults.fault = busy
-    assert run(job, settings, "stream", 1.5, says=str(said)) == FAILED
+    assert run(job, settings, "stream", 10.0, says=str(said)) == FAILED
     assert "the store asks to slow down (503 SlowDown)" in said.read_text()
-    assert 1 < faults.requests < 100
+    assert 5 < faults.requests < 100  # five are one call's own: the worker tries again after it
     faults.fault = None
     assert verify(parts, {}) == 10
 

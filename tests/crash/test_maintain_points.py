@@ -12,11 +12,16 @@ import pytest
 
 from pinflow.config import load
 from pinflow.crash import POINTS, SIGNAL_VARIABLE, VARIABLE
+from pinflow.errors import FencedError
+from pinflow.jobs.abandoning import abandon
 from pinflow.jobs.audit import audit
 from pinflow.jobs.clean import CleanJob, road_reader
+from pinflow.jobs.maintain import maintain
 from pinflow.jobs.parts import Parts
+from pinflow.jobs.replay import replay
+from pinflow.jobs.sides import side_roads
 from pinflow.lake.plans import Steps
-from tests.e2e.command import command, environment, pinflow_json, until
+from tests.e2e.command import command, environment, until
 from tests.road import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
@@ -113,35 +118,32 @@ def test_a_replay_killed_at_a_point_is_run_again(
     verify(parts)
 
 
-@pytest.mark.parametrize(
-    ("side", "fence", "point"),
-    [
-        ("batch", "replay.fenced", ""),
-        ("stream", "replay.stamped", ""),
-        ("batch", "replay.stamped", "abandon.kept"),
-        ("stream", "replay.fenced", "abandon.stamped"),
-    ],
-)
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("fence", ["replay.fenced", "replay.stamped"])
+@pytest.mark.parametrize("point", ["", *(point for point in POINTS if point.startswith("abandon."))])
 def test_a_replay_that_holds_the_job_is_given_up(
     parts: Parts, tmp_path: Path, side: Side, fence: str, point: str
 ) -> None:
     fill(parts, 2)
     home = tmp_path / "home"
+    road = next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
     before = answers(parts)
     assert run(home, "replay", side, "user", **{VARIABLE: fence}) == -signal.SIGKILL
-    assert run(home, side, "--drain") == 1
+    with pytest.raises(FencedError, match="begun by another command") as fenced:
+        drain(parts, side)
+    assert "--abandon" in fenced.value.hint
     if point:
         assert run(home, "replay", side, "user", "--abandon", **{VARIABLE: point}) == -signal.SIGKILL
-    (told,) = pinflow_json("replay", side, "user", "--abandon", home=home)
-    assert told["abandoned"] is (point != "abandon.stamped")
+    assert abandon(parts, road).abandoned is (point != "abandon.stamped")
     assert answers(parts) == before
     fill(parts, 1, first=2)
     verify(parts)
-    assert run(home, "maintain", **AT_ONCE) == 0
-    verify(parts)
     now = answers(parts)
-    assert run(home, "replay", side, "user") == 0
-    assert run(home, "maintain", **AT_ONCE) == 0
+    with Parts(load(home, env=AT_ONCE)) as at_once:
+        assert maintain(at_once).problems == []
+        verify(parts)
+        assert replay(at_once, road).swapped
+        assert maintain(at_once).problems == []
     assert answers(parts) == now
     verify(parts)
 
@@ -169,8 +171,6 @@ def test_a_replay_that_was_given_up_cannot_swap_any_more(parts: Parts, tmp_path:
 
 def spoil(parts: Parts, side: Side) -> None:
     """Records that the rules of today accept, in quarantine as if an older rule had rejected them."""
-    from pinflow.jobs.sides import side_roads
-
     road = next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
     reject = "SELECT *, 'an older rule' AS _reason FROM parsed"
     older = msgspec.structs.replace(road.dataset, reject_sql=reject)
