@@ -26,6 +26,7 @@ from tests.servers.ports import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pinflow.findings import Finding
     from pinflow.log import EventLog
     from tests.servers.kafka import Cluster
 
@@ -143,9 +144,9 @@ def _reads(log: EventLog, topic: str) -> bool:
         return False
 
 
-def _lacking(findings: list[str]) -> list[str]:
+def _lacking(findings: list[Finding]) -> list[str]:
     lacks = "this user lacks the permission "
-    return [each.removeprefix(lacks).split()[0] for each in findings if each.startswith(lacks)]
+    return [each.what.removeprefix(lacks).split()[0] for each in findings if each.broken]
 
 
 def oauth_url(kafka: Cluster) -> str:

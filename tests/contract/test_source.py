@@ -182,7 +182,7 @@ def test_examine_says_the_server_and_the_rows(url: str) -> None:
     found = room.examine(url)
     assert set(found.rows.values()) == {30}
     assert found.server.version
-    assert found.server.remarks == ()
+    assert found.server.findings == ()
 
 
 def test_a_source_that_is_not_there_is_absent(url: str) -> None:

@@ -110,24 +110,24 @@ def test_examine_says_what_had_better_be_otherwise(mariadb: MariaDb, account: Ac
     server = room.examine(account.url).server
     assert "MariaDB" in server.version
     assert "no TLS" in server.version
-    assert server.remarks == (
+    assert [finding.what for finding in server.findings] == [
         "geolocation_data keeps latin1, which has no place for every character",
         "geolocation_data has no index on ind, so each look-up reads all of it",
         "pinterest_data has no index on index, so each look-up reads all of it",
-    )
-    for statement in server.hint.split("; "):
-        mariadb.execute(statement, database=account.database)
-    assert room.examine(account.url).server.remarks == ()
+    ]
+    for finding in server.findings:
+        mariadb.execute(finding.hint, database=account.database)
+    assert room.examine(account.url).server.findings == ()
 
 
 def test_a_server_whose_clock_is_wrong_is_told(mariadb: MariaDb, account: Account) -> None:
     room.create(account.url, 1)
     mariadb.execute("SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() - 3600'")
     try:
-        (remark,) = room.examine(account.url).server.remarks
+        (finding,) = room.examine(account.url).server.findings
     finally:
         mariadb.execute("SET GLOBAL init_connect = ''")
-    assert "s behind" in remark
+    assert "s behind" in finding.what
 
 
 def test_a_column_that_is_missing_or_unreadable_is_named(mariadb: MariaDb, account: Account) -> None:

@@ -22,6 +22,7 @@ from pinflow.log.kinesis_url import Address, address_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pinflow.findings import Finding
     from pinflow.log import EventLog
 
 
@@ -42,7 +43,7 @@ def log(faults: Faults, prefix: str) -> Iterator[EventLog]:
     log.close()
 
 
-def found(log: EventLog) -> list[str]:
+def found(log: EventLog) -> list[Finding]:
     able = examined(log)
     assert able is not None
     return able.examine()
@@ -213,25 +214,28 @@ def test_doctor_is_told_what_will_hurt(log: EventLog, faults: Faults) -> None:
     assert found(log) == []
     log.topics.create("t", 1)
     retention, *others = found(log)
-    assert "after 24 hours" in retention
-    assert others == []
+    assert "after 24 hours" in retention.what
+    assert (retention.broken, others) == (False, [])
     assert [extent.accepted for extent in log.extents("t")] == [0], "looking leaves nothing behind"
     boto(faults.url).increase_stream_retention_period(
         StreamName=log.identity.rpartition(":")[2] + "t", RetentionPeriodHours=168
     )
-    for fault, told in (
-        (failing("PutRecords", "AccessDeniedException"), "may not put records"),
-        (failing("GetRecords", "AccessDeniedException"), "may not read records"),
-        (failing("ListShards", "AccessDeniedException"), "AccessDeniedException"),
-        (failing("PutRecords", "LimitExceededException"), "is being throttled"),
-        (describing(StreamStatus="CREATING"), "is CREATING"),
-        (describing(RecordDistributionStrategy="AUTO"), "USER_PARTITION_KEY"),
-        (_dated(time.time() - 200), "s off that of Kinesis"),
+    for fault, told, broken in (
+        (failing("PutRecords", "AccessDeniedException"), "may not put records", True),
+        (failing("GetRecords", "AccessDeniedException"), "may not read records", True),
+        (failing("GetShardIterator", "ResourceNotFoundException"), "cannot be read now", True),
+        (failing("ListShards", "AccessDeniedException"), "AccessDeniedException", True),
+        (failing("PutRecords", "LimitExceededException"), "is being throttled", False),
+        (describing(StreamStatus="CREATING"), "is CREATING", False),
+        (describing(RecordDistributionStrategy="AUTO"), "distribution AUTO", True),
+        (_dated(time.time() - 200), "s off that of Kinesis", False),
     ):
         faults.fault = fault
         fresh = open_log(url_of(faults.url, log.identity.rpartition(":")[2]))
         (finding,) = found(fresh)
-        assert told in finding
+        assert told in finding.what
+        assert finding.broken is broken
+        assert finding.hint
         fresh.close()
 
 

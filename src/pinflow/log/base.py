@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping, Sequence
 
+    from pinflow.findings import Finding
     from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Partition, Produce, Token
 
 __all__ = [
@@ -167,8 +168,8 @@ def watched(log: EventLog) -> WatchedLog | None:
 class Examined(EventLog, Protocol):
     """A log that can look at itself."""
 
-    def examine(self) -> list[str]:
-        """What is worth knowing or mending, a sentence each; none if all is well. Writes nothing.
+    def examine(self) -> list[Finding]:
+        """What is worth knowing or mending; none if all is well. Writes nothing.
 
         Raises:
             UnavailableError: It cannot be reached, or may not be looked at.

@@ -42,6 +42,8 @@ from pinflow.log.records import Abilities, Appended, Chunk, Extent, Partition, P
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pinflow.findings import Finding
+
 __all__ = ["KafkaLog"]
 
 
@@ -123,7 +125,7 @@ class KafkaLog:
         """See `WatchedLog.committed`: as the offsets of group `pinflow-<reader>`."""
         self._groups.committed(reader, topic, positions)
 
-    def examine(self) -> list[str]:
+    def examine(self) -> list[Finding]:
         """See `Examined.examine`."""
         return examine(self._clients, self.topics.list())
 

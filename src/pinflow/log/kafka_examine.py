@@ -1,4 +1,4 @@
-"""What is odd about a cluster and its topics, in sentences for `pinflow doctor`."""
+"""What is odd about a cluster and its topics, for `pinflow doctor`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from pinflow.findings import Finding
 from pinflow.log.kafka_clients import ASK_S
 from pinflow.log.kafka_errors import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pinflow.log.kafka_clients import Clients
 
@@ -38,7 +39,7 @@ NEEDED = (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)
 Configs = dict[str, str]
 
 
-def examine(clients: Clients, topics: Iterable[str]) -> list[str]:
+def examine(clients: Clients, topics: Iterable[str]) -> list[Finding]:
     """Look at the cluster and at these topics.
 
     Raises:
@@ -51,36 +52,55 @@ def examine(clients: Clients, topics: Iterable[str]) -> list[str]:
             include_authorized_operations=True, request_timeout=ASK_S
         ).result()
         if not names:
-            return [_brokers(len(cluster.nodes)), *_may_create(cluster)]
+            return [_brokers(clients, cluster), *_may_create(cluster)]
         asked = clients.admin.describe_topics(
             TopicCollection(names), include_authorized_operations=True, request_timeout=ASK_S
         )
         described = {name: future.result() for name, future in asked.items()}
         return [
-            _brokers(len(cluster.nodes)),
+            _brokers(clients, cluster),
             *_may_create(cluster),
             *_permissions(described),
             *_replicas(described, len(cluster.nodes)),
             *_configured(clients, described),
-            *_clock(clients, described),
+            *_newest(clients, described),
         ]
     except KafkaException as error:
         raise clients.failed(error, "the cluster cannot be looked at") from error
 
 
-def _brokers(count: int) -> str:
-    return f"the cluster has {count} brokers" if count != 1 else "the cluster has 1 broker and keeps 1 copy"
+def _brokers(clients: Clients, cluster: Any) -> Finding:
+    version, count = _version(clients, cluster.nodes[0].id), len(cluster.nodes)
+    return Finding(
+        f"the cluster has {count} brokers{version}"
+        if count != 1
+        else f"the cluster has 1 broker{version} and keeps 1 copy"
+    )
 
 
-def _may_create(cluster: Any) -> list[str]:
+def _version(clients: Clients, broker: int) -> str:
+    """As far as a broker's configuration shows it: the protocol does not tell, and this user may not read that."""
+    asked = clients.admin.describe_configs(
+        [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ASK_S
+    )
+    try:
+        ((_, future),) = asked.items()
+        protocol = future.result().get("inter.broker.protocol.version")  # went with Kafka 4.0
+    except KafkaException:
+        return ""
+    return f" of Kafka {protocol.value.partition('-')[0] if protocol else '4.0 or later'}"
+
+
+def _may_create(cluster: Any) -> Iterator[Finding]:
     operations = cluster.authorized_operations
     if operations and not {AclOperation.CREATE, AclOperation.ALL}.intersection(operations):
-        return ["this user may not create topics by a permission of the cluster (Create)"]
-    return []
+        yield Finding(
+            "this user may not create topics by a permission of the cluster (Create)",
+            "create the topics yourself, or allow Create",  # a permission of a prefix is not told
+        )
 
 
-def _permissions(described: dict[str, Any]) -> list[str]:
-    found = []
+def _permissions(described: dict[str, Any]) -> Iterator[Finding]:
     for needed in NEEDED:
         lacking = [
             name
@@ -88,11 +108,15 @@ def _permissions(described: dict[str, Any]) -> list[str]:
             if topic.authorized_operations is not None
             and not {needed, AclOperation.ALL}.intersection(topic.authorized_operations)
         ]
-        found += _sentence(lacking, f"this user lacks the permission {needed.name.title()}")
-    return found
+        if lacking:
+            yield Finding(
+                f"this user lacks the permission {needed.name.title()} {_some(lacking)}",
+                f"allow it {needed.name.title()}; docs/parts/kafka.md lists who needs which",
+                broken=True,
+            )
 
 
-def _replicas(described: dict[str, Any], brokers: int) -> list[str]:
+def _replicas(described: dict[str, Any], brokers: int) -> Iterator[Finding]:
     single, lagging, leaderless = [], [], []
     for name, topic in described.items():
         if brokers > 1 and any(len(each.replicas) < 2 for each in topic.partitions):
@@ -101,14 +125,24 @@ def _replicas(described: dict[str, Any], brokers: int) -> list[str]:
             lagging.append(name)
         if any(each.leader is None for each in topic.partitions):
             leaderless.append(name)
-    return [
-        *_sentence(single, "only one broker keeps the records; create topics with replication=3 in log.url"),
-        *_sentence(lagging, "not all replicas are in sync"),
-        *_sentence(leaderless, "some partitions have no leader and take nothing"),
-    ]
+    if single:
+        yield Finding(
+            f"only one broker keeps the records {_some(single)}",
+            "create topics with replication=3 in log.url",
+        )
+    if lagging:
+        yield Finding(
+            f"not all replicas are in sync {_some(lagging)}", "see whether a broker is down or slow"
+        )
+    if leaderless:
+        yield Finding(
+            f"some partitions have no leader and take nothing {_some(leaderless)}",
+            "start the brokers that hold them: kafka-topics --describe --unavailable-partitions",
+            broken=True,
+        )
 
 
-def _configured(clients: Clients, described: dict[str, Any]) -> list[str]:
+def _configured(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in described]
     asked = clients.admin.describe_configs(resources, request_timeout=ASK_S)
     configs: dict[str, Configs] = {}
@@ -116,33 +150,57 @@ def _configured(clients: Clients, described: dict[str, Any]) -> list[str]:
         for resource, future in asked.items():
             configs[resource.name] = {name: entry.value for name, entry in future.result().items()}
     except KafkaException as error:
-        return [f"the topics' configuration cannot be read: {error_of(error).str()}"]
+        yield Finding(
+            f"the topics' configuration cannot be read: {error_of(error).str()}",
+            "allow DescribeConfigs, for doctor to look at retention and replicas",
+        )
+        return
 
-    def those(wrong: Callable[[Configs], bool]) -> list[str]:
-        return [name for name, config in configs.items() if wrong(config)]
+    def those(wrong: Callable[[str, Configs], bool]) -> list[str]:
+        return [name for name, config in configs.items() if wrong(name, config)]
 
-    copies = {name: min(len(each.replicas) for each in topic.partitions) for name, topic in described.items()}
-    acknowledged_by_one = [
-        name for name in those(lambda config: config.get("min.insync.replicas") == "1") if copies[name] > 1
-    ]
-    return [
-        *_sentence(
-            those(lambda config: "compact" in config.get("cleanup.policy", "")),
-            "cleanup.policy has compact: records may be gone before a job has read them, and audit cannot know",
-        ),
-        *_sentence(
-            acknowledged_by_one,
-            "min.insync.replicas is 1: a record is acknowledged when one broker has it; set 2",
-        ),
-        *_sentence(
-            those(lambda config: 0 <= int(config.get("retention.ms", -1)) < SHORT_RETENTION_MS),
-            "retention.ms is under a day: what no job has read by then is lost",
-        ),
-    ]
+    compacted = those(lambda _, config: "compact" in config.get("cleanup.policy", ""))
+    if compacted:
+        yield Finding(
+            f"records may be gone before a job has read them, as cleanup.policy has compact {_some(compacted)}",
+            "set cleanup.policy=delete",
+            broken=True,
+        )
+    short = those(lambda name, config: _copies_in_sync(described[name]) < _least_in_sync(config))
+    if short:
+        yield Finding(
+            f"fewer replicas are in sync than min.insync.replicas, so nothing is acknowledged {_some(short)}",
+            "start the brokers that hold the others",
+            broken=True,
+        )
+    by_one = those(lambda name, config: _least_in_sync(config) == 1 < _copies(described[name]))
+    if by_one:
+        yield Finding(
+            f"a record is acknowledged when one broker has it {_some(by_one)}", "set min.insync.replicas=2"
+        )
+    hasty = those(lambda _, config: 0 <= int(config.get("retention.ms", -1)) < SHORT_RETENTION_MS)
+    if hasty:
+        yield Finding(
+            f"retention.ms is under a day: what no job has read by then is lost {_some(hasty)}",
+            "set a retention that outlasts a weekend",
+        )
 
 
-def _clock(clients: Clients, described: dict[str, Any]) -> list[str]:
-    """A producer, or a broker, whose clock is ahead of this machine's."""
+def _least_in_sync(config: Configs) -> int:
+    return int(config.get("min.insync.replicas", 1))
+
+
+def _copies(topic: Any) -> int:
+    return min(len(each.replicas) for each in topic.partitions)
+
+
+def _copies_in_sync(topic: Any) -> int:
+    """Of a topic's partition that has the fewest; one without a leader is told as such."""
+    return min((len(each.isr) for each in topic.partitions if each.leader is not None), default=1 << 31)
+
+
+def _newest(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
+    """Whether a producer, or a broker, has a clock ahead of this machine's."""
     places = [
         TopicPartition(name, partition.id)
         for name, topic in described.items()
@@ -156,17 +214,16 @@ def _clock(clients: Clients, described: dict[str, Any]) -> list[str]:
         try:
             ahead = max(ahead, future.result().timestamp - int(time.time() * 1000))
         except KafkaException:
-            return []  # brokers before Kafka 3.0 do not tell the newest time
+            return  # brokers before Kafka 3.0 do not tell the newest time
     if ahead > CLOCK_MS:
-        return [
-            f"records are stamped {ahead / 1000:.0f} s ahead of this machine's clock; look at both clocks"
-        ]
-    return []
+        yield Finding(
+            f"records are stamped {ahead / 1000:.0f} s ahead of this machine's clock",
+            "set the clocks of this machine, the brokers and the producers by NTP",
+        )
 
 
-def _sentence(topics: list[str], what: str) -> list[str]:
-    if not topics:
-        return []
+def _some(topics: list[str]) -> str:
+    """Topics for the end of a sentence: a few by name."""
     names = ", ".join(sorted(topics)[:SHOWN])
     more = f" and {len(topics) - SHOWN} more" if len(topics) > SHOWN else ""
-    return [f"{what} ({names}{more})"]
+    return f"({names}{more})"

@@ -34,6 +34,8 @@ from pinflow.log.records import ANYWHERE, Abilities, Appended, Chunk, Extent, Pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pinflow.findings import Finding
+
 __all__ = ["KinesisLog"]
 
 PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND = 1_000.0, float(1 << 20)
@@ -171,7 +173,7 @@ class KinesisLog:
         """See `EventLog.trim`: drops nothing; a stream's own retention does."""
         return 0
 
-    def examine(self) -> list[str]:
+    def examine(self) -> list[Finding]:
         """See `Examined.examine`."""
         return findings(self._client, self._address, self._streams)
 

@@ -9,7 +9,7 @@ from pinflow.errors import UnavailableError, UnknownTopicError
 if TYPE_CHECKING:
     from pinflow.errors import PinflowError
 
-__all__ = ["GONE", "INVALID", "IN_USE", "THROTTLED", "Failure", "first_line"]
+__all__ = ["DENIED", "GONE", "INVALID", "IN_USE", "PERMISSIONS", "THROTTLED", "Failure", "first_line"]
 
 GONE = frozenset({"ResourceNotFoundException"})
 
@@ -35,6 +35,7 @@ LONGEST_MESSAGE = 300
 """Of the first line alone: what Kinesis says of a bad signature repeats the request's headers below it."""
 
 PERMISSIONS = "docs/parts/kinesis.md lists the permissions that each part needs"
+"""What to do about `DENIED`."""
 
 
 class Failure(Exception):  # noqa: N818 - it becomes one of our errors

@@ -8,10 +8,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from pinflow.errors import PinflowError, UnavailableError
-from pinflow.log.kinesis_errors import DENIED, GONE, INVALID, THROTTLED, Failure
+from pinflow.findings import Finding
+from pinflow.log.kinesis_errors import DENIED, GONE, INVALID, PERMISSIONS, THROTTLED, Failure
 from pinflow.log.kinesis_place import shard_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pinflow.log.kinesis_client import Client
     from pinflow.log.kinesis_streams import Streams
     from pinflow.log.kinesis_url import Address
@@ -57,14 +60,14 @@ def account_of(client: Client, address: Address, where: str) -> str:
     )
 
 
-def findings(client: Client, address: Address, streams: Streams) -> list[str]:
-    """What is worth knowing or mending, a sentence each.
+def findings(client: Client, address: Address, streams: Streams) -> list[Finding]:
+    """What is worth knowing or mending.
 
     Raises:
         UnavailableError: Kinesis cannot be reached, or its streams may not be listed.
     """
     topics = streams.topics()
-    found = _skew(client)
+    found = [*_skew(client)]
     short = []
     for topic in topics:
         found += _of_stream(client, address, streams, topic)
@@ -73,49 +76,63 @@ def findings(client: Client, address: Address, streams: Streams) -> list[str]:
     if short:
         more = f" and {len(short) - 1} more" if len(short) > 1 else ""
         found.append(
-            f"{short[0]}{more}: records leave the stream after {FEW_HOURS} hours, read or not;"
-            " a longer retention outlasts a weekend"
+            Finding(
+                f"{short[0]}{more}: records leave the stream after {FEW_HOURS} hours, read or not",
+                "set a longer retention, which outlasts a weekend",
+            )
         )
     return found
 
 
-def _skew(client: Client) -> list[str]:
+def _skew(client: Client) -> Iterator[Finding]:
     try:
         answer = client.ask("list_streams", Limit=1)
     except Failure as failure:
         raise failure.told("list streams", "", "log.url") from failure
     told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     if told is None:
-        return []
+        return
     ahead = time.time() - parsedate_to_datetime(told).timestamp()
-    if abs(ahead) < SKEW_S:
-        return []
-    return [f"this machine's clock is {ahead:+.0f} s off that of Kinesis, which refuses what is 300 s off"]
+    if abs(ahead) >= SKEW_S:
+        yield Finding(
+            f"this machine's clock is {ahead:+.0f} s off that of Kinesis, which refuses what is 300 s off",
+            "set this machine's clock by NTP",
+        )
 
 
-def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -> list[str]:
+def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -> Iterator[Finding]:
     try:
         described, shards = streams.described(topic), streams.shards(topic)
     except PinflowError as error:
-        return [f"{topic}: {error.what}"]
-    found = []
+        yield Finding(f"{topic}: {error.what}", error.hint, broken=True)
+        return
     if described.status not in {"ACTIVE", "UPDATING"}:
-        return [f"{topic}: the stream is {described.status}"]
+        yield Finding(f"{topic}: the stream is {described.status}", "wait, and look again")
+        return
     if not described.by_key:
-        found.append(
+        yield Finding(
             f"{topic}: the stream spreads records as it likes (record distribution AUTO), so those of one post are not"
-            " in order; set it to USER_PARTITION_KEY"
+            " in order",
+            "set it to USER_PARTITION_KEY",
+            broken=True,
         )
     number = next((shard.number for shard in shards if not shard.closed), 0)
     for action, failure in (
         ("put", _put(client, address, topic)),
         ("read", _read(client, address, topic, number)),
     ):
-        if failure is not None and failure.code in DENIED:
-            found.append(f"{topic}: this principal may not {action} records: {failure.message}")
-        elif failure is not None and failure.code in THROTTLED:
-            found.append(f"{topic}: it is being throttled: {failure}")
-    return found
+        if failure is None:
+            continue
+        if failure.code in DENIED:
+            what = f"{topic}: this principal may not {action} records: {failure.message}"
+            yield Finding(what, PERMISSIONS, broken=True)
+        elif failure.code in THROTTLED:
+            yield Finding(
+                f"{topic}: it is being throttled: {failure}", "see who else reads it, or split its shards"
+            )
+        else:
+            what = f"{topic}: records cannot be {action} now: {failure}"
+            yield Finding(what, "look again in a minute", broken=True)
 
 
 def _keeps_hours(streams: Streams, topic: str) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 
 from pinflow.config import masked
 from pinflow.errors import ConfigError
+from pinflow.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,11 +24,10 @@ __all__ = ["Backend", "Server", "backend_of"]
 
 
 class Server(Struct, frozen=True):
-    """What a database says of itself: its name and version, and what is not as it had better be, with the way out."""
+    """What a database says of itself: its name and version, and what is not as it had better be."""
 
     version: str
-    remarks: tuple[str, ...] = ()
-    hint: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 class Backend(Protocol):

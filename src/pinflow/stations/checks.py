@@ -13,6 +13,7 @@ import urllib3
 
 from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
+from pinflow.findings import Finding
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.parts import Parts
 from pinflow.lake.probe import faults
@@ -20,7 +21,7 @@ from pinflow.log import examined
 from pinflow.source import examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pinflow.config import Settings
 
@@ -68,6 +69,17 @@ def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> 
         )
 
 
+def _checked(part: str, found: str, findings: Iterable[Finding]) -> Check:
+    """A part with what a look at it has found; what is broken comes first."""
+    told = sorted(findings, key=lambda finding: not finding.broken)
+    return Check(
+        part,
+        "broken" if any(each.broken for each in told) else "ok",
+        "; ".join([found, *(each.what for each in told)]),
+        "; ".join(dict.fromkeys(each.hint for each in told if each.hint)),
+    )
+
+
 def _home(settings: Settings) -> Check:
     if not settings.home.exists():
         return Check("home", "absent", str(settings.home), "pinflow init, or pinflow demo")
@@ -85,13 +97,12 @@ def _source(settings: Settings) -> Check:
     url = settings.config.source.url
     found = examine(url)
     posts = max(found.rows.values())
-    told = [f"{posts:,} posts at {masked(url)} ({found.server.version})", *found.server.remarks]
-    uneven = len(set(found.rows.values())) > 1
-    if uneven:
+    findings = [*found.server.findings]
+    if len(set(found.rows.values())) > 1:
         rows = ", ".join(f"{table} {count:,}" for table, count in found.rows.items())
-        told.append(f"the tables do not hold the same posts: {rows}")
-    hint = "pinflow source create --replace" if uneven else found.server.hint
-    return Check("source", "broken" if uneven else "ok", "; ".join(told), hint)
+        what = f"the tables do not hold the same posts: {rows}"
+        findings.append(Finding(what, "pinflow source create --replace", broken=True))
+    return _checked("source", f"{posts:,} posts at {masked(url)} ({found.server.version})", findings)
 
 
 def _log(settings: Settings) -> Check:
@@ -105,7 +116,7 @@ def _log(settings: Settings) -> Check:
         else:
             records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
             found = f"{records:,} records in {len(topics)} topics"
-    return Check("log", "ok", "; ".join([f"{found} at {masked(url)}", *findings]))
+    return _checked("log", f"{found} at {masked(url)}", findings)
 
 
 def _lake(settings: Settings) -> Check:
@@ -120,14 +131,13 @@ def _lake(settings: Settings) -> Check:
 
 def _records(settings: Settings) -> Check:
     with Parts(settings, read_only=True) as parts:
-        remote = parts.store.is_remote
-        found = damage(parts, objects=not remote)
-    if not found and remote:
-        return Check(
-            "records", "ok", "the log is what was written; pinflow audit --deep reads all landed objects"
-        )
+        read = {"log": not parts.log.abilities.remote, "landed objects": not parts.store.is_remote}
+        found = damage(parts, objects=read["landed objects"])
     if not found:
-        return Check("records", "ok", "the log and all landed objects are what was written")
+        told = [f"{what}: all is what was written" for what, it_was in read.items() if it_was]
+        told += [f"{what}: not read, as others keep them" for what, it_was in read.items() if not it_was]
+        hint = "" if read["landed objects"] else "pinflow audit --deep reads all landed objects"
+        return Check("records", "ok", "; ".join(told), hint)
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return Check(
         "records", "broken", found[0] + more, "pinflow audit --deep names each; bring them back from a copy"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from pinflow.findings import Finding
 from pinflow.source.backend import Server
 
 if TYPE_CHECKING:
@@ -46,35 +47,33 @@ def examine(connection: Connection) -> Server:
     version, now = connection.execute(text("SELECT VERSION(), UTC_TIMESTAMP(6)")).one()
     cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_version'")).one_or_none()
     tls = str(cipher[1]) if cipher is not None and cipher[1] else "no TLS"
-    remarks = [*_clock(now), *_charsets(connection), *_indexes(connection)]
     name = "MariaDB" if "MariaDB" in version else "MySQL"
     return Server(
         f"{name} {version.partition('-')[0]}, {tls}",
-        tuple(remark for remark, _ in remarks),
-        "; ".join(hint for _, hint in remarks),
+        (*_clock(now), *_charsets(connection), *_indexes(connection)),
     )
 
 
-def _clock(now: datetime) -> Iterator[tuple[str, str]]:
+def _clock(now: datetime) -> Iterator[Finding]:
     behind = (datetime.now(UTC).replace(tzinfo=None) - now).total_seconds()
     if abs(behind) > CLOCK_SECONDS:
-        yield (
+        yield Finding(
             f"its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}",
             "set both clocks by NTP",
         )
 
 
-def _charsets(connection: Connection) -> Iterator[tuple[str, str]]:
+def _charsets(connection: Connection) -> Iterator[Finding]:
     for table, charset in connection.execute(text(COLUMNS_OF_OTHER_CHARSETS)):
-        yield (
+        yield Finding(
             f"{table} keeps {charset}, which has no place for every character",
             f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4",
         )
 
 
-def _indexes(connection: Connection) -> Iterator[tuple[str, str]]:
+def _indexes(connection: Connection) -> Iterator[Finding]:
     for table, column in connection.execute(text(TABLES_WITHOUT_INDEX)):
-        yield (
+        yield Finding(
             f"{table} has no index on {column}, so each look-up reads all of it",
             f"ALTER TABLE {table} ADD PRIMARY KEY (`{column}`)",
         )
