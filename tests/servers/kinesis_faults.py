@@ -23,6 +23,7 @@ __all__ = [
     "refusing_at_random",
     "refusing_some",
     "trimming",
+    "without_shard",
 ]
 
 JSON = "application/x-amz-json-1.1"
@@ -130,6 +131,19 @@ def refusing_at_random(share: float, seed: int) -> Fault:
     return refusing_some(
         lambda _: "ProvisionedThroughputExceededException" if chance.random() < share else None
     )
+
+
+def without_shard(number: int) -> Fault:
+    """A shard has left the stream: its retention has passed since it was closed."""
+    gone = f"shardId-{number:012d}"
+
+    def without(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        if answer.status != 200:
+            return answer
+        return changed(answer, Shards=[each for each in body_of(answer)["Shards"] if each["ShardId"] != gone])
+
+    return on("ListShards", without)
 
 
 def trimming(before: int) -> Fault:

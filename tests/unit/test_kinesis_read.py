@@ -12,17 +12,18 @@ import pytest
 from tests.road import ID, drain, select, topic
 from tests.servers.faults import Answer, Faults, Forward, Request, faulty
 from tests.servers.kinesis import boto, url_of
-from tests.servers.kinesis_faults import changed, failing, on, operation_of, trimming
+from tests.servers.kinesis_faults import changed, failing, on, operation_of, trimming, without_shard
 from tests.servers.ports import wait_until
 
 from pinflow.config import Log, load
 from pinflow.errors import CorruptError, GapError, UnavailableError, UnknownPartitionError
 from pinflow.jobs.audit import audit
 from pinflow.jobs.clean import clean_jobs
+from pinflow.jobs.land import land_jobs
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.sides import side_roads
 from pinflow.jobs.worker import run
-from pinflow.log import ANYWHERE, EventLog, Produce, Records
+from pinflow.log import ANYWHERE, EventLog, Produce, Records, kinesis_streams
 from pinflow.log.kinesis import KinesisLog
 from pinflow.log.kinesis_place import Place, first_offset
 
@@ -244,6 +245,77 @@ def test_splits_and_merges_name_their_parents(
     assert offsets[-1] < 1 << 63
     with pytest.raises(UnknownPartitionError):
         opened().append([Produce("t", 0, Records([b"a"]))])
+
+
+@pytest.fixture
+def roads(tmp_path: Path, faults: Faults, prefix: str) -> Iterator[Callable[[str], Parts]]:
+    """The parts as another process would have them, with `gaps` as told."""
+    opened: list[Parts] = []
+
+    def another(gaps: str = "stop") -> Parts:
+        settings = load(tmp_path / "home", env={})
+        config = msgspec.structs.replace(settings.config, log=Log(url=url_of(faults.url, prefix, gaps=gaps)))
+        opened.append(Parts(msgspec.structs.replace(settings, config=config)))
+        return opened[-1]
+
+    yield another
+    faults.fault = None
+    for parts in opened:
+        parts.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("station", ["land", "stream"])
+def test_a_closed_shard_that_left_unread_stops_the_job(
+    roads: Callable[..., Parts],
+    faults: Faults,
+    prefix: str,
+    station: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = topic("stream", "user")
+    parts = roads()
+    parts.log.topics.create(name, 1)
+    send_user(parts.log, name, 1)
+    drain(parts, station)
+    send_user(parts.log, name, 2)
+    reshape(boto(faults.url), prefix + name, merge=False)
+    send_user(roads().log, name, 3)
+    faults.fault = without_shard(0)
+    with pytest.raises(GapError, match="its retention has passed") as caught:
+        drain(roads(), station)
+    assert "gaps=skip" in caught.value.hint
+    drain(roads("skip"), station)
+    assert "going on without them" in caplog.text
+    caplog.clear()
+    drain(roads(), station)
+    assert not caplog.records, "what was read of its children shows that it is done with"
+
+
+def test_a_closed_shard_that_left_when_it_was_read_stops_nobody(
+    roads: Callable[..., Parts], faults: Faults, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinesis_streams, "SHARDS_FRESH_S", 0.0)
+    name = topic("stream", "user")
+    parts = roads()
+    parts.log.topics.create(name, 1)
+    send_user(parts.log, name, 1)
+    jobs: list[Any] = [*land_jobs(parts, drain=True), *clean_jobs(parts, "stream")]
+    reshape(boto(faults.url), prefix + name, merge=False)
+    fault = without_shard(0)
+    for left in (None, fault, fault):
+        faults.fault = left
+        run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+    send_user(roads().log, name, 2)
+    run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+    for station in ("land", "stream"):
+        drain(roads(), station)
+    assert select(parts, f'SELECT ind FROM "{ID}_user_table" ORDER BY ind') == [(1,), (2,)]
+
+
+def send_user(log: EventLog, name: str, number: int) -> None:
+    record = json.dumps({"ind": number, "age": 20, "first_name": "A"}).encode()
+    (appended,) = log.append([Produce(name, ANYWHERE, Records([record]), [b"%d" % number])])
+    assert not appended.refused
 
 
 def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(

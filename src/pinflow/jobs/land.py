@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from arro3.core import Array, DataType, Table
 
 from pinflow.errors import TerminalError, UnknownTopicError
-from pinflow.jobs.reading import parents_first, read_slice
+from pinflow.jobs.lineage import Lineage
+from pinflow.jobs.reading import read_slice
 from pinflow.lake.ledger import Plan, Receipt, Slice, Tally, last_plan
 from pinflow.lake.plans import Prepared
 from pinflow.log import Chunk, EventLog, Records, watched
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
     from pinflow.lake.landing import Landed, Landing
     from pinflow.lake.tables import Table as DeltaTable
+    from pinflow.log import Partition
 
 __all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
 
@@ -43,6 +45,7 @@ class LandJob:
         self._landing = landing
         self._config = config
         self._drain = drain
+        self._lineage = Lineage(lambda: log, topic)
         self._gathered: dict[int, _Gathered] = {}
         self._owned = False
 
@@ -53,17 +56,15 @@ class LandJob:
         except UnknownTopicError:
             return []  # deleted since it was listed
         slices = []
-        unfinished: set[int] = set()
-        for each in parents_first(partitions):
-            partition = each.number
-            if unfinished.intersection(each.parents):
-                unfinished.add(partition)
-                continue
-            gathered = self._gather(partition, positions.get(partition))
-            if gathered.records and (self._drain or each.closed or gathered.due(self._config)):
-                slices.append(Slice(partition, gathered.start, gathered.end, gathered.records))
-            if gathered.records or not each.closed:
-                unfinished.add(partition)
+
+        def read(partition: Partition) -> bool:
+            number = partition.number
+            gathered = self._gather(number, positions.get(number))
+            if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
+                slices.append(Slice(number, gathered.start, gathered.end, gathered.records))
+            return gathered.records > 0
+
+        self._lineage.walk(partitions, positions, read)
         if slices and not self._owned:
             self._require_own(first=not positions)
         return slices

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import GapError, UnknownTopicError
+from pinflow.jobs.lineage import Lineage
 from pinflow.lake.ledger import Slice
 from pinflow.log import watched
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pinflow.lake.landing import Landed, Landing
     from pinflow.log import Chunk, EventLog, Partition
 
-__all__ = ["LandingReader", "LogReader", "Reader", "parents_first", "read_slice"]
+__all__ = ["LandingReader", "LogReader", "Reader", "read_slice"]
 
 NO_LIMIT = 1 << 62
 
@@ -46,6 +47,7 @@ class LogReader(Reader):
         self._open_log = log
         self._topic = topic
         self._config = config
+        self._lineage = Lineage(log, topic)
         self._surveyed: dict[int, Chunk] = {}
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
@@ -56,22 +58,20 @@ class LogReader(Reader):
         except UnknownTopicError:
             return []  # nobody has posted yet
         self._surveyed.clear()
-        unfinished: set[int] = set()
-        for number, closed, parents, *_ in parents_first(partitions):
-            if unfinished.intersection(parents):
-                unfinished.add(number)
-                continue
+
+        def read(partition: Partition) -> bool:
             chunk = log.read(
                 self._topic,
-                number,
-                positions.get(number),
+                partition.number,
+                positions.get(partition.number),
                 max_records=max(1, self._config.max_records // len(partitions)),
                 max_bytes=max(1, self._config.max_bytes // len(partitions)),
             )
             if len(chunk):
-                self._surveyed[number] = chunk
-            if len(chunk) or not closed:
-                unfinished.add(number)
+                self._surveyed[partition.number] = chunk
+            return bool(len(chunk))
+
+        self._lineage.walk(partitions, positions, read)
         return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -149,11 +149,6 @@ class LandingReader(Reader):
                     hint="pinflow audit --deep",
                 )
         return objects
-
-
-def parents_first(partitions: Iterable[Partition]) -> list[Partition]:
-    """Partitions so that one comes after those it was made of: a split or a merge gives higher numbers."""
-    return sorted(partitions, key=lambda partition: partition.number)
 
 
 def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:

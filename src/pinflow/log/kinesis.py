@@ -8,6 +8,7 @@ what `doctor` asks (`kinesis_examine`).
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from pinflow.log.kinesis_examine import account_of, findings
 from pinflow.log.kinesis_pacing import Paces
 from pinflow.log.kinesis_place import Place, first_offset
 from pinflow.log.kinesis_put import Put
-from pinflow.log.kinesis_read import Cursor, Cursors, Wanted
+from pinflow.log.kinesis_read import Cursor, Cursors, Wanted, gap_of
 from pinflow.log.kinesis_records import Outgoing, appended, outgoing
 from pinflow.log.kinesis_streams import Streams
 from pinflow.log.kinesis_topics import KinesisTopics
@@ -43,6 +44,9 @@ PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND = 1_000.0, float(1 << 20)
 
 COUNTED_RECORDS, COUNTED_BYTES = 50_000, 64 << 20
 """Read at once to count them."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class _CreatingError(UnavailableError):
@@ -91,13 +95,15 @@ class KinesisLog:
         """See `EventLog.read`: pages until the end of the shard, or as much as is wanted."""
         made = self._streams.described(topic).made
         place = Place.of(position) if position is not None else Place(0, "", made)
-        wanted = self._wanted(topic, partition, gone=GapError if place.before else UnknownPartitionError)
+        wanted = Wanted(topic, self._address.stream(topic), partition)
         if place.made != made:
             raise GapError(
                 "the stream was deleted and made again since; what it held before is gone",
                 where=f"{wanted} of {self._where}",
                 hint="give the new stream a lake of its own (lake.url), or another name",
             )
+        if not any(shard.number == partition for shard in self._streams.shards(topic)):
+            return self._nothing_of(wanted, place)
         cursor = self._cursors.take(wanted, place) or Cursor(
             self._client, wanted, place, checked=True, skip=self._address.gaps == "skip"
         )
@@ -147,7 +153,7 @@ class KinesisLog:
         if known and partition in known:
             places.append(Place.of(known[partition]))
         place = max(each for each in places if each.made == begin.made)
-        wanted = self._wanted(topic, partition)
+        wanted = Wanted(topic, self._address.stream(topic), partition)
         cursor = self._counters.take(wanted, place) or Cursor(
             self._client, wanted, place, checked=False, skip=True
         )
@@ -218,12 +224,18 @@ class KinesisLog:
         self._cursors.forget(topic)
         self._counters.forget(topic)
 
-    def _wanted(self, topic: str, partition: int, gone: type[PinflowError] = UnknownPartitionError) -> Wanted:
-        numbers = [shard.number for shard in self._streams.shards(topic)]
-        if partition not in numbers:
-            what = f"topic {topic!r} has no partition {partition}, or its retention has passed"
-            raise gone(what, where=self._where)
-        return Wanted(topic, self._address.stream(topic), partition)
+    def _nothing_of(self, wanted: Wanted, place: Place) -> Chunk:
+        """What is read of a shard that has left its stream, or was never in it, if anything may be."""
+        if not place.before:
+            raise UnknownPartitionError(
+                f"topic {wanted.topic!r} has no partition {wanted.shard}, or its retention has passed",
+                where=self._where,
+            )
+        gap = gap_of(wanted, "its retention has passed, and it may have held records that were not read")
+        if self._address.gaps != "skip":
+            raise gap
+        _log.warning("%s: %s: going on without them", wanted, gap.what)
+        return Chunk(wanted.topic, wanted.shard, str(place), str(place), [], [], Records([]))
 
     def _put_paced(self, record: Outgoing) -> float:
         if not self._address.pace or record.bound_for is None:

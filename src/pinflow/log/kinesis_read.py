@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kinesis_client import Client
 
-__all__ = ["Cursor", "Cursors", "Wanted"]
+__all__ = ["Cursor", "Cursors", "Wanted", "gap_of"]
 
 PAGE_RECORDS = 10_000
 """Records of one `GetRecords`, Kinesis' own limit."""
@@ -165,7 +165,7 @@ class Cursor:
             )
         except Failure as failure:
             if failure.code in INVALID:
-                raise self._gap(f"the stream has no record {self._fetched}") from failure
+                raise gap_of(self._wanted, f"the stream has no record {self._fetched}") from failure
             raise failure.told("give records", self._wanted.topic, str(self._wanted)) from failure
         return str(answer["ShardIterator"])
 
@@ -179,16 +179,18 @@ class Cursor:
         what = "the last record that was read has left the stream, and others after it may have left unread"
         if not self._skip:
             self._missing, self._iterator, self._ended = missing, None, False
-            raise self._gap(what)
+            raise gap_of(self._wanted, what)
         _log.warning("%s: %s: going on with the oldest that is there", self._wanted, what)
         return records
 
-    def _gap(self, what: str) -> GapError:
-        return GapError(
-            what,
-            where=str(self._wanted),
-            hint="if nothing was posted while no job ran, or to go on without: gaps=skip in log.url",
-        )
+
+def gap_of(wanted: Wanted, what: str) -> GapError:
+    """Records of a shard that may be gone unread."""
+    return GapError(
+        what,
+        where=str(wanted),
+        hint="if nothing was posted while no job ran, or to go on without: gaps=skip in log.url",
+    )
 
 
 class Cursors:
