@@ -74,6 +74,18 @@ def test_status_shows_nothing_waiting(home: Path, second: Any) -> None:
     assert {(each["to_land"], each["to_clean"]) for each in topics} == {(0, 0)}
 
 
+def test_status_shows_where_the_jobs_stand(home: Path, second: Any) -> None:
+    topics = {each["topic"]: each for each in pinflow_json("status", home=home)}
+    heads, *lines = pinflow("status", "--positions", home=home).splitlines()
+    assert heads.split() == ["topic", "partition", "landed", "to", "cleaned", "to"]
+    shown = [line.split() for line in lines]
+    assert {topic for topic, *_ in shown} == topics.keys()
+    for topic, partition, landed, cleaned in shown:
+        assert landed == cleaned == topics[topic]["landed_to"][partition]
+    for topic, told in topics.items():  # of the embedded log a position is a count
+        assert sum(int(landed) for name, _, landed, _ in shown if name == topic) == told["accepted"]
+
+
 def test_doctor_finds_every_part_well(home: Path, second: Any) -> None:
     states = {each["part"]: each["state"] for each in pinflow_json("doctor", home=home)}
     assert states == dict.fromkeys(("home", "source", "log", "lake", "records", "engine"), "ok") | {

@@ -72,9 +72,10 @@ def print_audit(found: Audit) -> None:
 
 
 @click.command
+@click.option("--positions", is_flag=True, help="Show the positions of the jobs in each partition instead.")
 @json_option
 @command_options
-def status(settings: Settings, *, as_json: bool) -> None:
+def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
     """Show how far every topic is: accepted, landed, cleaned, and what waits."""
     import msgspec
 
@@ -86,6 +87,16 @@ def status(settings: Settings, *, as_json: bool) -> None:
         found = run(parts)
     if as_json:
         echo_json(found)
+        return
+    if positions:
+        print_rows(
+            ["topic", "partition", "landed to", "cleaned to"],
+            [
+                (each.topic, partition, each.landed_to.get(partition), each.cleaned_to.get(partition))
+                for each in found
+                for partition in sorted(each.landed_to.keys() | each.cleaned_to.keys())
+            ],
+        )
         return
     print_rows(
         ["topic", "table", "partitions", "accepted", "landed", "rows", "quarantined", "to land", "to clean"],
