@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -54,9 +53,7 @@ def test_a_station_that_dies_is_started_again_and_ctrl_c_ends_all_within_5_s(hom
         until(lambda: (home / "log.db").exists() and accepted(home) > 0)
         alive = list(stations(process).values())
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert process.wait(5) == 0
         _, still = psutil.wait_procs(alive, timeout=1)
         assert still == []
     pinflow_json("land", "--drain", home=home)
