@@ -9,7 +9,14 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from pinflow.errors import (
     ConfigError,
@@ -362,3 +369,9 @@ def test_what_an_operator_should_know_is_found(
         assert told in finding.what
     assert [finding.broken for finding in found] == [False, True, False, False]
     assert all(finding.hint for finding in found[1:])
+    entry = ConfigEntry("min.insync.replicas", "2", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    kafka.admin.incremental_alter_configs([resource])[resource].result()
+    wait_until(
+        lambda: any("fewer replicas" in each.what and each.broken for each in more.examine()), "that too"
+    )

@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.config import load
 from pinflow.jobs.parts import Parts
+from pinflow.log import examined, open_log
 from tests.crash.load import Client, address_in, verify
 from tests.e2e.command import running, until
 from tests.road import ID
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
 
 TOPIC = f"{ID}.pin"
 
+LONELY = "lonely"
+"""A topic that one broker alone keeps, and that the stations do not see."""
+
 MORE = 200
 """Records acknowledged after each blow, before the next."""
 
 SETTINGS = """
 [log]
-url = "{url}?replication=3&topic.min.insync.replicas=2"
+url = "{url}?topics={topics}*&replication=3&topic.min.insync.replicas=2"
 partitions = 2
 [gateway]
 port = 0
@@ -51,7 +56,7 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "pinflow.toml").write_text(SETTINGS.format(url=cluster.url))
+    (home / "pinflow.toml").write_text(SETTINGS.format(url=cluster.url, topics=ID))
     ready = home / "run" / "test.url"
     client = Client(lambda: address_in(ready), threads=2)
     with ExitStack() as stack:
@@ -70,6 +75,21 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
     with Parts(load(home)) as parts:
         verify(parts, client.acknowledged)
         assert twice(parts) == []
+    told = looked_at(cluster)
+    assert [broken for what, broken in told.items() if what.startswith("not all replicas are in sync")] == [
+        False
+    ]
+    assert told[f"some partitions have no leader and take nothing ({LONELY})"] is True
+
+
+def looked_at(cluster: Cluster) -> dict[str, bool]:
+    """What doctor is told of all topics, and whether it is broken."""
+    log = open_log(cluster.url)
+    look = examined(log)
+    assert look is not None
+    found = {finding.what: finding.broken for finding in look.examine()}
+    log.close()
+    return found
 
 
 def said(station: Popen[str]) -> str:
@@ -78,7 +98,7 @@ def said(station: Popen[str]) -> str:
 
 
 def hit(cluster: Cluster, client: Client) -> None:
-    """Kill the leader, bring it back until it leads again, kill another one."""
+    """Kill the leader, bring it back until it leads again, kill another one that alone keeps a topic."""
     first = led(cluster)
     first.kill()
     acknowledged_more(client)
@@ -88,7 +108,9 @@ def hit(cluster: Cluster, client: Client) -> None:
     until(lambda: cluster.in_sync(TOPIC) == {1, 2, 3})
     until(lambda: cluster.leader(TOPIC, 0) is first)
     acknowledged_more(client)
-    next(each for each in cluster.brokers if each is not first).kill()
+    third = next(each for each in cluster.brokers if each is not first)
+    cluster.admin.create_topics([NewTopic(LONELY, 1, replica_assignment=[[third.number]])])[LONELY].result()
+    third.kill()
     acknowledged_more(client)
 
 
