@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from pinflow.config import Settings
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import Road
 
-__all__ = ["FAILED", "job", "maintenance", "replaying", "run", "start"]
+__all__ = ["FAILED", "abandoning", "job", "maintenance", "replaying", "retrying", "run", "start"]
 
 PRELOADED = [
     "tests.children",
@@ -32,8 +34,10 @@ PRELOADED = [
     "pinflow.gateway",
     "pinflow.jobs.adopt",
     "pinflow.jobs.clean",
+    "pinflow.jobs.abandoning",
     "pinflow.jobs.maintain",
     "pinflow.jobs.replay",
+    "pinflow.jobs.requarantine",
     "pinflow.lake.s3",
     "pinflow.jobs.worker",
 ]
@@ -131,8 +135,31 @@ def replaying(settings: Settings, table: str) -> None:
     """Replay one table."""
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.replay import replay
-    from pinflow.jobs.sides import roads
 
     with Parts(settings) as parts:
-        (road,) = [road for road in roads(parts.config.id) if road.table == table]
-        replay(parts, road)
+        replay(parts, _road(parts, table))
+
+
+def retrying(settings: Settings, table: str) -> None:
+    """Replay the quarantine of one table."""
+    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.requarantine import retry_quarantine
+
+    with Parts(settings) as parts:
+        retry_quarantine(parts, _road(parts, table))
+
+
+def abandoning(settings: Settings, table: str) -> None:
+    """Give up the replay of one table."""
+    from pinflow.jobs.abandoning import abandon
+    from pinflow.jobs.parts import Parts
+
+    with Parts(settings) as parts:
+        abandon(parts, _road(parts, table))
+
+
+def _road(parts: Parts, table: str) -> Road:
+    from pinflow.jobs.sides import roads
+
+    (road,) = [road for road in roads(parts.config.id) if road.table == table]
+    return road

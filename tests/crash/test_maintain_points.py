@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-import subprocess
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,16 +20,19 @@ from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.maintain import maintain
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
+from pinflow.jobs.requarantine import retry_quarantine
 from pinflow.jobs.sides import side_roads
 from pinflow.lake.plans import Steps
-from tests.e2e.command import command, environment, until
+from tests.children import abandoning, maintenance, replaying, retrying, run
+from tests.e2e.command import pinflow, running, until
 from tests.road import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pinflow.jobs.sides import Side
+    from pinflow.config import Settings
+    from pinflow.jobs.sides import Road, Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 AT_ONCE = {
@@ -39,9 +43,44 @@ AT_ONCE = {
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
+def settings(tmp_path: Path) -> Settings:
+    return load(tmp_path / "home", env={})
+
+
+@pytest.fixture
+def at_once(tmp_path: Path) -> Settings:
+    """The settings of the home by which maintain waits for nothing."""
+    return load(tmp_path / "home", env=AT_ONCE)
+
+
+@pytest.fixture
+def parts(settings: Settings) -> Iterator[Parts]:
+    with Parts(settings) as parts:
         yield parts
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Homes that were filled so many times, each made once."""
+
+    @cache
+    def home(times: int) -> Path:
+        made = tmp_path_factory.mktemp("filled") / "home"
+        with Parts(load(made, env={})) as parts:
+            fill(parts, times)
+        return made
+
+    return home
+
+
+@pytest.fixture
+def filled(homes: Callable[[int], Path], settings: Settings) -> Callable[[int], None]:
+    """Makes the home of the test one that was filled so many times."""
+
+    def fill(times: int) -> None:
+        shutil.copytree(homes(times), settings.home)
+
+    return fill
 
 
 def fill(parts: Parts, times: int, first: int = 0) -> None:
@@ -53,14 +92,6 @@ def fill(parts: Parts, times: int, first: int = 0) -> None:
         drain(parts)
 
 
-def run(home: Path, *args: str, **env: str) -> int:
-    done = subprocess.run(
-        command(*args, home=home), env=environment(**env), capture_output=True, timeout=60, check=False
-    )
-    assert b"Traceback" not in done.stderr, done.stderr
-    return done.returncode
-
-
 def answers(parts: Parts) -> list[list[tuple[object, ...]]]:
     return [
         select(parts, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
@@ -69,25 +100,35 @@ def answers(parts: Parts) -> list[list[tuple[object, ...]]]:
     ]
 
 
+def user(parts: Parts, side: Side) -> Road:
+    return next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+
+
+def maintained(at_once: Settings) -> None:
+    with Parts(at_once) as parts:
+        assert maintain(parts).problems == []
+
+
 def verify(parts: Parts) -> None:
     for deep in (False, True):
         assert audit(parts, deep=deep).problems == []
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith("maintain.")])
-def test_a_maintain_killed_at_a_point_is_run_again(parts: Parts, tmp_path: Path, point: str) -> None:
-    fill(parts, 10)
-    home = tmp_path / "home"
+def test_a_maintain_killed_at_a_point_is_run_again(
+    filled: Callable[[int], None], parts: Parts, at_once: Settings, point: str
+) -> None:
+    filled(10)
     before = answers(parts)
     if point == "maintain.generation-removed":
-        assert run(home, "replay", "batch", "user") == 0
-    assert run(home, "maintain", **AT_ONCE, **{VARIABLE: point}) == -signal.SIGKILL
+        assert replay(parts, user(parts, "batch")).swapped
+    assert run(maintenance, at_once, at=point) == -signal.SIGKILL
     assert answers(parts) == before
-    assert run(home, "maintain", **AT_ONCE) == 0
+    maintained(at_once)
     assert answers(parts) == before
     verify(parts)
     fill(parts, 2, first=10)
-    assert run(home, "maintain", **AT_ONCE) == 0
+    maintained(at_once)
     verify(parts)
 
 
@@ -101,20 +142,19 @@ REPLAY_POINTS = [
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("point", REPLAY_POINTS)
 def test_a_replay_killed_at_a_point_is_run_again(
-    parts: Parts, tmp_path: Path, side: Side, point: str
+    filled: Callable[[int], None], parts: Parts, at_once: Settings, side: Side, point: str
 ) -> None:
-    fill(parts, 3)
-    home = tmp_path / "home"
+    filled(3)
     before = answers(parts)
-    assert run(home, "replay", side, "user", **{VARIABLE: point}) == -signal.SIGKILL
+    assert run(replaying, parts.settings, table(side, "user"), at=point) == -signal.SIGKILL
     assert answers(parts) == before
     verify(parts)
-    assert run(home, "replay", side, "user") == 0
+    assert replay(parts, user(parts, side)).swapped
     assert answers(parts) == before
     verify(parts)
     fill(parts, 2, first=3)
     verify(parts)
-    assert run(home, "maintain", **AT_ONCE) == 0
+    maintained(at_once)
     verify(parts)
 
 
@@ -122,56 +162,53 @@ def test_a_replay_killed_at_a_point_is_run_again(
 @pytest.mark.parametrize("fence", ["replay.fenced", "replay.stamped"])
 @pytest.mark.parametrize("point", ["", *(point for point in POINTS if point.startswith("abandon."))])
 def test_a_replay_that_holds_the_job_is_given_up(
-    parts: Parts, tmp_path: Path, side: Side, fence: str, point: str
+    filled: Callable[[int], None], parts: Parts, at_once: Settings, side: Side, fence: str, point: str
 ) -> None:
-    fill(parts, 2)
-    home = tmp_path / "home"
-    road = next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+    filled(2)
+    road = user(parts, side)
     before = answers(parts)
-    assert run(home, "replay", side, "user", **{VARIABLE: fence}) == -signal.SIGKILL
+    assert run(replaying, parts.settings, road.table, at=fence) == -signal.SIGKILL
     with pytest.raises(FencedError, match="begun by another command") as fenced:
         drain(parts, side)
     assert "--abandon" in fenced.value.hint
     if point:
-        assert run(home, "replay", side, "user", "--abandon", **{VARIABLE: point}) == -signal.SIGKILL
+        assert run(abandoning, parts.settings, road.table, at=point) == -signal.SIGKILL
     assert abandon(parts, road).abandoned is (point != "abandon.stamped")
     assert answers(parts) == before
     fill(parts, 1, first=2)
     verify(parts)
     now = answers(parts)
-    with Parts(load(home, env=AT_ONCE)) as at_once:
-        assert maintain(at_once).problems == []
-        verify(parts)
-        assert replay(at_once, road).swapped
-        assert maintain(at_once).problems == []
+    maintained(at_once)
+    verify(parts)
+    assert replay(parts, road).swapped
+    maintained(at_once)
     assert answers(parts) == now
     verify(parts)
 
 
-def test_a_replay_that_was_given_up_cannot_swap_any_more(parts: Parts, tmp_path: Path) -> None:
-    fill(parts, 2)
-    home = tmp_path / "home"
+def test_a_replay_that_was_given_up_cannot_swap_any_more(
+    filled: Callable[[int], None], parts: Parts, settings: Settings
+) -> None:
+    filled(2)
     paused = {VARIABLE: "replay.stamped", SIGNAL_VARIABLE: "STOP"}
-    with subprocess.Popen(
-        command("replay", "batch", "user", home=home), env=environment(**paused), stderr=subprocess.PIPE
-    ) as late:
+    with running("replay", "batch", "user", home=settings.home, **paused) as late:
         try:
             until(lambda: psutil.Process(late.pid).status() == psutil.STATUS_STOPPED)
-            assert run(home, "replay", "batch", "user", "--abandon") == 0
+            pinflow("replay", "batch", "user", "--abandon", home=settings.home)
             fill(parts, 1, first=2)
             before = answers(parts)
         finally:
             late.send_signal(signal.SIGCONT)
         assert late.wait(60) == 1
-        assert late.stderr is not None
-        assert b"this one was given up" in late.stderr.read()
+        assert late.stdout is not None
+        assert "this one was given up" in late.stdout.read()
     assert answers(parts) == before
     verify(parts)
 
 
 def spoil(parts: Parts, side: Side) -> None:
     """Records that the rules of today accept, in quarantine as if an older rule had rejected them."""
-    road = next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+    road = user(parts, side)
     reject = "SELECT *, 'an older rule' AS _reason FROM parsed"
     older = msgspec.structs.replace(road.dataset, reject_sql=reject)
     job = CleanJob(road._replace(dataset=older), road_reader(parts, road), parts.store, parts.engine)
@@ -185,9 +222,9 @@ def spoil(parts: Parts, side: Side) -> None:
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("point", ["planned", "prepared", "receipted", "committed", "moved", "settled"])
 def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
-    parts: Parts, tmp_path: Path, side: Side, point: str, finisher: str
+    parts: Parts, side: Side, point: str, finisher: str
 ) -> None:
-    name, home = topic(side, "user"), tmp_path / "home"
+    name = topic(side, "user")
     for partition in range(2):
         post(parts, name, [*rows({"ind": partition, "age": 1}, {"ind": 5}), b"x"], partition=partition)
     drain(parts, "land")
@@ -197,12 +234,11 @@ def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
     post(parts, name, rows({"ind": 0, "age": 2}))  # later than the record in quarantine: it wins
     drain(parts)
     room = "replay" if point in ("moved", "settled") else side
-    killed = run(home, "replay", side, "user", "--quarantine", **{VARIABLE: f"{room}.{point}"})
-    assert killed == -signal.SIGKILL
-    assert (
-        run(home, *(["replay", side, "user", "--quarantine"] if finisher == "replay" else [side, "--drain"]))
-        == 0
-    )
+    assert run(retrying, parts.settings, table(side, "user"), at=f"{room}.{point}") == -signal.SIGKILL
+    if finisher == "replay":
+        retry_quarantine(parts, user(parts, side))
+    else:
+        drain(parts, side)
     assert select(parts, f'SELECT ind, age FROM "{table(side, "user")}" ORDER BY ind') == [
         (0, 2),
         (1, 1),
