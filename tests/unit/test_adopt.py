@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ from pinflow.jobs.audit import audit
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import status
 from pinflow.jobs.worker import run as work
-from pinflow.lake import Steps, Store, open_store
+from pinflow.lake import Steps, Store, open_store, sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,3 +302,36 @@ def test_a_file_that_changes_while_it_is_adopted_stops_it(here: Parts) -> None:
     here.store.put(sink_path(USERS, 0, 1), b"{}\n{}\n")
     with pytest.raises(CorruptError, match="hold 3 records, there were 2"):
         Steps(here.store, job).advance()
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 4), (50, 2), (1000, 1)])
+def test_of_large_files_fewer_are_read_at_once(monkeypatch: pytest.MonkeyPatch, size: int, most: int) -> None:
+    monkeypatch.setattr(sink, "BYTES_AT_ONCE", 100)
+    monkeypatch.setattr(sink, "READS_AT_ONCE", 4)
+    files = [sink.SinkFile(f"t+0+{n}.json", n, size) for n in range(12)]
+    crowd = Crowd(most)
+    reader = sink.Reader(crowd)  # type: ignore[arg-type]
+    reader.expect({"t": {0: files, 1: [sink.SinkFile("t+1+0.json", 0, 1)]}})
+    assert list(reader.counts(files)) == [1] * 12
+    assert crowd.most == most
+
+
+class Crowd:
+    """A store in which a read waits until so many are under way, and then for one more that should not come."""
+
+    is_remote = True
+
+    def __init__(self, wanted: int) -> None:
+        self.most = self._here = 0
+        self._wanted = wanted
+        self._came = threading.Condition()
+
+    def get_dated(self, _path: str) -> tuple[bytes, datetime]:
+        with self._came:
+            self._here += 1
+            self.most = max(self.most, self._here)
+            self._came.notify_all()
+            self._came.wait_for(lambda: self.most >= self._wanted, timeout=5)
+            self._came.wait_for(lambda: self.most > self._wanted, timeout=0.02)
+            self._here -= 1
+        return b"{}", datetime.now(UTC)

@@ -68,6 +68,22 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
     log._file.close()
 
 
+def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(
+    plain: Plain, tmp_path: Path
+) -> None:
+    class StartingError(UnavailableError):
+        pass
+
+    plain.refused = {1: StartingError("not yet")}
+    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    log.append_once([Produce("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    (kept,) = log.answered([b"k"])[b"k"].appended
+    assert [(index, type(error), error.what) for index, error in kept.refused.items()] == [
+        (1, UnavailableError, "not yet")
+    ]
+    log._file.close()
+
+
 def test_a_request_of_which_nothing_was_kept_is_judged_anew(plain: Plain, tmp_path: Path) -> None:
     plain.refused = {0: UnavailableError("away")}
     log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]

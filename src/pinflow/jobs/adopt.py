@@ -168,7 +168,9 @@ def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[
     if not parts.log.abilities.remote:
         from_log |= set(parts.log.topics.readable())
     jobs, missing, twice = [], [], []
-    for topic, partitions in find_files(origin.source, origin.folder, known).items():
+    zone = find_files(origin.source, origin.folder, known)
+    origin.reader.expect(zone)
+    for topic, partitions in zone.items():
         _require_foreign(topic, from_log)
         positions = land_positions(parts, topic, parts.landing.manifest)
         fresh = {}

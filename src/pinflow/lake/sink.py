@@ -38,6 +38,8 @@ NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)
 READS_AT_ONCE = 32
 """One-record files come in ten thousands; each read is all waiting."""
 
+BYTES_AT_ONCE = 64 << 20
+"""Of large files fewer are read at once, one at least."""
 
 KEPT_BYTES = 64 << 20
 """What was read to be counted and is kept to be copied: all of a zone of one-record files."""
@@ -83,8 +85,15 @@ class Reader:
 
     def __init__(self, source: Store) -> None:
         self._source = source
+        self._at_once = READS_AT_ONCE
         self._kept: dict[str, tuple[bytes, datetime]] = {}
         self._room = KEPT_BYTES
+
+    def expect(self, zone: Zone) -> None:
+        """Told of all files before they are read: so many of the largest are held at once as there is room for."""
+        sizes = (file.size for partitions in zone.values() for files in partitions.values() for file in files)
+        largest = max(sizes, default=0)
+        self._at_once = min(READS_AT_ONCE, max(1, BYTES_AT_ONCE // max(1, largest)))
 
     def lines(self, path: str) -> list[bytes]:
         """The lines of a file; none where it is gone."""
@@ -93,13 +102,13 @@ class Reader:
 
     def take(self, paths: Sequence[str]) -> Iterator[tuple[bytes, datetime] | None]:
         """Files and when they were last written, in order, and for the last time; None for one that is gone."""
-        for path, found in zip(paths, ahead(self._source, self._read, paths, READS_AT_ONCE), strict=True):
+        for path, found in zip(paths, ahead(self._source, self._read, paths, self._at_once), strict=True):
             self._kept.pop(path, None)
             yield found
 
     def counts(self, files: Iterable[SinkFile]) -> Iterator[int]:
         """How many lines each file has."""
-        return ahead(self._source, lambda file: len(self.lines(file.path)), files, READS_AT_ONCE)
+        return ahead(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
 
     def _read(self, path: str) -> tuple[bytes, datetime] | None:
         found = self._kept.get(path) or self._source.get_dated(path)

@@ -100,9 +100,15 @@ def _none_of(appended: Sequence[Appended]) -> bool:
 
 
 def _kept(appended: Appended) -> _Kept:
-    refused = {index: (type(error).__name__, error.what) for index, error in appended.refused.items()}
+    refused = {index: (_kind(error), error.what) for index, error in appended.refused.items()}
     partitions = None if appended.partitions is None else list(appended.partitions)
     return _Kept(list(map(str, appended.offsets)), partitions, refused)
+
+
+def _kind(error: PinflowError) -> str:
+    """The name of what it is in `pinflow.errors`; a log may have kinds of its own."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return next(name for name in names if name in errors.__all__)
 
 
 def _appended(kept: _Kept) -> Appended:
