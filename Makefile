@@ -12,8 +12,9 @@ demo: $(VENV)/.base
 up: $(VENV)/.base
 	$(BIN)/pinflow up
 
+# Three at once, also on two cores: a good part of the tests waits, for a server, a kill or a time that has to pass.
 test: $(VENV)/.dev system
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def verify(parts: Parts) -> None:
 def test_a_maintain_killed_at_a_point_is_run_again(
     filled: Callable[[int], None], parts: Parts, at_once: Settings, point: str
 ) -> None:
-    filled(10)
+    filled(4)
     before = answers(parts)
     if point == "maintain.generation-removed":
         assert replay(parts, user(parts, "batch")).swapped
@@ -127,7 +127,7 @@ def test_a_maintain_killed_at_a_point_is_run_again(
     maintained(at_once)
     assert answers(parts) == before
     verify(parts)
-    fill(parts, 2, first=10)
+    fill(parts, 2, first=4)
     maintained(at_once)
     verify(parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +11,9 @@ import urllib3
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
 from pinflow.jobs.parts import Parts
+from tests.children import job, run
 from tests.crash.load import KAFKA, Client, address_in, verify
-from tests.e2e.command import command, environment, running, until
+from tests.e2e.command import running, until
 from tests.road import drain, post, topic
 
 if TYPE_CHECKING:
@@ -43,32 +43,19 @@ def fill(parts: Parts, first: int) -> None:
             post(parts, topic(side, name), values[10:], partition=1)
 
 
-def run_armed(job: str, point: str, home: Path) -> int:
-    done = subprocess.run(
-        command(job, "--drain", home=home),
-        env=environment(**{VARIABLE: point}),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode
-
-
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("point", JOB_POINTS)
-def test_a_job_killed_at_a_point_goes_on_where_it_was(
-    parts: Parts, tmp_path: Path, point: str, times: int
-) -> None:
-    job = point.partition(".")[0]
+def test_a_job_killed_at_a_point_goes_on_where_it_was(parts: Parts, point: str, times: int) -> None:
+    name = point.partition(".")[0]
     fill(parts, 0)
-    if job == "batch":
+    if name == "batch":
         drain(parts, "land")
     if times > 1:
-        drain(parts, job)
+        drain(parts, name)
         fill(parts, 20)
-        if job == "batch":
+        if name == "batch":
             drain(parts, "land")
-    assert run_armed(job, f"{point}:{times}", tmp_path / "home") == -signal.SIGKILL
+    assert run(job, parts.settings, name, at=f"{point}:{times}") == -signal.SIGKILL
     assert verify(parts, {}) == (120 if times == 1 else 240)
 
 
