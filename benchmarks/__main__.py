@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-NAMES = ("tools", "road", "gateway", "latency")
+NAMES = ("tools", "road", "gateway", "latency", "logs", "sources")
 
 
 def main() -> None:
     for name in NAMES:
         print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py"))], check=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 
 
 if __name__ == "__main__":
