@@ -28,6 +28,7 @@ from pinflow.log import Abilities, Appended
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from pinflow.gateway.metrics import Metrics
     from pinflow.log import Produce
 
 SIZES = (1, 10, 100)
@@ -80,27 +81,36 @@ def serve(kind: str, home: Path) -> None:
     from pinflow.gateway import server
 
     settings = configuration.load(home, env={"PINFLOW__GATEWAY__PORT": "0"})
+    create_app = server.create_app
     with ExitStack() as patches:
         if kind == "instant":
             patches.enter_context(patch.object(server, "open_log", return_value=InstantLog()))
         if kind == "bare":
-            patches.enter_context(patch.object(server, "create_app", return_value=bare))
+            patches.enter_context(
+                patch.object(server, "create_app", lambda *args: Bare(create_app(*args).metrics))
+            )
         server.serve(settings, ready_file=home / "ready")
 
 
-async def bare(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "lifespan":
-        for _ in range(2):
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-        return
-    while (await receive()).get("more_body"):
-        pass
-    records = int(scope["query_string"] or b"1")
-    body = b"x" * (70 + 63 * records)
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class Bare:
+    """An ASGI application that reads the body and answers; its connections are counted as the gateway's are."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for _ in range(2):
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+            return
+        while (await receive()).get("more_body"):
+            pass
+        records = int(scope["query_string"] or b"1")
+        body = b"x" * (70 + 63 * records)
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def post(number: int) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Stations killed at random with a stand-in for Kinesis as the log: every acknowledged record is there exactly once.
 
-This log takes no `Idempotency-Key`: what was not acknowledged may be there or not, and the client does not send it
-again.
+The client sends no `Idempotency-Key`: what was not acknowledged may be there or not, and is not sent again.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> Non
     """Take posts over HTTP into the log, until stopped.
 
     Speaks the Kafka REST Proxy v2 API under /topics and a Kinesis API under /streams. A 2xx answer means that the
-    records are on disk. Where there are API keys, every request needs one.
+    records are durable: on disk, or acknowledged by the Kafka or Kinesis that is the log. Where there are API keys,
+    every request needs one.
     """
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:

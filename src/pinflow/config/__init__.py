@@ -17,6 +17,7 @@ from pinflow.config.model import (
     Worker,
 )
 from pinflow.config.showing import masked, shown, template
+from pinflow.config.urls import is_server, split_url
 
 __all__ = [
     "FILE_NAME",
@@ -35,9 +36,11 @@ __all__ = [
     "Stream",
     "Worker",
     "flattened",
+    "is_server",
     "load",
     "masked",
     "override",
     "shown",
+    "split_url",
     "template",
 ]

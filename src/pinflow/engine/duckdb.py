@@ -29,8 +29,6 @@ __all__ = ["DuckDBEngine"]
 ROWS_A_BATCH = 32_768
 """Rows of an Arrow batch handed over: DuckDB's threads take one batch each."""
 
-_LINEAGE = ", ".join(LINEAGE)
-
 
 class DuckDBEngine:
     """`Engine` on DuckDB."""

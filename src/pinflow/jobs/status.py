@@ -54,7 +54,10 @@ def status(parts: Parts) -> list[TopicStatus]:
         total = sum(came.values())
         landed = _sum(parts, f"land/{topic}", manifest)
         road = by_topic.get(topic)
-        cleaned = _sum(parts, road.job, road.open_table(parts.store)) if road else Tally()
+        table = (
+            road.open_table(parts.store).pinned() if road else None
+        )  # rows and positions are of one commit
+        cleaned = _sum(parts, road.job, table) if road and table else Tally()
         found.append(
             TopicStatus(
                 topic=topic,
@@ -67,7 +70,7 @@ def status(parts: Parts) -> list[TopicStatus]:
                 to_land=max(0, total - landed.records),
                 to_clean=max(0, total - cleaned.records) if road else 0,
                 landed_to=land_positions(parts, topic, manifest),
-                cleaned_to=_positions(parts, road.job, road.open_table(parts.store)) if road else {},
+                cleaned_to=_positions(parts, road.job, table) if road and table else {},
             )
         )
     return found

@@ -17,11 +17,12 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from obstore.store import S3Store
 
+from pinflow.config import is_server, split_url
 from pinflow.errors import ConfigError
 from pinflow.lake.credentials import Wallet
 from pinflow.lake.store import Store
@@ -71,7 +72,7 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: It names no bucket, a parameter that there is not, or holds credentials.
     """
-    parts = urlsplit(url)
+    parts = split_url(url, "lake.url", "s3://bucket/prefix")
     if "@" in parts.netloc:
         raise _unfit(
             "credentials do not belong into lake.url", "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and the like"
@@ -102,7 +103,7 @@ def parse(url: str) -> Address:
         raise _unfit(
             f"a parameter of lake.url does not fit: {error}", "…&path_style=true&timeout=30"
         ) from error
-    if address.endpoint and not re.match("https?://[^/?@]+/?$", address.endpoint):
+    if address.endpoint and not is_server(address.endpoint):
         raise _unfit("the endpoint is no URL of a server", "endpoint=https://host, or http://host:port")
     return address
 

@@ -18,12 +18,11 @@ from pinflow.errors import (
     TerminalError,
     UnavailableError,
     UnknownPartitionError,
-    UnknownTopicError,
 )
 from pinflow.log.kafka_clients import ASK_S, DELIVERY_S
 from pinflow.log.kafka_delivery import Run, deliver
 from pinflow.log.kafka_errors import NO_TOPIC
-from pinflow.log.records import Appended
+from pinflow.log.records import Appended, raise_if_all_refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ class Appender:
             Appended([*map(_offset, run.outcomes)], refused=self._refused(batch, run))
             for batch, run in zip(batches, runs, strict=True)
         ]
-        _raise_if_all_failed(appended)
+        raise_if_all_refused(appended)
         return appended
 
     def close(self) -> None:
@@ -176,11 +175,3 @@ class Appender:
 
 def _offset(outcome: int | KafkaError | None) -> int:
     return outcome if isinstance(outcome, int) else -1
-
-
-def _raise_if_all_failed(appended: Sequence[Appended]) -> None:
-    errors = [error for each in appended for error in each.refused.values()]
-    if errors and len(errors) == sum(len(each.offsets) for each in appended):
-        for kind in (UnavailableError, UnknownTopicError, UnknownPartitionError):
-            if all(isinstance(error, kind) for error in errors):
-                raise errors[0]

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from pinflow.errors import PinflowError
     from pinflow.log.kafka_url import KafkaSettings
 
-__all__ = ["ASK_S", "DELIVERY_S", "Clients"]
+__all__ = ["ASK_S", "DELIVERY_S", "LOOK_AGAIN_S", "Clients"]
 
 ASK_S = 5.0
 """How long a question to the brokers may take: a first connection with TLS and IAM in another region takes two."""
+
+LOOK_AGAIN_S = 0.05
+"""Between two looks at what the brokers are about to show: a leader, a topic that was made or deleted."""
 
 LISTEN_S = 1.0
 """How long a client that does not get in is listened to before it is asked why."""

@@ -31,6 +31,7 @@ CLOSE_S = 2.0
 """How long closing waits for the last offsets to be taken."""
 
 POLL_S = 0.05
+"""How often what is to be committed is looked for: rarer than any tool shows it anew."""
 
 _log = logging.getLogger(__name__)
 

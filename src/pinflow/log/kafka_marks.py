@@ -10,7 +10,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.errors import CorruptError, GapError, UnknownPartitionError, UnknownTopicError
-from pinflow.log.kafka_clients import ASK_S
+from pinflow.log.kafka_clients import ASK_S, LOOK_AGAIN_S
 from pinflow.log.kafka_errors import UNSETTLED, error_of, unsettled
 from pinflow.log.kafka_positions import Position
 
@@ -22,8 +22,6 @@ __all__ = ["MarkedTopic", "Marks"]
 
 SETTLE_S = 3.0
 """How long a partition may be between two leaders before it counts as away."""
-
-LOOK_AGAIN_S = 0.05
 
 GONE_S = 1.0
 """How long brokers must not know a topic that was there, before it counts as deleted."""

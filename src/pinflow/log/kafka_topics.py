@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
-from pinflow.log.kafka_clients import ASK_S
+from pinflow.log.kafka_clients import ASK_S, LOOK_AGAIN_S
 from pinflow.log.kafka_errors import NO_TOPIC, error_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 SETTLE_S = 10.0
 """How long a topic that was made or deleted may need until the cluster shows it."""
-
-LOOK_AGAIN_S = 0.05
 
 
 class Known(NamedTuple):

@@ -20,9 +20,9 @@ from __future__ import annotations
 import difflib
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from pinflow.config import masked
+from pinflow.config import masked, split_url
 from pinflow.errors import ConfigError
 
 __all__ = ["KafkaSettings", "parse_url"]
@@ -98,14 +98,7 @@ def parse_url(url: str) -> KafkaSettings:
     Raises:
         ConfigError: It names no broker, or an option is unknown or does not fit.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise ConfigError(
-            "the URL of the Kafka log cannot be read",
-            where="log.url",
-            hint="write what is odd in a password as %xx: kafka://user:p%5Bss@host:9092",
-        ) from error
+    parts = split_url(url, "log.url", "write what is odd in a password as %xx: kafka://user:p%5Bss@host:9092")
     user, password, servers = _netloc(parts.netloc)
     shown = masked(url)
     if not servers or parts.path.strip("/") or parts.fragment:

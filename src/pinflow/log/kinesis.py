@@ -27,10 +27,20 @@ from pinflow.log.kinesis_place import Place, first_offset
 from pinflow.log.kinesis_put import Put
 from pinflow.log.kinesis_read import Cursor, Cursors, Wanted, gap_of
 from pinflow.log.kinesis_records import Outgoing, appended, outgoing
-from pinflow.log.kinesis_streams import Streams
+from pinflow.log.kinesis_streams import CreatingError, Streams
 from pinflow.log.kinesis_topics import KinesisTopics
 from pinflow.log.kinesis_url import address_of
-from pinflow.log.records import ANYWHERE, Abilities, Appended, Chunk, Extent, Partition, Produce, Records
+from pinflow.log.records import (
+    ANYWHERE,
+    Abilities,
+    Appended,
+    Chunk,
+    Extent,
+    Partition,
+    Produce,
+    Records,
+    raise_if_all_refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,10 +57,6 @@ COUNTED_RECORDS, COUNTED_BYTES = 50_000, 64 << 20
 
 
 _log = logging.getLogger(__name__)
-
-
-class _CreatingError(UnavailableError):
-    """Only this stream takes nothing yet: the log as a whole is not away."""
 
 
 class KinesisLog:
@@ -86,7 +92,7 @@ class KinesisLog:
             if any(isinstance(error, UnknownTopicError) for error in each.refused.values())
         }:
             self._forget(topic)
-        _raise_if_nothing_is_there(became)
+        raise_if_all_refused(became, sparing=CreatingError)
         return became
 
     def read(
@@ -212,7 +218,7 @@ class KinesisLog:
         """Why a stream takes nothing that Kinesis does not know."""
         try:
             if self._streams.status(topic) == "CREATING":
-                return _CreatingError(
+                return CreatingError(
                     f"topic {topic!r} is being created; its stream takes records within a minute", where=topic
                 )
         except UnavailableError as error:
@@ -248,11 +254,3 @@ class KinesisLog:
                 time.sleep(seconds)
 
         return wait
-
-
-def _raise_if_nothing_is_there(became: Sequence[Appended]) -> None:
-    errors = [error for each in became for error in each.refused.values()]
-    if errors and len(errors) == sum(len(each.offsets) for each in became):
-        for kind in (UnknownTopicError, UnknownPartitionError, UnavailableError):
-            if all(isinstance(error, kind) and not isinstance(error, _CreatingError) for error in errors):
-                raise errors[0]

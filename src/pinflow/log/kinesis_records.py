@@ -18,8 +18,6 @@ __all__ = ["Outgoing", "appended", "hash_of", "outgoing"]
 LONGEST_KEY = 256
 """Characters of a partition key, Kinesis' own limit."""
 
-MIB = 1 << 20
-
 
 class Outgoing:
     """A record of an append.

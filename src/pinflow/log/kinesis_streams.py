@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pinflow.log.kinesis_client import Client
     from pinflow.log.kinesis_url import Address
 
-__all__ = ["Description", "Shard", "Streams"]
+__all__ = ["CreatingError", "Description", "Shard", "Streams"]
 
 NAMES_FRESH_S = 2.0
 """`ListStreams` may be called five times a second by all of an account."""
@@ -62,6 +62,10 @@ class Description(NamedTuple):
     record_bytes: int
     by_key: bool
     on_demand: bool
+
+
+class CreatingError(UnavailableError):
+    """Only this stream takes nothing yet, and tells nothing of its shards: the log as a whole is not away."""
 
 
 class Streams:
@@ -145,7 +149,7 @@ class Streams:
         while True:
             try:
                 page = self._call("list_shards", topic, **more)
-            except _InUseError:
+            except CreatingError:
                 return []
             shards += map(_shard, page["Shards"])
             if not page.get("NextToken"):
@@ -173,12 +177,8 @@ class Streams:
             if failure.code in GONE:
                 self.forget(topic)
             if failure.code in IN_USE:
-                raise _InUseError(f"topic {topic!r} is being created", where=self._where) from None
+                raise CreatingError(f"topic {topic!r} is being created", where=self._where) from None
             raise failure.told(f"answer {operation}", topic, self._where) from failure
-
-
-class _InUseError(UnavailableError):
-    pass
 
 
 def _shard(told: dict[str, Any]) -> Shard:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from pinflow.config import masked
+from pinflow.config import is_server, masked, split_url
 from pinflow.errors import ConfigError, UnknownTopicError
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def address_of(url: str) -> Address:
     Raises:
         ConfigError: It names no region, an option is unknown or does not fit, or it holds credentials.
     """
-    parts = urlsplit(url)
+    parts = split_url(url, "log.url", EXAMPLE)
     if "@" in parts.netloc:
         raise ConfigError(
             "credentials do not belong into the URL of a log",
@@ -111,17 +113,20 @@ def address_of(url: str) -> Address:
     options: dict[str, Any] = {}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         if name not in OPTIONS:
+            close = get_close_matches(name, OPTIONS, n=1)
             raise ConfigError(
                 f"a Kinesis log has no option {name!r}",
                 where=f"log.url = {masked(url)}",
-                hint=f"use one of: {', '.join(OPTIONS)}",
+                hint=f"did you mean {close[0]}?" if close else f"use one of: {', '.join(OPTIONS)}",
             )
         field, meant = OPTIONS[name]
         try:
             options[field] = meant(text)
         except ValueError as error:
             raise ConfigError(
-                f"the option {name!r} does not fit: {error}", where=f"log.url = {masked(url)}"
+                f"the option {name!r} does not fit",
+                where=f"log.url = {masked(url)}",
+                hint=f"{name}={error}; docs/parts/kinesis.md says what each is for",
             ) from None
     prefix = unquote(parts.path.removeprefix("/"))
     if prefix and not STREAM_NAME.fullmatch(prefix):
@@ -134,7 +139,7 @@ def address_of(url: str) -> Address:
 def _one_of(*choices: str) -> Callable[[str], str]:
     def chosen(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
+            raise ValueError("|".join(choices))
         return text
 
     return chosen
@@ -142,7 +147,10 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 def _within(low: float, high: float) -> Callable[[str], float]:
     def number(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = nan
         if not low <= value <= high:
             raise ValueError(f"{low:g} to {high:g}")
         return value
@@ -150,9 +158,17 @@ def _within(low: float, high: float) -> Callable[[str], float]:
     return number
 
 
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"{low} to {high}")
+        return int(text)
+
+    return number
+
+
 def _endpoint(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+    if not is_server(text):
         raise ValueError("http://host:port or https://host:port")
     return text
 
@@ -164,11 +180,11 @@ OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "streams": ("streams", str),
     "order": ("by_key", lambda text: _one_of("key", "request")(text) == "key"),
     "pace": ("pace", lambda text: _one_of("on", "off")(text) == "on"),
-    "puts": ("puts", lambda text: int(_within(1, 32)(text))),
+    "puts": ("puts", _whole(1, 32)),
     "timeout": ("timeout", _within(0.1, 60)),
     "reads": ("reads", _within(0.1, 5)),
     "gaps": ("gaps", _one_of("stop", "skip")),
     "mode": ("on_demand", lambda text: _one_of("provisioned", "on-demand")(text) == "on-demand"),
-    "record_mib": ("record_mib", lambda text: int(_within(1, LARGEST_RECORD_MIB)(text))),
+    "record_mib": ("record_mib", _whole(1, LARGEST_RECORD_MIB)),
 }
 """Option of the URL → field, and how its text is read."""

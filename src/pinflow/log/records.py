@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from pinflow.errors import UnavailableError, UnknownPartitionError, UnknownTopicError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -27,6 +29,7 @@ __all__ = [
     "Produce",
     "Records",
     "Token",
+    "raise_if_all_refused",
 ]
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -216,3 +219,23 @@ class Chunk(msgspec.Struct, frozen=True):
     def nbytes(self) -> int:
         """Size of the values in bytes."""
         return sum(len(value) for value in self.records.values if value is not None)
+
+
+def raise_if_all_refused(appended: Sequence[Appended], *, sparing: type[PinflowError] | None = None) -> None:
+    """Raise why, where not one record was appended and all for the same kind of reason.
+
+    Args:
+        appended: What became of an append.
+        sparing: A kind of error that says nothing of the log as a whole.
+
+    Raises:
+        UnavailableError, UnknownTopicError, UnknownPartitionError: The first of the errors.
+    """
+    errors = [error for each in appended for error in each.refused.values()]
+    if not errors or len(errors) < sum(len(each.offsets) for each in appended):
+        return
+    if sparing is not None and any(isinstance(error, sparing) for error in errors):
+        return
+    for kind in (UnavailableError, UnknownTopicError, UnknownPartitionError):
+        if all(isinstance(error, kind) for error in errors):
+            raise errors[0]

@@ -33,6 +33,7 @@ LEAST_FREE_BYTES = 1 << 30
 """Below a gibibyte free a busy log fills the disk within minutes."""
 
 HEALTH_TIMEOUT_S = 2.0
+"""A gateway on this machine answers in milliseconds, and one that cannot write its log within two seconds."""
 
 
 class Check(msgspec.Struct, frozen=True):

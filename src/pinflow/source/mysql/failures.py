@@ -106,7 +106,7 @@ MEANINGS = {
     1153: _Meaning(
         TerminalError,
         "the server takes smaller statements only, and nothing was changed",
-        "raise its max_allowed_packet to 1 MiB or more",
+        "raise its max_allowed_packet to 2 MiB or more",
     ),
     1264: VALUE,
     1265: VALUE,

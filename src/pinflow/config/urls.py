@@ -1,0 +1,32 @@
+"""URLs of parts, taken apart."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from pinflow.errors import ConfigError
+
+__all__ = ["is_server", "split_url"]
+
+
+def split_url(url: str, key: str, hint: str) -> SplitResult:
+    """Take a URL apart that a setting holds.
+
+    Raises:
+        ConfigError: It cannot be; what it holds is not shown, as a password may be in the wrong place.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"{key} cannot be read", where=key, hint=hint) from error
+
+
+def is_server(text: str) -> bool:
+    """Whether a text names an HTTP server and nothing else: no path, no credentials."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    bare = parts.path in {"", "/"} and not parts.query and not parts.fragment and "@" not in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and bare
