@@ -10,17 +10,14 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewPartitions,
     NewTopic,
-    ResourceType,
 )
 
 from pinflow.errors import (
     ConfigError,
     CorruptError,
+    GapError,
     TooLargeError,
     UnavailableError,
     UnknownPartitionError,
@@ -30,6 +27,7 @@ from pinflow.findings import Finding
 from pinflow.log import EventLog, Produce, Records, examined, open_log, watched
 from pinflow.log import kafka_reader as reader_module
 from pinflow.log import kafka_readers as readers_module
+from pinflow.log.kafka_topics import KafkaTopics
 from tests.servers.ports import wait_until
 
 if TYPE_CHECKING:
@@ -152,6 +150,34 @@ def test_transactions_are_read_when_committed_and_their_marks_passed(
     assert log.extents(topic, {0: end})[0].end == end
 
 
+def test_a_mark_that_leaves_the_log_is_no_gap_for_one_who_has_seen_that_nothing_else_was_there(
+    kafka: Cluster, opened: Callable[[str], EventLog], topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = opened("")
+    log.topics.create(topic, 1)
+    producer = stock_producer(kafka, **{"transactional.id": topic})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"a", None, 0)
+    producer.commit_transaction()
+    wait_until(lambda: log.extents(topic)[0].accepted == 2, "the mark is written")
+    end = log.read(topic, 0, None, **PLENTY).end
+    assert len(log.read(topic, 0, end, **PLENTY)) == 0
+    place = TopicPartition(topic, 0, 2)
+    kafka.admin.delete_records([place])[place].result()
+    wait_until(lambda: log.extents(topic)[0].begin.startswith("2"), "it is gone")
+    assert len(log.read(topic, 0, end, **PLENTY)) == 0
+    log.append([Produce(topic, 0, values("b"))])
+    assert log.read(topic, 0, end, **PLENTY).records.values == [b"b"]
+    with pytest.raises(GapError, match="offsets 1 to 1 are no longer") as caught:
+        opened("").read(topic, 0, end, **PLENTY)
+    assert "gaps=skip" in caught.value.hint
+    assert not caplog.records
+    chunk = opened("gaps=skip").read(topic, 0, end, **PLENTY)
+    assert (chunk.records.values, chunk.start) == ([b"b"], end)
+    assert "offsets 1 to 1 are no longer" in caplog.text
+
+
 def test_what_was_gone_before_the_first_read_is_not_waited_for(log: EventLog, topic: str) -> None:
     log.append([Produce(topic, 0, values(*"abcd"))])
     cut = log.read(topic, 0, None, max_records=2, max_bytes=99).end
@@ -190,6 +216,25 @@ def test_small_records_go_into_a_topic_that_takes_only_small_batches(
     (became,) = log.append([Produce(topic, 0, Records([*many, b"x" * 30_000]))])
     assert {*became.refused} == {100}
     assert log.read(topic, 0, None, **PLENTY).records.values == many
+
+
+def test_an_append_stays_in_order_in_a_topic_that_takes_only_small_batches(
+    opened: Callable[[str], EventLog], topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened("compression=none&topic.max.message.bytes=20000")
+    log.topics.create(topic, 1)
+    many: list[bytes | None] = [b"%08d" % number for number in range(20_100)]
+    (became,) = log.append([Produce(topic, 0, Records(many))])
+    assert (dict(became.refused), list(became.offsets)) == ({}, list(range(20_100)))
+    monkeypatch.setattr(KafkaTopics, "batch_bytes", lambda *_: None)  # one who may not read the configuration
+    blind = opened("compression=none")
+    (became,) = blind.append([Produce(topic, 0, Records(many))])
+    assert {type(error) for error in became.refused.values()} == {UnavailableError}
+    there = [number for number in range(20_100) if number not in became.refused]
+    assert there
+    assert [became.offsets[number] for number in there] == list(range(20_100, 20_100 + len(there)))
+    (became,) = blind.append([Produce(topic, 0, Records(many[:500]))])
+    assert list(became.offsets) == list(range(20_100 + len(there), 20_600 + len(there)))
 
 
 def test_no_topic_comes_to_be_behind_our_back(
@@ -369,9 +414,3 @@ def test_what_an_operator_should_know_is_found(
         assert told in finding.what
     assert [finding.broken for finding in found] == [False, True, False, False]
     assert all(finding.hint for finding in found[1:])
-    entry = ConfigEntry("min.insync.replicas", "2", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    kafka.admin.incremental_alter_configs([resource])[resource].result()
-    wait_until(
-        lambda: any("fewer replicas" in each.what and each.broken for each in more.examine()), "that too"
-    )

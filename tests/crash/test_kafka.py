@@ -10,8 +10,9 @@ import pytest
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.config import load
+from pinflow.errors import UnavailableError
 from pinflow.jobs.parts import Parts
-from pinflow.log import examined, open_log
+from pinflow.log import Produce, Records, examined, open_log
 from tests.crash.load import Client, address_in, verify
 from tests.e2e.command import running, until
 from tests.road import ID
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 TOPIC = f"{ID}.pin"
 
-LONELY = "lonely"
-"""A topic that one broker alone keeps, and that the stations do not see."""
+LONELY, HALVED = "lonely", "halved"
+"""Topics that one broker alone keeps, and that two have to: the stations do not see them."""
 
 MORE = 200
 """Records acknowledged after each blow, before the next."""
@@ -79,6 +80,10 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
     assert [broken for what, broken in told.items() if what.startswith("not all replicas are in sync")] == [
         False
     ]
+    assert (
+        told[f"fewer replicas are in sync than min.insync.replicas, so nothing is acknowledged ({HALVED})"]
+        is True
+    )
     assert told[f"some partitions have no leader and take nothing ({LONELY})"] is True
 
 
@@ -109,9 +114,19 @@ def hit(cluster: Cluster, client: Client) -> None:
     until(lambda: cluster.leader(TOPIC, 0) is first)
     acknowledged_more(client)
     third = next(each for each in cluster.brokers if each is not first)
-    cluster.admin.create_topics([NewTopic(LONELY, 1, replica_assignment=[[third.number]])])[LONELY].result()
+    both = NewTopic(
+        HALVED, 1, replica_assignment=[[first.number, third.number]], config={"min.insync.replicas": "2"}
+    )
+    alone = NewTopic(LONELY, 1, replica_assignment=[[third.number]])
+    for made in cluster.admin.create_topics([both, alone]).values():
+        made.result()
     third.kill()
     acknowledged_more(client)
+    until(lambda: cluster.in_sync(HALVED) == {first.number})
+    log = open_log(f"{cluster.url}?client.delivery.timeout.ms=1500&client.request.timeout.ms=1000")
+    with pytest.raises(UnavailableError, match="not acknowledged"):
+        log.append([Produce(HALVED, 0, Records([b"a"]))])
+    log.close()
 
 
 def led(cluster: Cluster) -> Broker:

@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Appender"]
 
+BATCH_BYTES = 1_000_000
+"""Records are sent together up to so many bytes, or as many as the topic takes if that is less.
+
+A batch that the brokers refuse for its size has to be sent again in pieces, behind what followed it: not in order.
+"""
+
+BATCH_MARGIN = 512
+"""The head of a batch, which counts too."""
+
 CLOSE_S = 1.0
 """How long closing waits for an append under way, whose records it has given up."""
 
@@ -43,6 +52,16 @@ SAY_AGAIN_S = 60.0
 
 GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
 """What the producer reports of a topic that is deleted while it appends."""
+
+LOST = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+"""Nobody has said what became of the record, whatever else was heard meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +75,8 @@ class Appender:
         self._lock = threading.Lock()
         self._producer: Producer | None = None
         self._used: dict[str, Known] = {}
+        self._batch_bytes: dict[str, int] = {}
+        self._made_for = BATCH_BYTES
         self._said: dict[str, float] = {}
         self._closed = False
 
@@ -104,8 +125,12 @@ class Appender:
         """The producer. It would notice only after minutes that a topic has grown, or was made again."""
         if self._closed:
             raise UnavailableError("the log is closed; nothing was appended", where=self._where)
-        if self._producer is None:
-            self._producer, self._used = self._clients.producer(), {}
+        for topic in topics - self._batch_bytes.keys():
+            largest = self._topics.batch_bytes(topic) or BATCH_BYTES
+            self._batch_bytes[topic] = max(1, min(BATCH_BYTES, largest - BATCH_MARGIN))
+        wanted = min(self._made_for, *(self._batch_bytes[topic] for topic in topics))
+        if self._producer is None or wanted < self._made_for:
+            self._producer, self._used, self._made_for = self._clients.producer(wanted), {}, wanted
         for topic in topics:
             known = self._topics.known(topic)
             if self._used.setdefault(topic, known) != known:
@@ -122,8 +147,15 @@ class Appender:
         for run in runs:
             run.hand_over(producer, range(len(run.outcomes)))
         deliver(producer, runs)
-        for run in runs:
-            for index in run.refused_together():
+        for number, run in enumerate(runs):
+            refused = run.refused_together(self._batch_bytes[run.topic])
+            if refused:
+                self._batch_bytes[run.topic] = 1  # one by one from now on
+            later = [each for each in runs[number + 1 :] if each.place == run.place]
+            for index in refused:
+                if run.appended_after(index) or any(map(Run.appended_any, later)):
+                    run.leave(index)
+                    continue
                 run.hand_over(producer, [index])
                 deliver(producer, [run])
         if any(run.fatal for run in runs):
@@ -145,7 +177,7 @@ class Appender:
         if error.code() in GONE:
             return self._gone(batch)
         failed = self._clients.failed(error, "the record was not appended", where)
-        if isinstance(failed, UnavailableError):
+        if isinstance(failed, UnavailableError) or error.code() in LOST:
             return UnavailableError(
                 failed.what.replace("was not appended", "was not acknowledged"), where=where, hint=failed.hint
             )

@@ -97,13 +97,14 @@ class Clients:
             self._admin.poll(0)  # lets it say what troubles it
             return self._admin
 
-    def producer(self) -> Producer:
-        """A new idempotent producer."""
+    def producer(self, batch_bytes: int) -> Producer:
+        """A new idempotent producer, which sends records together up to so many bytes."""
         producer: Producer = self._made(
             Producer,
             {
                 "enable.idempotence": True,
                 "acks": "all",
+                "batch.size": batch_bytes,
                 "linger.ms": 5,  # while an append is handed over; a flush ends it
                 "delivery.timeout.ms": _ms(DELIVERY_S),
                 "request.timeout.ms": _ms(ACK_S),
@@ -178,7 +179,7 @@ class Clients:
         if self._admin is not None:
             self._admin.poll(0)
         since = time.monotonic() - HEARD_S
-        heard = [each for at, each in reversed(self._heard) if at > since]
+        heard = [each for at, each in reversed([*self._heard]) if at > since]  # others hear meanwhile
         return told(found, doing, where or self.settings.shown, heard)
 
     def _made(self, kind: Any, own: Config) -> Any:
@@ -221,6 +222,7 @@ class Clients:
             from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
             from botocore.exceptions import (  # noqa: PLC0415
                 BotoCoreError,
+                ClientError,
                 CredentialRetrievalError,
                 HTTPClientError,
                 MetadataRetrievalError,
@@ -229,7 +231,7 @@ class Clients:
             raise MissingExtraError("MSK IAM authentication", "kafka") from error
         try:
             token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
-        except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError) as error:
+        except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError, ClientError) as error:
             raise UnavailableError(
                 f"who gives the AWS credentials for MSK IAM cannot be reached: {error}",
                 where=self.settings.shown,

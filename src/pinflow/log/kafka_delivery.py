@@ -34,6 +34,13 @@ UNNUMBERED = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "it was appended, 
 """A batch that the brokers had already, and too long ago to remember where, is there without a number."""
 
 
+LEFT = KafkaError(
+    KafkaError._RETRY,  # noqa: SLF001
+    "the topic takes only smaller batches, and what followed was appended",
+)
+"""A record that was refused with its batch, and cannot be sent again in its place."""
+
+
 class Run:
     """The records of one batch on their way: the offset of each, or why it has none, in order."""
 
@@ -67,12 +74,39 @@ class Run:
                 if self.outcomes[index] is None:
                     self._failed(index, error_of(error))
 
-    def refused_together(self) -> list[int]:
-        """Small records share a batch, and where a topic takes only smaller batches they were refused for it."""
+    @property
+    def topic(self) -> str:
+        """The topic that it goes to."""
+        return self._batch.topic
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The partition that it goes to."""
+        return self._batch.topic, self._batch.partition
+
+    def appended_any(self) -> bool:
+        """Whether any record has been appended."""
+        return self.appended_after(-1)
+
+    def appended_after(self, index: int) -> bool:
+        """Whether any record after one has been appended."""
+        return any(
+            isinstance(outcome, int) or outcome is UNNUMBERED for outcome in self.outcomes[index + 1 :]
+        )
+
+    def leave(self, index: int) -> None:
+        """Have a record sent again by its sender."""
+        self.outcomes[index] = LEFT
+
+    def refused_together(self, batch_bytes: int) -> list[int]:
+        """Records shared a batch up to so many bytes, and a topic that takes only smaller ones refused them for it."""
+        values, keys = self._batch.records.values, self._batch.records.keys
         refused = [
             index
             for index, outcome in enumerate(self.outcomes)
-            if isinstance(outcome, KafkaError) and outcome.code() in TOO_LARGE
+            if isinstance(outcome, KafkaError)
+            and outcome.code() in TOO_LARGE
+            and len(values[index] or b"") + len((keys[index] if keys else None) or b"") <= batch_bytes
         ]
         return refused if len(refused) > 1 else []
 

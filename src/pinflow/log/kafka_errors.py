@@ -65,6 +65,9 @@ NO_ENTRY = frozenset(
     }
 )
 
+CUT = ("transport failure", "timed out", "Disconnected", "Connection reset", "Connection refused")
+"""librdkafka's words for a connection that was lost."""
+
 NOT_POSSIBLE = frozenset(
     {
         KafkaError.INVALID_CONFIG,
@@ -110,17 +113,23 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
         where: Topic, partition or URL, without secrets.
         heard: What the client said by itself shortly before, newest first. A call that timed out knows less.
     """
-    first = next((each for each in heard if each.code() in NO_ENTRY), None) or next(iter(heard), None)
+    heard = [*heard]
+    first = next(filter(_bars, heard), None) or next(iter(heard), None)
     code = error.code()
-    if code in KNOWN:
+    if code in KNOWN and (code not in NO_ENTRY or _bars(error)):
         kind, what, hint = KNOWN[code]
         return kind(f"{doing}: {what or _text(error)}", where=where, hint=hint)
-    if first is not None and first.code() in NO_ENTRY:
+    if first is not None and _bars(first):
         kind, what, hint = KNOWN[first.code()]
         return kind(f"{doing}: {_text(first)}", where=where, hint=hint)
     reason = _text(error) if first is None else f"{_text(error)} ({_text(first)})"
     hint = CONNECTION if code == KafkaError._TRANSPORT else "pinflow doctor"  # noqa: SLF001
     return UnavailableError(f"{doing}: {reason}", where=where, hint=hint)
+
+
+def _bars(error: KafkaError) -> bool:
+    """Whether we are not let in. A connection that is cut while it is being made is told under the same codes."""
+    return error.code() in NO_ENTRY and not any(word in error.str() for word in CUT)
 
 
 def unsettled(where: str, error: KafkaError) -> UnavailableError:

@@ -166,7 +166,11 @@ def _configured(clients: Clients, described: dict[str, Any]) -> Iterator[Finding
             "set cleanup.policy=delete",
             broken=True,
         )
-    short = those(lambda name, config: _copies_in_sync(described[name]) < _least_in_sync(config))
+    short = those(
+        lambda name, config: (
+            _copies_in_sync(described[name]) < min(_least_in_sync(config), _copies(described[name]))
+        )
+    )
     if short:
         yield Finding(
             f"fewer replicas are in sync than min.insync.replicas, so nothing is acknowledged {_some(short)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +35,9 @@ EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
+_log = logging.getLogger(__name__)
+
+
 class MarkedTopic(NamedTuple):
     """A topic at one moment: for each partition the first offset kept, and the one after the last that is committed."""
 
@@ -53,35 +57,49 @@ class MarkedTopic(NamedTuple):
         place = Position.parse(text)
         return place.offset > self.ends[partition] and place.topic_id in {"", self.topic_id}
 
-    def start(self, partition: int, text: str | None) -> Position:
+    def start(self, partition: int, text: str | None, *, empty_to: int = 0, skip: bool = False) -> Position:
         """Where to read from.
+
+        Args:
+            partition: Its number.
+            text: The position, None for the begin.
+            empty_to: From the position up to this offset there was no record.
+            skip: Go on at the begin, with a warning, where the position lies before it.
 
         Raises:
             UnknownPartitionError: There is no such partition.
             GapError: The position lies before the begin, or in an earlier topic of this name.
             CorruptError: It lies beyond the end.
         """
+        place, where = (
+            Position.parse(text) if text is not None else None,
+            f"{self.topic} partition {partition}",
+        )
+        if place is not None and place.topic_id and self.topic_id and place.topic_id != self.topic_id:
+            raise GapError(
+                "the topic was deleted and made again; what it held is gone",
+                where=where,
+                hint="pinflow audit",
+            )
         if not 0 <= partition < len(self.ends):
             raise UnknownPartitionError(
                 f"topic {self.topic!r} has partitions 0 to {len(self.ends) - 1}, not {partition}",
                 where=self.topic,
             )
         begin, end = self.begins[partition], self.ends[partition]
-        if text is None:
+        if place is None:
             return self.position(begin, begin)
-        place, where = Position.parse(text), f"{self.topic} partition {partition}"
-        if place.topic_id and self.topic_id and place.topic_id != self.topic_id:
-            raise GapError(
-                "the topic was deleted and made again; what it held is gone",
-                where=where,
-                hint="pinflow audit",
-            )
         if place.offset < begin:
-            raise GapError(
-                f"offsets {place.offset} to {begin - 1} are no longer in the log",
-                where=where,
-                hint="pinflow audit; a longer retention.ms of the topic keeps more",
-            )
+            gone = f"offsets {place.offset} to {begin - 1} are no longer in the log"
+            if begin > empty_to and not skip:
+                raise GapError(
+                    gone,
+                    where=where,
+                    hint="pinflow audit says what has landed; to go on without what is lost: gaps=skip in log.url",
+                )
+            if begin > empty_to:
+                _log.warning("%s: %s: going on with the oldest that is there", where, gone)
+            return place._replace(offset=begin, passed=place.passed + begin - place.offset)
         if place.offset > end:
             raise CorruptError(
                 f"the log ends at offset {end}, but was read up to {place.offset} before: it has lost records",

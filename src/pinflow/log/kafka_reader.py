@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pinflow.log.kafka_clients import Clients
     from pinflow.log.kafka_positions import Position
 
-__all__ = ["TopicReader"]
+__all__ = ["TopicReader", "chunk_of"]
 
 STALLED_S = 5.0
 """A read that gets nothing for so long, though there is more, counts the log as away."""

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.log.kafka_clients import ASK_S, LOOK_AGAIN_S
@@ -110,6 +110,15 @@ class KafkaTopics:
         known = Known("" if topic_id == NO_ID else topic_id, len(described.partitions))
         self._known[topic] = known
         return known
+
+    def batch_bytes(self, topic: str) -> int | None:
+        """The largest batch of records that the brokers take for a topic; None where this user may not ask."""
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        asked = self._clients.admin.describe_configs([resource], request_timeout=ASK_S)[resource]
+        try:
+            return int(asked.result()["max.message.bytes"].value)
+        except KafkaException:
+            return None
 
     def known(self, topic: str) -> Known:
         """What was found last, asked for only where nothing was. Raises as `find`."""

@@ -10,6 +10,7 @@ Options:
 - `topics`: patterns such as `posts.*,streaming-*`; other topics of the cluster are as if they were not there.
 - `replication`: how many replicas a topic gets that pinflow creates; without it the brokers' own default.
 - `group`: what the names of the consumer groups begin with that show the lag; `pinflow` by default.
+- `gaps`: `stop` (default) where records that were not read are no longer in the log, or `skip` them with a warning.
 - `compression`: `lz4` (default), `zstd`, `snappy`, `gzip` or `none`.
 - `topic.<name>`: a configuration of topics that pinflow creates, such as `topic.min.insync.replicas=2`.
 - `client.<name>`: a configuration of librdkafka, such as `client.linger.ms=5`.
@@ -35,7 +36,7 @@ MECHANISMS = (*WITH_PASSWORD, "OAUTHBEARER", "AWS_MSK_IAM")
 
 COMPRESSIONS = ("lz4", "zstd", "snappy", "gzip", "none")
 
-OPTIONS = ("security", "mechanism", "ca", "region", "topics", "replication", "group", "compression")
+OPTIONS = ("security", "mechanism", "ca", "region", "topics", "replication", "group", "gaps", "compression")
 
 OURS = frozenset(
     {
@@ -89,6 +90,7 @@ class KafkaSettings(NamedTuple):
     patterns: tuple[str, ...]
     replication: int
     group: str
+    gaps: str
     topic: dict[str, str]
 
 
@@ -127,6 +129,7 @@ def parse_url(url: str) -> KafkaSettings:
         patterns=tuple(filter(None, options.given.get("topics", "").split(","))),
         replication=options.number("replication", -1),
         group=options.group(),
+        gaps=options.one_of("gaps", ("stop", "skip"), "stop"),
         topic=options.prefixed("topic."),
     )
 
