@@ -191,6 +191,15 @@ def test_without_credentials_the_next_step_is_told(
     bare.close()
 
 
+def test_half_of_the_credentials_are_told_before_anything_is_asked(
+    aws_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(ConfigError, match="Partial credentials") as caught:
+        open_log("kinesis://eu-west-1")
+    assert "aws configure list" in caught.value.hint
+
+
 def test_no_credential_is_in_an_error_even_where_kinesis_repeats_the_request(
     log: EventLog, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:

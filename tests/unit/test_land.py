@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import pytest
-from tests.road import drain, post, topic
+from tests.road import ID, drain, post, topic
 
 from pinflow.config import Land, Settings
-from pinflow.errors import TerminalError
+from pinflow.errors import TerminalError, UnknownTopicError
+from pinflow.jobs.clean import road_reader
 from pinflow.jobs.land import LandJob
 from pinflow.jobs.parts import Parts
+from pinflow.jobs.sides import side_roads
+from pinflow.jobs.status import status
 from pinflow.lake import Steps
 
 if TYPE_CHECKING:
@@ -100,6 +103,24 @@ def test_every_topic_is_landed_byte_for_byte_with_a_manifest_row_an_object(parts
     post(parts, "posts", [b"later"], partition=1)
     assert drain(parts, "land") == 1
     assert [each.first for each in parts.landing.landed("posts")] == ["0", "6"]
+
+
+def test_a_topic_that_is_deleted_while_it_is_looked_at_is_done_with(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(parts, "posts", [b"1"])
+    users = next(road for road in side_roads("stream", ID) if road.dataset.name == "user")
+    post(parts, users.topic, [b"1"])
+    land, reader = job(parts, flush_records=1), road_reader(parts, users)
+
+    def gone(name: str, *_: object, **__: object) -> NoReturn:
+        raise UnknownTopicError(f"there is no topic {name!r}")
+
+    monkeypatch.setattr(parts.log, "read", gone)
+    monkeypatch.setattr(parts.log, "extents", gone)
+    assert land.survey({}) == []
+    assert reader.survey({}) == []
+    assert {(each.topic, each.accepted) for each in status(parts)} == {("posts", 0), (users.topic, 0)}
 
 
 def test_objects_that_another_sink_wrote_are_not_written_over(parts: Parts) -> None:

@@ -67,6 +67,8 @@ def test_children_wait_until_their_parents_are_finished() -> None:
         ([MERGED], [1, 2, 3], [], []),
         ([MERGED], [], [], []),
         ([Partition(4)], [0], [], []),
+        ([OPEN, Partition(1)], [3], [], [3]),
+        ([OPEN, Partition(1)], [0, 3], [3], []),
     ],
 )
 def test_what_has_left_the_log_is_accounted_for_by_what_came_after_it(

@@ -51,11 +51,7 @@ class LandJob:
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`: the partitions that are due."""
-        try:
-            partitions = self._log.partitions(self._topic)
-        except UnknownTopicError:
-            return []  # deleted since it was listed
-        slices = []
+        slices: list[Slice] = []
 
         def read(partition: Partition) -> bool:
             number = partition.number
@@ -64,7 +60,10 @@ class LandJob:
                 slices.append(Slice(number, gathered.start, gathered.end, gathered.records))
             return gathered.records > 0
 
-        self._lineage.walk(partitions, positions, read)
+        try:
+            self._lineage.walk(self._log.partitions(self._topic), positions, read)
+        except UnknownTopicError:
+            return []  # deleted since it was listed
         if slices and not self._owned:
             self._require_own(first=not positions)
         return slices

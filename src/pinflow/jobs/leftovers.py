@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
     from pinflow.lake.store import Store
 
-__all__ = ["build_name", "builds", "last_step_at", "remove_leftovers"]
+__all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"]
 
 HOUR_MS = 3_600_000
 

@@ -61,7 +61,8 @@ def unaccounted(
     """Partitions that a job has begun, that have left the log, and that nothing shows to have been read to their end.
 
     A partition made of it that has been begun does show that; so does `finished`. One whose children have left the log
-    as well is unaccounted for as long as there is any whose own parents are unknown.
+    as well is unaccounted for as long as there is any whose own parents are unknown. One with a higher number than all
+    that are there belongs to a topic that was deleted and made again.
     """
     listed = {each.number for each in partitions}
     new = [each for each in partitions if each.number not in positions]
@@ -72,7 +73,9 @@ def unaccounted(
         if children:
             doubtful = not any(child in positions for child in children)
         else:
-            doubtful = any(parent > number for parent in unknown - {*finished})
+            doubtful = number > max(listed, default=-1) or any(
+                parent > number for parent in unknown - {*finished}
+            )
         if doubtful:
             found.append(number)
     return found

@@ -71,7 +71,10 @@ class LogReader(Reader):
                 self._surveyed[partition.number] = chunk
             return bool(len(chunk))
 
-        self._lineage.walk(partitions, positions, read)
+        try:
+            self._lineage.walk(partitions, positions, read)
+        except UnknownTopicError:
+            self._surveyed.clear()  # deleted meanwhile
         return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:

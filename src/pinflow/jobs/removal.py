@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Table
 
-__all__ = ["RemovalJob", "count_superseded", "removed_rows"]
+__all__ = ["RemovalJob", "count_superseded", "removal_name", "removed_rows"]
 
 ROWS_A_STEP = 10_000
 """Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinflow.errors import UnknownTopicError
 from pinflow.jobs.land import land_positions
 from pinflow.lake.ledger import Tally, last_receipt
 
@@ -36,9 +37,12 @@ def accepted(parts: Parts, topic: str, manifest: Table, *, only_landed: bool) ->
 
     The manifest is looked at before the log, which only grows: what has landed is never more.
     """
-    if only_landed:
-        receipt = last_receipt(parts.store, f"land/{topic}", manifest)
-        totals: dict[int, Tally] = receipt.totals if receipt is not None else {}
-        return {partition: tally.records for partition, tally in sorted(totals.items())}
-    known = land_positions(parts, topic, manifest)
-    return {extent.partition: extent.accepted for extent in parts.log.extents(topic, known)}
+    if not only_landed:
+        known = land_positions(parts, topic, manifest)
+        try:
+            return {extent.partition: extent.accepted for extent in parts.log.extents(topic, known)}
+        except UnknownTopicError:
+            pass  # deleted since it was listed
+    receipt = last_receipt(parts.store, f"land/{topic}", manifest)
+    totals: dict[int, Tally] = receipt.totals if receipt is not None else {}
+    return {partition: tally.records for partition, tally in sorted(totals.items())}

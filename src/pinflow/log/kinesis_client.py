@@ -63,7 +63,14 @@ class Client:
                 where="log.url",
                 hint="aws configure list-profiles",
             ) from None
-        self._client("ask")  # the first one takes long, and at a request somebody would wait for it
+        try:
+            self._client("ask")  # the first one takes long, and at a request somebody would wait for it
+        except BotoCoreError as error:
+            raise ConfigError(
+                f"the AWS configuration of this process does not fit: {first_line(error)}",
+                where="log.url",
+                hint="aws configure list shows what is set, and where",
+            ) from error
 
     def put(self, **request: Any) -> dict[str, Any]:
         """`PutRecords`, once. Raises `Failure`."""

@@ -164,12 +164,19 @@ def _gateway(settings: Settings) -> Check:
     try:
         with urllib3.PoolManager(ssl_context=context, retries=False) as http:
             answer = http.request("GET", url, timeout=HEALTH_TIMEOUT_S)
-    except urllib3.exceptions.HTTPError:
+    except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
         return Check(
             "gateway",
             "absent",
             f"nothing listens at {urlsplit(url).netloc}",
             "pinflow gateway, or pinflow up",
+        )
+    except urllib3.exceptions.HTTPError as error:
+        return Check(
+            "gateway",
+            "broken",
+            f"what listens at {urlsplit(url).netloc} does not answer as a gateway: {type(error).__name__}",
+            "see whether another program has the port, and whether the gateway has TLS",
         )
     if answer.status != 200:
         return Check("gateway", "broken", f"{url} answers {answer.status}", "look at the gateway's own talk")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from pinflow import source
-from pinflow.errors import AbsentError, TransientError
+from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.status import TopicStatus, status
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
@@ -149,7 +149,7 @@ class _Supervisor:
         if self._seen is None or not resting:
             try:
                 self._seen = self._look(parts)
-            except TransientError as error:
+            except PinflowError as error:  # it is for show alone, and the stations tell their own
                 _log.warning("looking again soon: %s", error.what)
         topics, rates = self._seen or ([], {})
         return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
