@@ -15,6 +15,10 @@ from pinflow import source
 from pinflow.config import load
 from pinflow.jobs.ask import ask
 from pinflow.jobs.parts import Parts
+from pinflow.lake.s3 import parse
+from pinflow.log.kafka_url import parse_url
+from pinflow.log.kinesis_url import address_of
+from pinflow.source.backend import backend_of
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user
 from tests.servers.kinesis import url_of
@@ -98,6 +102,23 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
 def test_every_example_is_tried() -> None:
     files = {file.stem: tomllib.loads(file.read_text()) for file in EXAMPLES.glob("*.toml")}
     assert files.keys() == DEPLOYMENTS.keys()
+
+
+@pytest.mark.parametrize("example", sorted(DEPLOYMENTS))
+def test_the_addresses_of_an_example_are_understood(example: str, tmp_path: Path) -> None:
+    config = load(tmp_path, file=EXAMPLES / f"{example}.toml", env={}).config
+    backend_of(config.source.url)
+    understood: dict[str, Callable[[str], object]] = {
+        "kafka": parse_url,
+        "kinesis": address_of,
+        "s3": parse,
+        "sqlite": str,
+        "": Path,
+    }
+    for url in (config.log.url, config.lake.url):
+        scheme = url.partition(":")[0] if ":" in url else ""
+        credentials = "me:secret@" if "security=sasl" in url else ""  # they come with the environment
+        assert understood[scheme](url.replace("://", f"://{credentials}"))
 
 
 def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Deployment) -> None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.servers.faults import Faults, faulty
 from tests.servers.kinesis import kinesalite, moto_kinesis
 from tests.servers.moto import CREDENTIALS
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aws_credentials",
+    "faults",
     "kinesalite_server",
     "kinesalite_url",
     "moto_kinesis_server",
@@ -44,6 +46,13 @@ def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """The endpoint of a kinesalite."""
     with kinesalite(tmp_path_factory.mktemp("kinesalite")) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def faults(kinesalite_server: str) -> Iterator[Faults]:
+    """A faulty server before a kinesalite."""
+    with faulty(kinesalite_server) as faults:
+        yield faults
 
 
 @pytest.fixture

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from tests.servers.moto import CREDENTIALS, REGION
-from tests.servers.ports import free_port, listens, wait_until
+from tests.servers.ports import ROOT, free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["boto", "kinesalite", "moto_kinesis", "url_of"]
 
-ROOT = Path(__file__).parents[2]
 KINESALITE = ROOT / "build" / "kinesalite" / "node_modules" / "kinesalite" / "cli.js"
 
 COMING_MS = 20
@@ -38,7 +36,7 @@ def moto_kinesis(folder: Path) -> Iterator[str]:
     """Run moto's server, its talk in `folder`; gives its URL."""
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "tests.servers.moto_kinesis", str(port)]
-    with _running(command, port, folder / "moto.log") as url:
+    with serving(command, port, folder / "moto.log", **CREDENTIALS) as url:
         yield url
 
 
@@ -52,21 +50,8 @@ def kinesalite(folder: Path, *, coming_ms: int = COMING_MS) -> Iterator[str]:
     port = free_port()
     times = [f"--{name}StreamMs={coming_ms}" for name in ("create", "delete", "update")]
     command = [str(node), str(KINESALITE), f"--port={port}", "--shardLimit=100000", *times]
-    with _running(command, port, folder / "kinesalite.log") as url:
+    with serving(command, port, folder / "kinesalite.log", **CREDENTIALS) as url:
         yield url
-
-
-@contextmanager
-def _running(command: list[str], port: int, log: Path) -> Iterator[str]:
-    with log.open("wb") as talk:
-        server = subprocess.Popen(command, stdout=talk, stderr=talk, cwd=ROOT, env=os.environ | CREDENTIALS)
-        try:
-            wait_until(lambda: listens(port) or server.poll() is not None, f"{command[0]} listens")
-            assert server.poll() is None, log.read_text()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def url_of(endpoint: str, prefix: str = "", **options: object) -> str:

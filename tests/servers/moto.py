@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.servers.ports import free_port, listens, wait_until
+from tests.servers.ports import free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +29,6 @@ CREDENTIALS = {
 def moto_server(folder: Path) -> Iterator[str]:
     """Run one, its talk in `folder`; gives its URL."""
     port = free_port()
-    with (folder / "moto.log").open("wb") as talk:
-        server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=talk,
-            stderr=talk,
-        )
-        try:
-            wait_until(lambda: listens(port) or server.poll() is not None, "moto listens")
-            assert server.poll() is None, (folder / "moto.log").read_text()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait()
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with serving(command, port, folder / "moto.log") as url:
+        yield url

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.gateway_client import Client, serving, values
-from tests.servers.faults import Faults, faulty
 from tests.servers.kinesis import boto, kinesalite, url_of
 from tests.servers.kinesis_faults import drop_after, failing, refusing_some
 from tests.servers.ports import wait_until
@@ -20,14 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.servers.faults import Faults
+
 
 pytestmark = pytest.mark.usefixtures("aws_credentials")
-
-
-@pytest.fixture(scope="module")
-def faults(kinesalite_server: str) -> Iterator[Faults]:
-    with faulty(kinesalite_server) as faults:
-        yield faults
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.servers.faults import Answer, Faults, Forward, Request, faulty
 from tests.servers.kinesis import url_of
 from tests.servers.kinesis_faults import (
     body_of,
@@ -37,16 +36,12 @@ from pinflow.log.kinesis_pacing import Paces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.servers.faults import Answer, Faults, Forward, Request
+
 THROTTLED = "ProvisionedThroughputExceededException"
 
 
 pytestmark = pytest.mark.usefixtures("aws_credentials")
-
-
-@pytest.fixture(scope="module")
-def faults(kinesalite_server: str) -> Iterator[Faults]:
-    with faulty(kinesalite_server) as faults:
-        yield faults
 
 
 @pytest.fixture

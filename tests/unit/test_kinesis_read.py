@@ -37,12 +37,6 @@ PLENTY = {"max_records": 1_000, "max_bytes": 1 << 30}
 pytestmark = pytest.mark.usefixtures("aws_credentials")
 
 
-@pytest.fixture(scope="module")
-def faults(kinesalite_server: str) -> Iterator[Faults]:
-    with faulty(kinesalite_server) as faults:
-        yield faults
-
-
 @pytest.fixture
 def opened(faults: Faults, prefix: str) -> Iterator[Callable[..., KinesisLog]]:
     """Opens the log again, as another process would."""

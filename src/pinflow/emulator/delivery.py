@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pinflow.emulator.pace import Clock
     from pinflow.source import Post
 
-__all__ = ["Delivery", "Tally"]
+__all__ = ["MESSAGES", "Delivery", "Tally"]
 
 ATTEMPTS = 8
 """Attempts in a row that settle no record: about ten seconds, the time of a gateway's restart."""

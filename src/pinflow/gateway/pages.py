@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request], Awaitable[Answer]]
 
-__all__ = ["Pages", "dialect_of"]
+__all__ = ["REFUSED", "Pages", "dialect_of"]
 
 JSON = b"application/json"
 

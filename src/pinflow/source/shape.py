@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CATEGORIES", "FULL", "KINDS", "PLAIN", "Kind", "category_bounds", "kind_counts", "scaled"]
+__all__ = [
+    "CATEGORIES",
+    "FULL",
+    "KINDS",
+    "PLAIN",
+    "USER_ERROR",
+    "VIDEO",
+    "Kind",
+    "category_bounds",
+    "kind_counts",
+    "scaled",
+]
 
 FULL = 11_154
 
