@@ -28,6 +28,8 @@ from pinflow.lake.credentials import Wallet
 from pinflow.lake.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from obstore.store import S3Config
 
 __all__ = ["Address", "open_bucket", "parse"]
@@ -78,18 +80,7 @@ def parse(url: str) -> Address:
             "credentials do not belong into lake.url", "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and the like"
         )
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    known = [field.name for field in msgspec.structs.fields(Address)][2:]
-    for name in given.keys() - known:
-        if re.search("key|secret|token|password", name, re.IGNORECASE):
-            raise _unfit(
-                f"credentials do not belong into lake.url: {name}=…",
-                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and the like",
-            )
-        close = get_close_matches(name, known, n=1)
-        raise _unfit(
-            f"lake.url has an unknown parameter {name!r}",
-            f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
-        )
+    _require_known(given)
     prefix = parts.path.strip("/")
     if not BUCKET.fullmatch(parts.netloc):
         raise _unfit(f"this is no name of a bucket: {parts.netloc!r}", "s3://bucket/prefix")
@@ -106,6 +97,21 @@ def parse(url: str) -> Address:
     if address.endpoint and not is_server(address.endpoint):
         raise _unfit("the endpoint is no URL of a server", "endpoint=https://host, or http://host:port")
     return address
+
+
+def _require_known(given: Mapping[str, str]) -> None:
+    known = [field.name for field in msgspec.structs.fields(Address)][2:]
+    for name in given.keys() - known:
+        if re.search("key|secret|token|password", name, re.IGNORECASE):
+            raise _unfit(
+                f"credentials do not belong into lake.url: {name}=…",
+                "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and the like",
+            )
+        close = get_close_matches(name, known, n=1)
+        raise _unfit(
+            f"lake.url has an unknown parameter {name!r}",
+            f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+        )
 
 
 def _unfit(what: str, hint: str) -> ConfigError:

@@ -156,38 +156,10 @@ def _configured(clients: Clients, described: dict[str, Any]) -> Iterator[Finding
         )
         return
 
-    def those(wrong: Callable[[str, Configs], bool]) -> list[str]:
-        return [name for name, config in configs.items() if wrong(name, config)]
-
-    compacted = those(lambda _, config: "compact" in config.get("cleanup.policy", ""))
-    if compacted:
-        yield Finding(
-            f"records may be gone before a job has read them, as cleanup.policy has compact {_some(compacted)}",
-            "set cleanup.policy=delete",
-            broken=True,
-        )
-    short = those(
-        lambda name, config: (
-            _copies_in_sync(described[name]) < min(_least_in_sync(config), _copies(described[name]))
-        )
-    )
-    if short:
-        yield Finding(
-            f"fewer replicas are in sync than min.insync.replicas, so nothing is acknowledged {_some(short)}",
-            "start the brokers that hold the others",
-            broken=True,
-        )
-    by_one = those(lambda name, config: _least_in_sync(config) == 1 < _copies(described[name]))
-    if by_one:
-        yield Finding(
-            f"a record is acknowledged when one broker has it {_some(by_one)}", "set min.insync.replicas=2"
-        )
-    hasty = those(lambda _, config: 0 <= int(config.get("retention.ms", -1)) < SHORT_RETENTION_MS)
-    if hasty:
-        yield Finding(
-            f"retention.ms is under a day: what no job has read by then is lost {_some(hasty)}",
-            "set a retention that outlasts a weekend",
-        )
+    for wrong, what, hint, broken in CONFIGURED:
+        found = [name for name, config in configs.items() if wrong(config, described[name])]
+        if found:
+            yield Finding(f"{what} {_some(found)}", hint, broken=broken)
 
 
 def _least_in_sync(config: Configs) -> int:
@@ -201,6 +173,35 @@ def _copies(topic: Any) -> int:
 def _copies_in_sync(topic: Any) -> int:
     """Of a topic's partition that has the fewest; one without a leader is told as such."""
     return min((len(each.isr) for each in topic.partitions if each.leader is not None), default=1 << 31)
+
+
+CONFIGURED: tuple[tuple[Callable[[Configs, Any], bool], str, str, bool], ...] = (
+    (
+        lambda config, _: "compact" in config.get("cleanup.policy", ""),
+        "records may be gone before a job has read them, as cleanup.policy has compact",
+        "set cleanup.policy=delete",
+        True,
+    ),
+    (
+        lambda config, topic: _copies_in_sync(topic) < min(_least_in_sync(config), _copies(topic)),
+        "fewer replicas are in sync than min.insync.replicas, so nothing is acknowledged",
+        "start the brokers that hold the others",
+        True,
+    ),
+    (
+        lambda config, topic: _least_in_sync(config) == 1 < _copies(topic),
+        "a record is acknowledged when one broker has it",
+        "set min.insync.replicas=2",
+        False,
+    ),
+    (
+        lambda config, _: 0 <= int(config.get("retention.ms", -1)) < SHORT_RETENTION_MS,
+        "retention.ms is under a day: what no job has read by then is lost",
+        "set a retention that outlasts a weekend",
+        False,
+    ),
+)
+"""What is wrong with a topic by its configuration: the test, in words, what to do, and whether it is broken."""
 
 
 def _newest(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:

@@ -108,20 +108,7 @@ def parse_url(url: str) -> KafkaSettings:
             "a Kafka log is named by its brokers alone", where=f"log.url = {shown}", hint="kafka://host:9092"
         )
     options = _Options(dict(parse_qsl(parts.query, keep_blank_values=True)), shown)
-    region = ""
-    security, mechanism = _security(options, has_user=user is not None)
-    client = {"bootstrap.servers": servers, "security.protocol": security}
-    client["compression.type"] = options.one_of("compression", COMPRESSIONS, "lz4")
-    if ca := options.given.get("ca"):
-        client["ssl.ca.location"] = ca
-    if mechanism == "AWS_MSK_IAM":
-        region = _region(options, servers)
-    if mechanism:
-        client["sasl.mechanisms"] = "OAUTHBEARER" if region else mechanism
-    if mechanism in WITH_PASSWORD:
-        if not user or password is None:
-            raise options.wrong(f"{mechanism} needs a user and a password", "kafka://user:password@host:9092")
-        client |= {"sasl.username": user, "sasl.password": password}
+    client, region = _client(options, servers, user, password)
     return KafkaSettings(
         shown=shown,
         client=client | options.client(),
@@ -193,6 +180,27 @@ def _netloc(netloc: str) -> tuple[str | None, str | None, str]:
         return None, None, servers
     user, colon, password = userinfo.partition(":")
     return unquote(user), unquote(password) if colon else None, servers
+
+
+def _client(
+    options: _Options, servers: str, user: str | None, password: str | None
+) -> tuple[dict[str, str], str]:
+    """The configuration of the clients that the URL says, and the AWS region where they enter by IAM."""
+    region = ""
+    security, mechanism = _security(options, has_user=user is not None)
+    client = {"bootstrap.servers": servers, "security.protocol": security}
+    client["compression.type"] = options.one_of("compression", COMPRESSIONS, "lz4")
+    if ca := options.given.get("ca"):
+        client["ssl.ca.location"] = ca
+    if mechanism == "AWS_MSK_IAM":
+        region = _region(options, servers)
+    if mechanism:
+        client["sasl.mechanisms"] = "OAUTHBEARER" if region else mechanism
+    if mechanism in WITH_PASSWORD:
+        if not user or password is None:
+            raise options.wrong(f"{mechanism} needs a user and a password", "kafka://user:password@host:9092")
+        client |= {"sasl.username": user, "sasl.password": password}
+    return client, region
 
 
 def _security(options: _Options, *, has_user: bool) -> tuple[str, str]:
