@@ -6,7 +6,7 @@
 
 One server process, one client process, keep-alive connections with one request under way on each.
 
-    python benchmarks/gateway.py [--connections 64] [--scale 1.0]
+    python -m benchmarks.gateway [--connections 64] [--scale 1.0]
 """
 
 from __future__ import annotations

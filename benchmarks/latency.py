@@ -2,7 +2,7 @@
 
 Real processes: a gateway, a stream station, a client that posts at a rate, and one that asks again and again.
 
-    python benchmarks/latency.py [--rate 1000] [--seconds 20]
+    python -m benchmarks.latency [--rate 1000] [--seconds 20]
 """
 
 from __future__ import annotations

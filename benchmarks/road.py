@@ -3,7 +3,7 @@
 - `floor`: DuckDB reads the same texts from Arrow, takes the fields out and writes them to a Delta table in one commit:
   no plan, no rules, no quarantine, no receipts.
 
-    python benchmarks/road.py [--posts 200000]
+    python -m benchmarks.road [--posts 200000]
 """
 
 from __future__ import annotations

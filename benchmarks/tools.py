@@ -1,6 +1,6 @@
 """What a newcomer waits for: the first words, a source, the whole demo. Each beside a bare Python process.
 
-python benchmarks/tools.py [--posts 1000000]
+python -m benchmarks.tools [--posts 1000000]
 """
 
 from __future__ import annotations
