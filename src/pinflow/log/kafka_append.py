@@ -21,7 +21,7 @@ from pinflow.errors import (
 )
 from pinflow.log.kafka_clients import ASK_S, DELIVERY_S
 from pinflow.log.kafka_delivery import Run, deliver
-from pinflow.log.kafka_errors import NO_TOPIC
+from pinflow.log.kafka_errors import LOST, NO_TOPIC
 from pinflow.log.records import Appended, raise_if_all_refused
 
 if TYPE_CHECKING:
@@ -52,16 +52,6 @@ SAY_AGAIN_S = 60.0
 
 GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
 """What the producer reports of a topic that is deleted while it appends."""
-
-LOST = frozenset(
-    {
-        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._TRANSPORT,  # noqa: SLF001
-        KafkaError.REQUEST_TIMED_OUT,
-    }
-)
-"""Nobody has said what became of the record, whatever else was heard meanwhile."""
 
 _log = logging.getLogger(__name__)
 
@@ -126,9 +116,8 @@ class Appender:
         if self._closed:
             raise UnavailableError("the log is closed; nothing was appended", where=self._where)
         for topic in topics - self._batch_bytes.keys():
-            largest = self._topics.batch_bytes(topic) or BATCH_BYTES
-            self._batch_bytes[topic] = max(1, min(BATCH_BYTES, largest - BATCH_MARGIN))
-        wanted = min(self._made_for, *(self._batch_bytes[topic] for topic in topics))
+            self._batch_bytes[topic] = self._largest(topic) or BATCH_BYTES
+        wanted = min([self._made_for, *(self._batch_bytes[topic] for topic in topics)])
         if self._producer is None or wanted < self._made_for:
             self._producer, self._used, self._made_for = self._clients.producer(wanted), {}, wanted
         for topic in topics:
@@ -150,7 +139,7 @@ class Appender:
         for number, run in enumerate(runs):
             refused = run.refused_together(self._batch_bytes[run.topic])
             if refused:
-                self._batch_bytes[run.topic] = 1  # one by one from now on
+                self._shrink(run.topic)
             later = [each for each in runs[number + 1 :] if each.place == run.place]
             for index in refused:
                 if run.appended_after(index) or any(map(Run.appended_any, later)):
@@ -161,6 +150,19 @@ class Appender:
         if any(run.fatal for run in runs):
             self._producer = None  # it takes nothing more; the next append makes another
         return runs
+
+    def _largest(self, topic: str) -> int | None:
+        """The largest batch to send to a topic; None where it is not told. Raises as `batch_bytes`."""
+        largest = self._topics.batch_bytes(topic)
+        return largest and max(1, min(BATCH_BYTES, largest - BATCH_MARGIN))
+
+    def _shrink(self, topic: str) -> None:
+        """Send smaller batches from the next append on: the topic takes less than it did, or we may not ask."""
+        try:
+            told = self._largest(topic)
+        except UnavailableError:
+            told = None
+        self._batch_bytes[topic] = told if told and told < self._batch_bytes[topic] else 1
 
     def _refused(self, batch: Produce, run: Run) -> dict[int, PinflowError]:
         errors: dict[int, KafkaError] = {

@@ -20,7 +20,7 @@ from pinflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told", "unsettled"]
+__all__ = ["LOST", "NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told", "unsettled"]
 
 NO_TOPIC = frozenset(
     {
@@ -45,6 +45,16 @@ UNSETTLED = NO_TOPIC | {
     KafkaError.REPLICA_NOT_AVAILABLE,
 }
 """A partition is between two leaders, or has none yet: asked again shortly after, it answers."""
+
+LOST = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+"""There was no answer: nobody has said what became of what was asked, whatever else was heard meanwhile."""
 
 NOT_ALLOWED = frozenset(
     {

@@ -11,7 +11,7 @@ from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType  # type
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.log.kafka_clients import ASK_S, LOOK_AGAIN_S
-from pinflow.log.kafka_errors import NO_TOPIC, error_of
+from pinflow.log.kafka_errors import LOST, NO_TOPIC, error_of
 
 if TYPE_CHECKING:
     import builtins
@@ -112,13 +112,20 @@ class KafkaTopics:
         return known
 
     def batch_bytes(self, topic: str) -> int | None:
-        """The largest batch of records that the brokers take for a topic; None where this user may not ask."""
+        """The largest batch of records that the brokers take for a topic; None where they do not tell this user.
+
+        Raises:
+            UnavailableError: They do not answer.
+        """
         resource = ConfigResource(ResourceType.TOPIC, topic)
         asked = self._clients.admin.describe_configs([resource], request_timeout=ASK_S)[resource]
         try:
-            return int(asked.result()["max.message.bytes"].value)
-        except KafkaException:
+            entry = asked.result().get("max.message.bytes")
+        except KafkaException as error:
+            if error_of(error).code() in LOST:
+                raise self._clients.failed(error, f"topic {topic!r} cannot be looked at", topic) from error
             return None
+        return int(entry.value) if entry is not None and entry.value else None
 
     def known(self, topic: str) -> Known:
         """What was found last, asked for only where nothing was. Raises as `find`."""
