@@ -1,5 +1,6 @@
 -- The clean columns of pin. '' and the placeholders that the site writes for "no value" become NULL. A follower count
--- is a number with an optional k, M or B; one that is no whole number, or does not fit 32 bits, is NULL.
+-- is a number with an optional k, M or B; one that is no whole number, or does not fit 32 bits, is NULL. Most have no
+-- fraction and few digits: those are counted in whole numbers, which is many times faster than in decimals.
 SELECT
   try_cast(`index` AS INT) AS ind,
   nullif(unique_id, '') AS unique_id,
@@ -25,14 +26,20 @@ FROM (
   SELECT
     *,
     CASE
+      WHEN follower_count RLIKE '^[0-9]{1,9}[kKmMbB]?\\z'
+        THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS BIGINT) * factor
       WHEN follower_count RLIKE '^0*[0-9]{1,13}([.][0-9]{1,9}0*)?[kKmMbB]?\\z'
-        THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS DECIMAL(24, 9))
-          * CASE lower(substring(follower_count, -1, 1))
-              WHEN 'k' THEN 1000
-              WHEN 'm' THEN 1000000
-              WHEN 'b' THEN 1000000000
-              ELSE 1
-            END
+        THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS DECIMAL(24, 9)) * factor
     END AS followers
-  FROM raw
+  FROM (
+    SELECT
+      *,
+      CASE lower(substring(follower_count, -1, 1))
+        WHEN 'k' THEN 1000
+        WHEN 'm' THEN 1000000
+        WHEN 'b' THEN 1000000000
+        ELSE 1
+      END AS factor
+    FROM raw
+  ) AS scaled
 ) AS counted
