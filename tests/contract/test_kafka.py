@@ -222,19 +222,22 @@ def test_an_append_stays_in_order_in_a_topic_that_takes_only_small_batches(
     opened: Callable[[str], EventLog], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = opened("compression=none&topic.max.message.bytes=20000")
-    log.topics.create(topic, 1)
+    log.topics.create(topic, 2)
     many: list[bytes | None] = [b"%08d" % number for number in range(20_100)]
     (became,) = log.append([Produce(topic, 0, Records(many))])
     assert (dict(became.refused), list(became.offsets)) == ({}, list(range(20_100)))
     monkeypatch.setattr(KafkaTopics, "batch_bytes", lambda *_: None)  # one who may not read the configuration
     blind = opened("compression=none")
-    (became,) = blind.append([Produce(topic, 0, Records(many))])
-    assert {type(error) for error in became.refused.values()} == {UnavailableError}
-    there = [number for number in range(20_100) if number not in became.refused]
-    assert there
-    assert [became.offsets[number] for number in there] == list(range(20_100, 20_100 + len(there)))
-    (became,) = blind.append([Produce(topic, 0, Records(many[:500]))])
-    assert list(became.offsets) == list(range(20_100 + len(there), 20_600 + len(there)))
+    for _ in range(3):
+        became_of = blind.append([Produce(topic, place, Records(many)) for place in (0, 1)])
+        for place, became in enumerate(became_of):
+            assert {type(error) for error in became.refused.values()} <= {UnavailableError}
+            there = [number for number in range(20_100) if number not in became.refused]
+            offsets = [became.offsets[number] for number in there]
+            assert offsets == sorted(offsets)
+            read = log.read(topic, place, None, max_records=1 << 20, max_bytes=1 << 30).records.values
+            assert read[len(read) - len(there) :] == [many[number] for number in there]
+    assert [dict(became.refused) for became in became_of] == [{}, {}]
 
 
 def test_no_topic_comes_to_be_behind_our_back(

@@ -86,7 +86,9 @@ def test_a_password_is_never_shown() -> None:
     url = "kafka://me:secret@one:9092,two:9092?client.sasl.oauthbearer.client.secret=secret&client.ssl.key.password=secret"
     assert "secret@" not in masked(url)
     assert "=secret" not in masked(url)
-    assert masked("kafka://one:9092?client.ssl.key.password=a;secret&gaps=skip").endswith("=***&gaps=skip")
+    for odd in ("a;secret", "my secret"):
+        hidden = masked(f"kafka://one:9092?client.ssl.key.password={odd}&gaps=skip")
+        assert hidden.endswith("=***&gaps=skip")
     assert "two:9092" in masked(url)
     assert parse_url(url).shown == masked(url)
     with pytest.raises(ConfigError) as caught:

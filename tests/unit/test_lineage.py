@@ -53,6 +53,7 @@ def test_children_wait_until_their_parents_are_finished() -> None:
     ("listed", "begun", "finished", "found"),
     [
         ([OPEN], [0], [], []),
+        ([], [0], [], []),
         ([closed(OPEN), LEFT, RIGHT], [0], [], []),
         ([LEFT, RIGHT], [0], [], [0]),
         ([LEFT, RIGHT], [], [], []),

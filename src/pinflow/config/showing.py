@@ -46,7 +46,7 @@ def masked(value: object) -> str:
     """A value as text, with the password of a URL and secret-looking parameters hidden."""
     text = "true" if value is True else "false" if value is False else str(value)
     text = re.sub(r"(://[^/:@\s]*):[^\n]*@", r"\1:***@", text)
-    return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&\s]+", r"\1***", text)
+    return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&\n]+", r"\1***", text)
 
 
 def shown(key: str, value: object) -> str:

@@ -46,9 +46,8 @@ class Lineage:
             self._log().read(self._topic, number, positions[number], max_records=1, max_bytes=1)
             self._finished.add(number)  # the log was told to pass over gaps
         unfinished: set[int] = set()
-        for each in sorted(
-            partitions, key=lambda partition: partition.number
-        ):  # children have higher numbers
+        # Children have higher numbers.
+        for each in sorted(partitions, key=lambda partition: partition.number):
             if unfinished.intersection(each.parents) or read(each) or not each.closed:
                 unfinished.add(each.number)
             else:
@@ -64,6 +63,8 @@ def unaccounted(
     as well is unaccounted for as long as there is any whose own parents are unknown. One with a higher number than all
     that are there belongs to a topic that was deleted and made again.
     """
+    if not partitions:
+        return []  # the topic is being made, or deleted: nothing is known of it now
     listed = {each.number for each in partitions}
     new = [each for each in partitions if each.number not in positions]
     unknown = {parent for each in new for parent in each.parents if parent not in listed | {*positions}}
@@ -73,9 +74,7 @@ def unaccounted(
         if children:
             doubtful = not any(child in positions for child in children)
         else:
-            doubtful = number > max(listed, default=-1) or any(
-                parent > number for parent in unknown - {*finished}
-            )
+            doubtful = number > max(listed) or any(parent > number for parent in unknown - {*finished})
         if doubtful:
             found.append(number)
     return found

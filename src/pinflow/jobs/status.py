@@ -54,9 +54,8 @@ def status(parts: Parts) -> list[TopicStatus]:
         total = sum(came.values())
         landed = _sum(parts, f"land/{topic}", manifest)
         road = by_topic.get(topic)
-        table = (
-            road.open_table(parts.store).pinned() if road else None
-        )  # rows and positions are of one commit
+        # Pinned, so that rows and positions are of one commit.
+        table = road.open_table(parts.store).pinned() if road else None
         cleaned = _sum(parts, road.job, table) if road and table else Tally()
         found.append(
             TopicStatus(

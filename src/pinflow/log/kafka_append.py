@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -44,6 +44,9 @@ A batch that the brokers refuse for its size has to be sent again in pieces, beh
 BATCH_MARGIN = 512
 """The head of a batch, which counts too."""
 
+SHRINK = 16
+"""A topic that refused a batch and does not tell what it takes is tried with batches so many times smaller."""
+
 CLOSE_S = 1.0
 """How long closing waits for an append under way, whose records it has given up."""
 
@@ -56,17 +59,25 @@ GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
 _log = logging.getLogger(__name__)
 
 
+class _Sender(NamedTuple):
+    """A producer of batches up to one size, and the topics as it knows them."""
+
+    producer: Producer
+    used: dict[str, Known]
+
+
 class Appender:
-    """Appends to the topics of a log. One append at a time; others wait for it."""
+    """Appends to the topics of a log. One append at a time; others wait for it.
+
+    Topics that take batches of the same size share a producer: most have the brokers' own.
+    """
 
     def __init__(self, clients: Clients, topics: KafkaTopics) -> None:
         self._clients = clients
         self._topics = topics
         self._lock = threading.Lock()
-        self._producer: Producer | None = None
-        self._used: dict[str, Known] = {}
+        self._producers: dict[int, _Sender] = {}
         self._batch_bytes: dict[str, int] = {}
-        self._made_for = BATCH_BYTES
         self._said: dict[str, float] = {}
         self._closed = False
 
@@ -90,11 +101,10 @@ class Appender:
     def close(self) -> None:
         """Give up what is under way, and release the connections."""
         self._closed = True
-        producer = self._producer
-        if producer is not None:
+        for producer, _ in [*self._producers.values()]:
             producer.purge()
         if self._lock.acquire(timeout=CLOSE_S):
-            self._producer = None
+            self._producers.clear()
             self._lock.release()
 
     @property
@@ -111,44 +121,49 @@ class Appender:
                 f"topic {topic!r} has partitions 0 to {partitions - 1}, not {number}", where=topic
             )
 
-    def _ready(self, topics: set[str]) -> Producer:
-        """The producer. It would notice only after minutes that a topic has grown, or was made again."""
+    def _ready(self, topics: set[str]) -> dict[str, Producer]:
+        """The producer of each topic. It would notice only after minutes that one has grown, or was made again."""
         if self._closed:
             raise UnavailableError("the log is closed; nothing was appended", where=self._where)
         for topic in topics - self._batch_bytes.keys():
             self._batch_bytes[topic] = self._largest(topic) or BATCH_BYTES
-        wanted = min([self._made_for, *(self._batch_bytes[topic] for topic in topics)])
-        if self._producer is None or wanted < self._made_for:
-            self._producer, self._used, self._made_for = self._clients.producer(wanted), {}, wanted
+        ready = {}
         for topic in topics:
-            known = self._topics.known(topic)
-            if self._used.setdefault(topic, known) != known:
+            size, known = self._batch_bytes[topic], self._topics.known(topic)
+            if size not in self._producers:
+                self._producers[size] = _Sender(self._clients.producer(size), {})
+            producer, used = self._producers[size]
+            if used.setdefault(topic, known) != known:
                 try:
-                    self._producer.list_topics(topic, timeout=ASK_S)
+                    producer.list_topics(topic, timeout=ASK_S)
                 except KafkaException as error:
                     raise self._clients.failed(error, "nothing was appended", topic) from error
-                self._used[topic] = known
-        return self._producer
+                used[topic] = known
+            ready[topic] = producer
+        return ready
 
     def _sent(self, batches: Sequence[Produce]) -> list[Run]:
-        producer = self._ready({batch.topic for batch in batches})
+        producers = self._ready({batch.topic for batch in batches})
+        sizes = {topic: self._batch_bytes[topic] for topic in producers}
         runs = [Run(batch) for batch in batches]
         for run in runs:
-            run.hand_over(producer, range(len(run.outcomes)))
-        deliver(producer, runs)
+            run.hand_over(producers[run.topic], range(len(run.outcomes)))
+        for producer in {*producers.values()}:
+            deliver(producer, [run for run in runs if producers[run.topic] is producer])
         for number, run in enumerate(runs):
-            refused = run.refused_together(self._batch_bytes[run.topic])
-            if refused:
-                self._shrink(run.topic)
+            refused = run.refused_together(sizes[run.topic])
             later = [each for each in runs[number + 1 :] if each.place == run.place]
             for index in refused:
                 if run.appended_after(index) or any(map(Run.appended_any, later)):
                     run.leave(index)
                     continue
-                run.hand_over(producer, [index])
-                deliver(producer, [run])
-        if any(run.fatal for run in runs):
-            self._producer = None  # it takes nothing more; the next append makes another
+                run.hand_over(producers[run.topic], [index])
+                deliver(producers[run.topic], [run])
+            if refused and self._batch_bytes[run.topic] == sizes[run.topic]:
+                self._shrink(run.topic)
+        for run in runs:
+            if run.fatal:  # it takes nothing more; the next append makes another
+                self._producers.pop(sizes[run.topic], None)
         return runs
 
     def _largest(self, topic: str) -> int | None:
@@ -162,7 +177,8 @@ class Appender:
             told = self._largest(topic)
         except UnavailableError:
             told = None
-        self._batch_bytes[topic] = told if told and told < self._batch_bytes[topic] else 1
+        now = self._batch_bytes[topic]
+        self._batch_bytes[topic] = told if told and told < now else max(1, now // SHRINK)
 
     def _refused(self, batch: Produce, run: Run) -> dict[int, PinflowError]:
         errors: dict[int, KafkaError] = {

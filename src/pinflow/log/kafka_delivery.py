@@ -100,13 +100,12 @@ class Run:
 
     def refused_together(self, batch_bytes: int) -> list[int]:
         """Records shared a batch up to so many bytes, and a topic that takes only smaller ones refused them for it."""
-        values, keys = self._batch.records.values, self._batch.records.keys
         refused = [
             index
             for index, outcome in enumerate(self.outcomes)
             if isinstance(outcome, KafkaError)
             and outcome.code() in TOO_LARGE
-            and len(values[index] or b"") + len((keys[index] if keys else None) or b"") <= batch_bytes
+            and self._size(index) <= batch_bytes
         ]
         return refused if len(refused) > 1 else []
 
@@ -116,6 +115,15 @@ class Run:
             if outcome is None:
                 self._failed(index, error)
         self.left = 0
+
+    def _size(self, index: int) -> int:
+        values, keys, headers = (
+            self._batch.records.values,
+            self._batch.records.keys,
+            self._batch.records.headers,
+        )
+        size = len(values[index] or b"") + len((keys[index] if keys else None) or b"")
+        return size + sum(len(name) + len(value) for name, value in (headers[index] if headers else ()))
 
     def _done(self, index: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -132,7 +140,7 @@ class Run:
 
 
 def deliver(producer: Producer, runs: Sequence[Run]) -> None:
-    """Wait until every record that was handed over is acknowledged or has failed."""
+    """Wait until every record of these that was handed to the producer is acknowledged or has failed."""
     deadline = time.monotonic() + DELIVERY_S + LATE_S
     while any(run.left for run in runs):
         error = None

@@ -36,6 +36,9 @@ SHOWN = 3
 NEEDED = (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)
 """What pinflow does with every topic. Some stations do less; `doctor` asks for all of them."""
 
+OLD, NEW = "inter.broker.protocol.version", "group.coordinator.rebalance.protocols"
+"""Settings of a broker: the first went with Kafka 4.0, the second came with 3.7."""
+
 Configs = dict[str, str]
 
 
@@ -85,10 +88,12 @@ def _version(clients: Clients, broker: int) -> str:
     )
     try:
         ((_, future),) = asked.items()
-        protocol = future.result().get("inter.broker.protocol.version")  # went with Kafka 4.0
+        config = future.result()
     except KafkaException:
         return ""
-    return f" of Kafka {protocol.value.partition('-')[0] if protocol else '4.0 or later'}"
+    if OLD in config:
+        return f" of Kafka {config[OLD].value.partition('-')[0]}"
+    return " of Kafka 4.0 or later" if NEW in config else ""
 
 
 def _may_create(cluster: Any) -> Iterator[Finding]:

@@ -57,13 +57,15 @@ class MarkedTopic(NamedTuple):
         place = Position.parse(text)
         return place.offset > self.ends[partition] and place.topic_id in {"", self.topic_id}
 
-    def start(self, partition: int, text: str | None, *, empty_to: int = 0, skip: bool = False) -> Position:
+    def start(
+        self, partition: int, text: str | None, *, empty: tuple[int, int] | None = None, skip: bool = False
+    ) -> Position:
         """Where to read from.
 
         Args:
             partition: Its number.
             text: The position, None for the begin.
-            empty_to: From the position up to this offset there was no record.
+            empty: From the first of these offsets up to the second there was no record.
             skip: Go on at the begin, with a warning, where the position lies before it.
 
         Raises:
@@ -71,10 +73,8 @@ class MarkedTopic(NamedTuple):
             GapError: The position lies before the begin, or in an earlier topic of this name.
             CorruptError: It lies beyond the end.
         """
-        place, where = (
-            Position.parse(text) if text is not None else None,
-            f"{self.topic} partition {partition}",
-        )
+        where = f"{self.topic} partition {partition}"
+        place = Position.parse(text) if text is not None else None
         if place is not None and place.topic_id and self.topic_id and place.topic_id != self.topic_id:
             raise GapError(
                 "the topic was deleted and made again; what it held is gone",
@@ -90,14 +90,15 @@ class MarkedTopic(NamedTuple):
         if place is None:
             return self.position(begin, begin)
         if place.offset < begin:
+            known = empty[1] if empty is not None and empty[0] == place.offset else 0
             gone = f"offsets {place.offset} to {begin - 1} are no longer in the log"
-            if begin > empty_to and not skip:
+            if begin > known and not skip:
                 raise GapError(
                     gone,
                     where=where,
                     hint="pinflow audit says what has landed; to go on without what is lost: gaps=skip in log.url",
                 )
-            if begin > empty_to:
+            if begin > known:
                 _log.warning("%s: %s: going on with the oldest that is there", where, gone)
             return place._replace(offset=begin, passed=place.passed + begin - place.offset)
         if place.offset > end:

@@ -37,20 +37,15 @@ class Readers:
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
         self._closed = False
-        self._empty: dict[tuple[str, str, int], tuple[str, int]] = {}
+        self._empty: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def read(
         self, marked: MarkedTopic, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`; `marked` says what there is."""
         lane = (marked.topic, marked.topic_id, partition)
-        asked, empty_to = self._empty.get(lane, ("", 0))
-        start = marked.start(
-            partition,
-            position,
-            empty_to=empty_to if asked == position else 0,
-            skip=self._clients.settings.gaps == "skip",
-        )
+        skip = self._clients.settings.gaps == "skip"
+        start = marked.start(partition, position, empty=self._empty.get(lane), skip=skip)
         asked, end = str(start) if position is None else position, marked.ends[partition]
         if start.offset >= end:
             return chunk_of(marked.topic, partition, asked, start, [])
@@ -59,10 +54,9 @@ class Readers:
                 messages = reader.read(partition, start, end, max_records=max_records, max_bytes=max_bytes)
             except KafkaException as error:
                 raise self._clients.failed(error, "the log cannot be read", marked.topic) from error
-        if (
-            not messages
-        ):  # only markers of transactions, or what was never committed: retention takes them too
-            self._empty[lane] = (asked, end)
+        if not messages:
+            # Only markers of transactions, or what was never committed. Retention takes them too.
+            self._empty[lane] = (start.offset, end)
         return chunk_of(marked.topic, partition, asked, start, messages)
 
     def close(self) -> None:
