@@ -1,4 +1,4 @@
-"""Appending: one idempotent producer, every record acknowledged by all replicas in sync or refused.
+"""Appending: an idempotent producer, every record acknowledged by all replicas in sync or refused.
 
 A producer that is idempotent sends a batch again, after a lost answer, without doubling it. That holds within one
 producer: what it has told as failed may still be in the log, and a second append of it would be a second record.
