@@ -89,6 +89,8 @@ def _body(
 
     from pinflow import crash
 
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # of the test that has started the server
     os.environ.update(aws, **{SIGNAL_VARIABLE: by})
     logging.disable(logging.CRITICAL)
     crash._armed, _, count = at.partition(":")
