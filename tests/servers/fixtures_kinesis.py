@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.servers.faults import Faults, faulty
-from tests.servers.kinesis import kinesalite, moto_kinesis
-from tests.servers.moto import CREDENTIALS
+from tests.servers.kinesis import kinesalite
+from tests.servers.moto import CREDENTIALS, moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def moto_kinesis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a moto."""
-    with moto_kinesis(tmp_path_factory.mktemp("moto")) as url:
+    with moto_server(tmp_path_factory.mktemp("moto")) as url:
         yield url
 
 

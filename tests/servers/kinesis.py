@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["boto", "kinesalite", "moto_kinesis", "url_of"]
+__all__ = ["boto", "kinesalite", "url_of"]
 
 KINESALITE = ROOT / "build" / "kinesalite" / "node_modules" / "kinesalite" / "cli.js"
 
 COMING_MS = 20
 """How long a stream is being created, deleted or changed."""
-
-
-@contextmanager
-def moto_kinesis(folder: Path) -> Iterator[str]:
-    """Run moto's server, its talk in `folder`; gives its URL."""
-    port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "tests.servers.moto_kinesis", str(port)]
-    with serving(command, port, folder / "moto.log", **CREDENTIALS) as url:
-        yield url
 
 
 @contextmanager

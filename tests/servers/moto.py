@@ -29,6 +29,6 @@ CREDENTIALS = {
 def moto_server(folder: Path) -> Iterator[str]:
     """Run one, its talk in `folder`; gives its URL."""
     port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.servers.moto_in_turn", str(port)]
     with serving(command, port, folder / "moto.log") as url:
         yield url

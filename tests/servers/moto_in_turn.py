@@ -1,4 +1,7 @@
-"""Moto's server one request at a time: its Kinesis loses records that two requests put at once."""
+"""Moto's server one request at a time.
+
+Its Kinesis loses records that two requests put at once, and its S3 lets two win a conditional put, as AWS does not.
+"""
 
 from __future__ import annotations
 
