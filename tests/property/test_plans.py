@@ -16,6 +16,7 @@ from pinflow.lake import Column, Plan, Prepared, Slice, Steps, Store, Table, Tal
 from pinflow.lake.ledger import last_receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from arro3.core.types import ArrowStreamExportable
@@ -89,7 +90,7 @@ class CountingJob:
                 found.append(Slice(partition, str(start), str(stop), stop - start))
         return found
 
-    def prepare(self, plan: Plan) -> Prepared:
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002
         rows: list[tuple[int, int]] = []
         rejects: list[tuple[int, int]] = []
         for piece in plan.slices:
@@ -211,11 +212,11 @@ def test_a_worker_that_slept_through_its_successor_cannot_commit(tmp_path: Path)
     ends = {0: 5}
 
     class SleepyJob(CountingJob):
-        def prepare(self, plan: Plan) -> Prepared:
+        def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
             successor = Steps(store, CountingJob(store, fuse, self.ends))
             while successor.advance():
                 pass
-            return super().prepare(plan)
+            return super().prepare(plan, before)
 
     sleepy = Steps(store, SleepyJob(store, fuse, ends))
     with pytest.raises(FencedError, match="has committed step 1"):

@@ -165,7 +165,7 @@ def test_clean_rows_carry_their_lineage(parts: Parts, settings: Settings, side: 
         (6, name, 1, 2),
     ]
     accepted = parts.log.read(name, 1, None, max_records=9, max_bytes=999).timestamps
-    assert [int(row["_accepted_at"].timestamp() * 1000) for row in kept] == [accepted[0], accepted[2]]
+    assert [round(row["_accepted_at"].timestamp() * 1_000_000) for row in kept] == [accepted[0], accepted[2]]
 
 
 def test_a_backlog_larger_than_a_step_takes_several(settings: Settings, side: Side) -> None:

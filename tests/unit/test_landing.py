@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def chunk_of(values: list[bytes | None], topic: str = "posts", first: int = 7) -
         start=str(first),
         end=str(first + count),
         offsets=list(range(first, first + count)),
-        timestamps=[1_700_000_000_000 + n // 3 for n in range(count)],
+        timestamps=[1_700_000_000_000_000 + n // 3 for n in range(count)],
         records=Records(values),
     )
 
@@ -85,3 +86,29 @@ def test_a_missing_object_is_told(tmp_path: Path) -> None:
     (tmp_path / landed.path).unlink()
     with pytest.raises(GapError, match="gone"):
         landing.read(landed)
+
+
+INDENTED = b'{\n  "index": 1e3,\r\n  "n": [1.50, -0, 12345678901234567890123],\t"t": "a\\u00e9 b\\nc"\n}\n'
+
+
+def test_an_indented_record_lands_as_one_line_of_json_and_comes_back_to_the_byte() -> None:
+    chunk = chunk_of([b'{"index":1}', INDENTED, b"[\n]", b"not\njson", b'"\xff\n"', None])
+    lines, meta = encode(chunk)
+    assert lines.split(b"\n") == [
+        b'{"index":1}',
+        b'{"index":1e3,"n":[1.50,-0,12345678901234567890123],"t":"a\\u00e9 b\\nc"}',
+        b"[]",
+        b'"' + base64.b64encode(b"not\njson") + b'"',
+        b'"' + base64.b64encode(b'"\xff\n"') + b'"',
+        b"null",
+        b"",
+    ]
+    assert decode(Landed("p", "posts", 2, chunk.start, chunk.end, len(chunk), 0, 0), lines, meta) == chunk
+
+
+def test_what_version_0_1_landed_is_read() -> None:
+    lines = b'{"a":1}\n"' + base64.b64encode(INDENTED) + b'"\nnull\n'
+    meta = b'{"accepted_at":[[1700000000001,2],[1700000000005,1]],"offsets":[[7,3]],"base64":[1],"null":[2]}'
+    chunk = decode(Landed("p", "posts", 2, "7", "10", 3, 0, 0), lines, meta)
+    assert chunk.records.values == [b'{"a":1}', INDENTED, None]
+    assert chunk.timestamps == [1_700_000_000_001_000] * 2 + [1_700_000_000_005_000]

@@ -4,6 +4,6 @@ A dataset is a folder: `dataset.toml` names the columns, `reject.sql` says which
 `clean.sql` makes clean rows of the rest. Both are Spark SQL, and every engine runs the same text.
 """
 
-from pinflow.datasets.dataset import LINEAGE, Dataset, dataset, datasets
+from pinflow.datasets.dataset import LINEAGE, Dataset, dataset, datasets, over_ranked
 
-__all__ = ["LINEAGE", "Dataset", "dataset", "datasets"]
+__all__ = ["LINEAGE", "Dataset", "dataset", "datasets", "over_ranked"]

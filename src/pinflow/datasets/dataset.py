@@ -11,7 +11,7 @@ import msgspec
 
 from pinflow import __version__
 
-__all__ = ["LINEAGE", "Dataset", "dataset", "datasets"]
+__all__ = ["LINEAGE", "Dataset", "dataset", "datasets", "over_ranked"]
 
 NAMES = ("pin", "geo", "user")
 """In the order in which the three records of a post are sent."""
@@ -55,8 +55,7 @@ class Dataset(msgspec.Struct, frozen=True):
 @cache
 def dataset(name: str) -> Dataset:
     """The dataset of a name."""
-    room = files("pinflow.datasets")
-    folder = room / name
+    folder = files("pinflow.datasets") / name
     facts = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
     columns = ", ".join(f"`{column}`" for column in facts["clean"])
     return Dataset(
@@ -66,8 +65,19 @@ def dataset(name: str) -> Dataset:
         clean=facts["clean"],
         reject_sql=(folder / "reject.sql").read_text(encoding="utf-8"),
         clean_sql=(folder / "clean.sql").read_text(encoding="utf-8"),
-        latest_sql=(room / "latest.sql").read_text(encoding="utf-8").replace("{columns}", columns),
+        latest_sql=over_ranked("latest").replace("{columns}", columns),
     )
+
+
+@cache
+def over_ranked(name: str) -> str:
+    """The SQL of `<name>.sql` over `{table}`, a table of clean rows, whose records `ranked.sql` puts in order.
+
+    `latest`, `superseded` and `standing` are the ones there are: which record of a post stands is decided in one place.
+    """
+    room = files("pinflow.datasets")
+    ranked = (room / "ranked.sql").read_text(encoding="utf-8")
+    return (room / f"{name}.sql").read_text(encoding="utf-8").replace("{ranked}", ranked)
 
 
 def datasets() -> list[Dataset]:

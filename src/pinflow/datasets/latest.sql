@@ -1,7 +1,8 @@
--- One row a post: of several records with the same number the latest, the highest offset, in the documented columns.
+-- One row a post: of several records with the same number the latest, in the documented columns.
 SELECT {columns}
-FROM (
-  SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _offset DESC, _partition DESC) AS _newest
-  FROM {table}
-) AS ranked
-WHERE _newest = 1
+FROM {table}
+JOIN (
+  SELECT _partition AS _standing_partition, _offset AS _standing_offset
+  FROM ({ranked}) AS ranked
+  WHERE _rank = 1
+) AS standing ON _partition = _standing_partition AND _offset = _standing_offset

@@ -88,13 +88,13 @@ class DuckDBEngine:
 
 _PARSED = """
 CREATE OR REPLACE TEMP VIEW parsed AS
-SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_ms * 1000) AS _accepted_at,
+SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_us) AS _accepted_at,
   CASE
     WHEN _fields IS NULL THEN 'not JSON that can be read'
     WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
   END AS _broken
 FROM (
-  SELECT _partition, _offset, _accepted_ms, try(json_extract_string(_text, {paths})) AS _fields,
+  SELECT _partition, _offset, _accepted_us, try(json_extract_string(_text, {paths})) AS _fields,
     try(json_keys(_text)) AS _keys
   FROM texts
 )
@@ -108,7 +108,7 @@ SELECT _text AS raw, CAST(NULL AS BLOB) AS raw_bytes, _reason AS reason, checked
 FROM checked JOIN texts ON texts._partition = checked._partition AND texts._offset = checked._offset
 WHERE _reason IS NOT NULL
 UNION ALL
-SELECT raw, raw_bytes, reason, {topic}, _partition, _offset, make_timestamptz(_accepted_ms * 1000) FROM unreadable
+SELECT raw, raw_bytes, reason, {topic}, _partition, _offset, make_timestamptz(_accepted_us) FROM unreadable
 """
 
 
@@ -162,7 +162,7 @@ def _texts(raw: Raw) -> Table:
             "_text": (raw.texts, DataType.string()),
             "_partition": (raw.partitions, DataType.int32()),
             "_offset": (raw.offsets, DataType.int64()),
-            "_accepted_ms": (raw.accepted_at, DataType.int64()),
+            "_accepted_us": (raw.accepted_at, DataType.int64()),
         }
     )
 
@@ -176,7 +176,7 @@ def _unreadable(rejected: Rejected) -> Table:
             "reason": (rejected.reasons, DataType.string()),
             "_partition": (rejected.partitions, DataType.int32()),
             "_offset": (rejected.offsets, DataType.int64()),
-            "_accepted_ms": (rejected.accepted_at, DataType.int64()),
+            "_accepted_us": (rejected.accepted_at, DataType.int64()),
         }
     )
 

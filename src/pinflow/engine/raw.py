@@ -20,7 +20,7 @@ __all__ = ["Raw", "Rejected", "split"]
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """Columns of records that are JSON objects; `accepted_at` in milliseconds since 1970 UTC."""
+    """Columns of records that are JSON objects; `accepted_at` in microseconds since 1970 UTC."""
 
     texts: list[str]
     partitions: list[int]

@@ -150,7 +150,7 @@ class Committer:
         """Append and return what became of each batch, in order, once they are durable.
 
         Args:
-            batches: Records, at most one batch a partition.
+            batches: Records, in the order in which those of a post came.
             size: About how many bytes they are.
             once: Names the request. If it was appended before, nothing is, and what was kept of it is returned.
             came: When the request was whole, by the monotonic clock; now, if not told.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pinflow.gateway.partitioning import REFUSED, Routed
+from pinflow.gateway.partitioning import Routed, members_of
 from pinflow.gateway.refusal import Reason, Refusal
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class _Refused(msgspec.Struct, array_like=True, gc=False):
 class _Note(msgspec.Struct, array_like=True, gc=False):
     partitions: list[int]
     refused: list[_Refused]
+    cuts: list[int] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -93,7 +94,7 @@ def note_of(routed: Routed) -> bytes:
     refused = [
         _Refused(index, refusal.reason.name, refusal.message) for index, refusal in routed.refused.items()
     ]
-    return _encode(_Note(routed.partitions, refused))
+    return _encode(_Note(routed.partitions, refused, list(routed.cuts)))
 
 
 def placed_again(answered: Answered, once: Once) -> Placed:
@@ -105,9 +106,6 @@ def placed_again(answered: Answered, once: Once) -> Placed:
     if answered.fingerprint != once.fingerprint:
         raise Refusal(Reason.REUSED, "this Idempotency-Key was used with another body")
     note = _decode(answered.note)
-    members: dict[int, list[int]] = {}
-    for index, partition in enumerate(note.partitions):
-        members.setdefault(partition, []).append(index)
-    members.pop(REFUSED, None)
+    members = members_of(note.partitions, note.cuts)
     refused = {each.index: Refusal(Reason[each.reason], each.message) for each in note.refused}
-    return Routed([], list(members.values()), note.partitions, refused).placed(answered.appended)
+    return Routed([], members, note.partitions, refused).placed(answered.appended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pinflow.gateway.answer import Posted
     from pinflow.log import Appended
 
-__all__ = ["REFUSED", "Routed", "Turn", "post_number", "route"]
+__all__ = ["REFUSED", "Routed", "Turn", "members_of", "post_number", "route"]
 
 REFUSED = -1
 """Stands for the partition, and the offset, of a record that is not appended."""
@@ -53,16 +54,18 @@ class Routed(NamedTuple):
     """The records of one request, sorted by partition.
 
     Attributes:
-        batches: What to append, one batch a partition.
+        batches: What to append, one batch a partition; of a request that is cut, of each piece.
         members: For each batch, which records of the request it holds, in order; empty if one batch holds all.
         partitions: The partition of each record of the request, `REFUSED` for those in `refused`.
         refused: Why a record is not appended, by its index.
+        cuts: The records, by index, before which the request is cut, as `members_of` does.
     """
 
     batches: list[Produce]
     members: list[list[int]]
     partitions: list[int]
     refused: dict[int, Refusal]
+    cuts: Sequence[int] = ()
 
     def placed(self, appended: Sequence[Appended]) -> Placed:
         """Where the records are, given what became of each batch."""
@@ -119,22 +122,53 @@ def route(
         chosen[index] = REFUSED
     if not refused and chosen.count(chosen[0]) == len(chosen):
         return Routed([Produce(topic, chosen[0], Records(values, keys))], [], chosen, refused)
-    groups: dict[int, list[int]] = {}
-    for index, partition in enumerate(chosen):
-        if partition in groups:
-            groups[partition].append(index)
-        else:
-            groups[partition] = [index]
-    groups.pop(REFUSED, None)
+    cuts = _cuts(values, chosen) if keys is not None or posted.partitions is not None else []
+    groups = members_of(chosen, cuts)
     batches = [
         Produce(
             topic,
-            partition,
+            chosen[members[0]],
             Records([values[i] for i in members], [keys[i] for i in members] if keys is not None else None),
+            later=bool(cuts) and at > 0,
         )
-        for partition, members in groups.items()
+        for at, members in enumerate(groups)
     ]
-    return Routed(batches, list(groups.values()), chosen, refused)
+    return Routed(batches, groups, chosen, refused, cuts)
+
+
+def members_of(partitions: Sequence[int], cuts: Sequence[int] = ()) -> list[list[int]]:
+    """Which records of a request, by index, make up each of its batches: those of one partition, cut before `cuts`."""
+    found: list[list[int]] = []
+    for start, stop in pairwise([0, *cuts, len(partitions)]):
+        groups: dict[int, list[int]] = {}
+        for index in range(start, stop):
+            partition = partitions[index]
+            if partition in groups:
+                groups[partition].append(index)
+            else:
+                groups[partition] = [index]
+        groups.pop(REFUSED, None)
+        found += groups.values()
+    return found
+
+
+def _cuts(values: Sequence[bytes | None], chosen: list[int]) -> list[int]:
+    """Where to cut a request, so that no piece holds a post in two partitions.
+
+    Records of a post that are in several partitions follow each other by their times, and those of one batch share one.
+    So what comes later in the request has to be in a later batch. Only where records choose their partitions does a
+    post have several.
+    """
+    cuts: list[int] = []
+    partition_of: dict[int, int] = {}
+    for index, (value, partition) in enumerate(zip(values, chosen, strict=True)):
+        number = post_number(value)
+        if number is None or partition == REFUSED:
+            continue
+        if partition_of.setdefault(number, partition) != partition:
+            cuts.append(index)
+            partition_of = {number: partition}
+    return cuts
 
 
 def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import CorruptError, GapError, UsageError
+from pinflow.jobs.acceptance import Acceptance
 from pinflow.jobs.land import as_landed, land_positions
 from pinflow.lake import open_store
 from pinflow.lake.landing import ADOPTED
@@ -28,11 +29,13 @@ from pinflow.lake.sink import Part, Reader, find_files, first_offset, lines_of, 
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pinflow.config import Land
     from pinflow.jobs.parts import Parts
     from pinflow.lake import Landing, Store
+    from pinflow.lake.ledger import Tally
     from pinflow.lake.plans import Prepared
 
 __all__ = ["AdoptJob", "adopt_jobs"]
@@ -95,9 +98,11 @@ class AdoptJob:
                 )
         return slices
 
-    def prepare(self, plan: Plan) -> Prepared:
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `lake.plans.Job`: writes an object a partition; the manifest rows are what is committed."""
-        return as_landed(plan, self.table, self._landing.write_all(map(self._chunk, plan.slices), ADOPTED))
+        acceptance = Acceptance(before)
+        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
 
     def _fitting(self, parts: list[Part]) -> list[Part]:
         taken: list[Part] = []
@@ -125,7 +130,7 @@ class AdoptJob:
             first = first_offset(path) + skip
             values += lines
             offsets += range(first, first + len(lines))
-            timestamps += [int(written_at.timestamp() * 1000)] * len(lines)
+            timestamps += [int(written_at.timestamp() * 1_000_000)] * len(lines)
             skip = 0
         if (len(values), str(offsets[-1] + 1)) != (piece.records, piece.end):
             raise CorruptError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.config import masked
-from pinflow.datasets import LINEAGE
+from pinflow.datasets import LINEAGE, over_ranked
 from pinflow.engine import View
 from pinflow.errors import CorruptError
 from pinflow.jobs.integrity import damage
@@ -177,7 +177,7 @@ def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table
         ]
     )
     try:
-        kept = session.ask(_KEPT, where="audit").rows
+        kept = session.ask(STANDING, where="pinflow/datasets/standing.sql").rows
         rejects = session.ask(_REJECTS, where="audit").rows
         both = session.ask(_BOTH, where="audit").rows
     finally:
@@ -195,14 +195,7 @@ def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table
     return found
 
 
-_KEPT = """
-SELECT _partition, count(*) AS rows, count(DISTINCT _offset) AS offsets,
-  count(CASE WHEN newest = 1 THEN 1 END) AS standing
-FROM (
-  SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _offset DESC, _partition DESC) AS newest FROM kept
-) AS ranked
-GROUP BY _partition
-"""
+STANDING = over_ranked("standing").replace("{table}", "kept")
 
 _REJECTS = """
 SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects GROUP BY _partition

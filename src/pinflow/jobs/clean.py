@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.crash import reached
 from pinflow.errors import GapError
+from pinflow.jobs.acceptance import Acceptance
 from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
@@ -18,12 +19,12 @@ from pinflow.lake.landing import Landing
 from pinflow.lake.plans import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.parts import Parts
     from pinflow.lake.generations import Generation
-    from pinflow.lake.ledger import Plan, Receipt, Slice
+    from pinflow.lake.ledger import Plan, Receipt, Slice, Tally
     from pinflow.lake.store import Store
     from pinflow.log import Chunk
 
@@ -54,7 +55,7 @@ class CleanJob:
         """See `lake.plans.Job`."""
         return self._reader.survey(positions)
 
-    def prepare(self, plan: Plan) -> Prepared:
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step.
 
         It is written where something was rejected, or may have been under the rules of another worker.
@@ -62,13 +63,14 @@ class CleanJob:
         if plan.moves:
             return prepare_move(self._road, self.table, self._quarantine, self._engine, plan)
         spans: dict[int, Span] = {}
-        chunks = _spanned(self._reader.read(plan.slices), spans)
+        acceptance = Acceptance(before)
+        chunks = _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans)
         cleaned = self._engine.clean(self._road.dataset, self._road.topic, chunks)
         _nothing_missing(plan, cleaned)
         writes = [(self.table, cleaned.rows)]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
             writes.insert(0, (self._quarantine, cleaned.rejects))
-        return Prepared(cleaned.tallies, writes, spans=list(spans.values()))
+        return Prepared(acceptance.noted(cleaned.tallies), writes, spans=list(spans.values()))
 
     def settle(self, plan: Plan, receipt: Receipt) -> None:
         """See `lake.plans.Settles`: what a step moved to the clean table leaves quarantine; the log is told."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from arro3.core import Array, DataType, Table
 
 from pinflow.errors import TerminalError, UnknownTopicError
+from pinflow.jobs.acceptance import Acceptance
 from pinflow.jobs.lineage import Lineage
 from pinflow.jobs.reading import read_slice
 from pinflow.lake.ledger import Plan, Receipt, Slice, Tally, last_plan
@@ -19,6 +20,8 @@ from pinflow.lake.plans import Prepared
 from pinflow.log import Chunk, EventLog, Records, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pinflow.config import Land
     from pinflow.jobs.parts import Parts
     from pinflow.lake.landing import Landed, Landing
@@ -68,9 +71,11 @@ class LandJob:
             self._require_own(first=not positions)
         return slices
 
-    def prepare(self, plan: Plan) -> Prepared:
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `lake.plans.Job`: writes the objects; the manifest rows are what is committed."""
-        return as_landed(plan, self.table, self._landing.write_all(map(self._chunk, plan.slices)))
+        acceptance = Acceptance(before)
+        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
 
     def settle(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
         """See `lake.plans.Settles`: the log's own tools are to show how far it is."""
@@ -157,7 +162,7 @@ class _Gathered:
 
     def due(self, config: Land) -> bool:
         """Full, or old: by the time of the oldest record, or by how long we have held it should the clock step back."""
-        age = time.time() - self.chunks[0].timestamps[0] / 1000
+        age = time.time() - self.chunks[0].timestamps[0] / 1_000_000
         held = time.monotonic() - self._seen_at
         return self.full(config) or max(age, held) >= config.flush_seconds
 
@@ -186,10 +191,10 @@ def land_positions(parts: Parts, topic: str, manifest: DeltaTable) -> dict[int, 
     return plan.positions if plan is not None else {}
 
 
-def as_landed(plan: Plan, manifest: DeltaTable, landed: list[Landed]) -> Prepared:
+def as_landed(plan: Plan, manifest: DeltaTable, landed: list[Landed], acceptance: Acceptance) -> Prepared:
     """A step whose objects are written, one a partition: their rows are what is committed."""
     tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
-    return Prepared(tallies, [(manifest, _manifest_rows(landed, plan.made_at))])
+    return Prepared(acceptance.noted(tallies), [(manifest, _manifest_rows(landed, plan.made_at))])
 
 
 def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:

@@ -20,7 +20,7 @@ import msgspec
 from pinflow.crash import reached
 from pinflow.errors import TransientError
 from pinflow.jobs.leftovers import remove_leftovers
-from pinflow.jobs.removal import RemovalJob, count_superseded, removal_name
+from pinflow.jobs.removal import RemovalJob, clock_slack, count_superseded, removal_name
 from pinflow.jobs.retention import trim_log
 from pinflow.jobs.sides import roads
 from pinflow.jobs.topics import every_topic
@@ -96,7 +96,11 @@ def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
 def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry_run: bool) -> TableUpkeep:
     hours = parts.config.maintain.retention_hours
     if dry_run:
-        superseded = count_superseded(road, parts.store, parts.engine) if road is not None else 0
+        superseded = (
+            count_superseded(road, parts.store, parts.engine, clock_slack(parts, road))
+            if road is not None
+            else 0
+        )
         files = vacuum(parts.store, table, hours, dry_run=True)
         return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
     superseded = _without_superseded(parts, road) if road is not None else 0
@@ -114,7 +118,7 @@ def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry
 
 
 def _without_superseded(parts: Parts, road: Road) -> int:
-    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine))
+    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine, clock_slack(parts, road)))
     removed = 0
     while plan := steps.advance():
         removed += sum(piece.records for piece in plan.slices)

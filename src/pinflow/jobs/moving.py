@@ -15,7 +15,7 @@ superseded from the start where a later record of its post is there.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from arro3.core import Table as Arrow
@@ -41,6 +41,8 @@ __all__ = ["QuarantineReader", "prepare_move"]
 
 RECORDS_A_STEP = 10_000
 """As many as one removal from quarantine may name (`jobs.removal`)."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BYTES_A_STEP = 64 << 20
 """Text tried at once; a larger record is tried alone."""
@@ -130,7 +132,7 @@ def _chunk(session: Session, places: Places) -> Chunk:
         start="",
         end="",
         offsets=[_int(row[0]) for row in rows],
-        timestamps=[_milliseconds(row[1]) for row in rows],
+        timestamps=[_microseconds(row[1]) for row in rows],
         records=Records([_value(row[2], row[3]) for row in rows]),
     )
 
@@ -186,7 +188,7 @@ def _int(value: object) -> int:
     return value
 
 
-def _milliseconds(value: object) -> int:
+def _microseconds(value: object) -> int:
     if not isinstance(value, datetime):
-        raise TypeError(f"a time is none: {value!r}")
-    return round(value.replace(tzinfo=UTC).timestamp() * 1000)
+        raise TypeError(f"not a time: {value!r}")
+    return (value.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)

@@ -1,25 +1,31 @@
 """Removing superseded rows: a job of its own, by plan, do, commit.
 
-A row is superseded for good once a later record of its post is there, so it can go at any time. What went is counted
-for ever in the receipts of the job `maintain/<folder>`, where <folder> is the table's generation: a fresh generation
-begins with nothing removed.
+A row is superseded for good once a later record of its post is there, so it can go at any time; which is surely later
+says `datasets/superseded.sql`. What went is counted for ever in the receipts of the job `maintain/<folder>`, where
+<folder> is the table's generation: a fresh generation begins with nothing removed.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pinflow.datasets import over_ranked
 from pinflow.engine import View
+from pinflow.lake.landing import ADOPTED
 from pinflow.lake.ledger import Plan, Slice, Tally, last_receipt
 from pinflow.lake.plans import Prepared, Removal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pinflow.engine import Engine
+    from pinflow.jobs.parts import Parts
     from pinflow.jobs.sides import Road
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Table
 
-__all__ = ["RemovalJob", "count_superseded", "removal_name", "removed_rows"]
+__all__ = ["RemovalJob", "clock_slack", "count_superseded", "removal_name", "removed_rows"]
 
 ROWS_A_STEP = 10_000
 """Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""
@@ -27,22 +33,27 @@ ROWS_A_STEP = 10_000
 ROWS_A_LOOK = 200_000
 """Rows looked for at once: a look reads the whole table, and this many fit any memory."""
 
+CLOCK_SLACK_US = 3_600_000_000
+"""An hour: brokers, gateways and producers whose clocks differ by more order the records of nobody."""
+
+NO_CLOCK_US = 1 << 60
+"""More than there are microseconds since 1970: only offsets count."""
+
 
 class RemovalJob:
     """`lake.plans.Job` that removes the superseded rows of one table."""
 
-    def __init__(self, road: Road, store: Store, engine: Engine) -> None:
+    def __init__(self, road: Road, store: Store, engine: Engine, slack_us: int) -> None:
         self.table = road.open_table(store)
         self.name = removal_name(self.table)
-        self._road = road
-        self._engine = engine
+        self._find = partial(_superseded, self.table, engine, slack_us)
         self._known: list[tuple[int, int]] = []
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
         """See `lake.plans.Job`: the oldest superseded rows, each by its place."""
         found: dict[int, list[int]] = {}
         if not self._known:
-            self._known = _superseded(self._road, self.table, self._engine)
+            self._known = self._find()
         taken, self._known = self._known[:ROWS_A_STEP], self._known[ROWS_A_STEP:]
         for partition, offset in taken:
             found.setdefault(partition, []).append(offset)
@@ -51,7 +62,7 @@ class RemovalJob:
             for partition, offsets in sorted(found.items())
         ]
 
-    def prepare(self, plan: Plan) -> Prepared:
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002 - a row is a row
         """See `lake.plans.Job`: the tally counts rows removed."""
         tallies = {piece.partition: Tally(piece.records, piece.records) for piece in plan.slices}
         return Prepared(tallies, [(self.table, Removal([piece.places for piece in plan.slices]))])
@@ -68,27 +79,39 @@ def removed_rows(store: Store, table: Table) -> dict[int, int]:
     return {number: tally.rows for number, tally in receipt.totals.items()} if receipt is not None else {}
 
 
-def count_superseded(road: Road, store: Store, engine: Engine) -> int:
-    """Superseded rows that are in a table now."""
-    table = road.open_table(store)
-    session = engine.session([_places(table)])
-    try:
-        (row,) = session.ask(f"SELECT count(*) AS rows FROM ({_SUPERSEDED}) AS found", where="maintain").rows  # noqa: S608
-    finally:
-        session.close()
-    return _int(row[0])
+def clock_slack(parts: Parts, road: Road) -> int:
+    """By how many microseconds the times of acceptance of a road's records may be off across partitions.
+
+    The embedded log's are exact. Those of an adopted zone are only when its files were written, however long their
+    records had waited: there no time says that a record of another partition came later.
+    """
+    if any(landed.path.startswith(f"{ADOPTED}/") for landed in parts.landing.landed(road.topic)):
+        return NO_CLOCK_US
+    return 0 if parts.log.abilities.exact_times else CLOCK_SLACK_US
 
 
-def _superseded(road: Road, table: Table, engine: Engine) -> list[tuple[int, int]]:
+def count_superseded(road: Road, store: Store, engine: Engine, slack_us: int) -> int:
+    """Rows in a table now that `RemovalJob` would remove."""
+    sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(slack_us)}) AS found"  # noqa: S608
+    return _int(_ask(road.open_table(store), engine, sql)[0][0])
+
+
+def _superseded(table: Table, engine: Engine, slack_us: int) -> list[tuple[int, int]]:
     """Partition and offset of superseded rows, the oldest first."""
+    rows = _ask(table, engine, f"{_superseded_sql(slack_us)} LIMIT {ROWS_A_LOOK}")
+    return [(_int(row[0]), _int(row[1])) for row in rows]
+
+
+def _superseded_sql(slack_us: int) -> str:
+    return over_ranked("superseded").replace("{table}", "kept").replace("{slack}", str(slack_us))
+
+
+def _ask(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
     session = engine.session([_places(table)])
     try:
-        found = session.ask(
-            f"{_SUPERSEDED} ORDER BY _offset LIMIT {ROWS_A_LOOK}", where=f"maintain {road.table}"
-        )
+        return session.ask(sql, where="pinflow/datasets/superseded.sql").rows
     finally:
         session.close()
-    return [(_int(row[0]), _int(row[1])) for row in found.rows]
 
 
 def _int(value: object) -> int:
@@ -98,14 +121,5 @@ def _int(value: object) -> int:
 
 
 def _places(table: Table) -> View:
-    columns = {"ind": "int", "_partition": "int", "_offset": "bigint"}
-    return View("kept", table.files(), columns, "SELECT ind, _partition, _offset FROM {table}")
-
-
-_SUPERSEDED = """
-SELECT _partition, _offset
-FROM (
-  SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _offset DESC, _partition DESC) AS newest FROM kept
-) AS ranked
-WHERE newest > 1
-"""
+    columns = {"ind": "int", "_partition": "int", "_offset": "bigint", "_accepted_at": "timestamp"}
+    return View("kept", table.files(), columns, f"SELECT {', '.join(columns)} FROM {{table}}")  # noqa: S608

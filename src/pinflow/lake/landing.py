@@ -3,8 +3,9 @@
 An object holds consecutive records of one partition, a JSON value a line:
 `topics/<topic>/partition=<p>/<topic>+<p>+<first offset, 10 digits>.json`. What lines cannot hold stands beside it in
 an object of the same name with `.meta` after it: when the records were accepted, offsets with gaps, keys, headers,
-and which lines are not the record itself. A record that is no line (it has a line break, or is not UTF-8) stands
-as a JSON string of its Base64; a tombstone stands as `null`.
+and which lines are not the record itself. A record that is JSON of several lines stands on one, its tokens as they
+are, as the connector writes it; its exact bytes are kept in `.meta`. One that is not a line and not JSON (it has a line
+break, or is not UTF-8) stands as a JSON string of its Base64; a tombstone stands as `null`.
 
 The table `landing` is the manifest. Readers take objects from it, never from a listing: an object that is not in the
 manifest has not landed.
@@ -13,7 +14,7 @@ manifest has not landed.
 from __future__ import annotations
 
 import base64
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -68,11 +69,18 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class _Meta(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the lines cannot hold. Runs are `[value, how many]`; lines are counted from 0."""
+    """What the lines cannot hold. Runs are `[value, how many]`; lines are counted from 0.
 
-    accepted_at: list[tuple[int, int]]
+    `accepted_us` are runs of by how many microseconds the time of acceptance is later than that of the run before, the
+    first since 1970 UTC. `accepted_at`, the times in milliseconds, is how version 0.1 kept them. `exact` are the bytes
+    of records whose line says the same JSON otherwise.
+    """
+
     offsets: list[tuple[int, int]]
+    accepted_us: list[tuple[int, int]] = []
+    accepted_at: list[tuple[int, int]] = []
     base64: list[int] = []
+    exact: dict[int, bytes] = {}
     null: list[int] = []
     keys: list[bytes | None] | None = None
     headers: list[Headers] | None = None
@@ -197,18 +205,27 @@ def object_path(folder: str, topic: str, partition: int, first: int) -> str:
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:
     """A chunk as the bytes of its lines and of its `.meta` object."""
     values = chunk.records.values
-    escaped, nulls = [], []
-    lines = b"\n".join(value if value is not None else b"" for value in values)
-    if None in values or not _all_lines(lines, len(values)):
-        nulls = [index for index, value in enumerate(values) if value is None]
-        escaped = [
-            index for index, value in enumerate(values) if value is not None and not _all_lines(value, 1)
-        ]
-        lines = b"\n".join(_as_line(value) for value in values)
+    escaped: list[int] = []
+    exact: dict[int, bytes] = {}
+    nulls = [index for index, value in enumerate(values) if value is None] if None in values else []
+    written = [value if value is not None else b"null" for value in values]
+    lines = b"\n".join(written)
+    if not _all_lines(lines, len(values)):
+        for index, value in enumerate(written):
+            if _all_lines(value, 1):
+                continue
+            joined = _joined(value)
+            if joined is not None:
+                written[index], exact[index] = joined, value
+            else:
+                written[index] = b'"' + base64.b64encode(value) + b'"'
+                escaped.append(index)
+        lines = b"\n".join(written)
     meta = _Meta(
-        accepted_at=_runs(chunk.timestamps),
+        accepted_us=_increases(_runs(chunk.timestamps)),
         offsets=_runs([offset - index for index, offset in enumerate(chunk.offsets)]),
         base64=escaped,
+        exact=exact,
         null=nulls,
         keys=chunk.records.keys,
         headers=chunk.records.headers,
@@ -222,6 +239,8 @@ def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
     values: list[bytes | None] = list(lines[:-1].split(b"\n"))
     for index in held.base64:
         values[index] = base64.b64decode(msgspec.json.decode(values[index] or b"", type=str))
+    for index, value in held.exact.items():
+        values[index] = value
     for index in held.null:
         values[index] = None
     return Chunk(
@@ -230,7 +249,7 @@ def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
         start=landed.first,
         end=landed.next,
         offsets=[shift + index for index, shift in enumerate(_spread(held.offsets))],
-        timestamps=_spread(held.accepted_at),
+        timestamps=_accepted_us(held),
         records=Records(values, held.keys, held.headers),
     )
 
@@ -246,12 +265,26 @@ def _all_lines(data: bytes, lines: int) -> bool:
     return True
 
 
-def _as_line(value: bytes | None) -> bytes:
-    if value is None:
-        return b"null"
-    if _all_lines(value, 1):
-        return value
-    return b'"' + base64.b64encode(value) + b'"'
+def _joined(value: bytes) -> bytes | None:
+    """JSON of several lines on one, every number and string as it was written; None if it is not JSON in UTF-8."""
+    try:
+        value.decode()
+        return msgspec.json.format(value, indent=-1)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _accepted_us(held: _Meta) -> list[int]:
+    if held.accepted_us:
+        totals = accumulate(increase for increase, _ in held.accepted_us)
+        counts = (count for _, count in held.accepted_us)
+        return _spread(list(zip(totals, counts, strict=True)))
+    return _spread([(milliseconds * 1000, count) for milliseconds, count in held.accepted_at])
+
+
+def _increases(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    before = [0, *(value for value, _ in runs)]
+    return [(value - last, count) for last, (value, count) in zip(before, runs, strict=False)]
 
 
 def _meta_path(path: str) -> str:

@@ -78,15 +78,25 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
         return any(piece.offsets for piece in self.slices)
 
 
-class Tally(msgspec.Struct, frozen=True):
-    """Records covered, rows that came of them, and records rejected."""
+class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Records covered, rows that came of them, and records rejected.
+
+    `latest` is the greatest time of acceptance among the records covered, microseconds since 1970 UTC; 0 where no
+    record was covered since receipts have it. Records that follow in the partition are accepted no earlier.
+    """
 
     records: int = 0
     rows: int = 0
     rejected: int = 0
+    latest: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.records + other.records, self.rows + other.rows, self.rejected + other.rejected)
+        return Tally(
+            self.records + other.records,
+            self.rows + other.rows,
+            self.rejected + other.rejected,
+            max(self.latest, other.latest),
+        )
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):

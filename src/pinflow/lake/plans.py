@@ -44,7 +44,7 @@ from pinflow.lake.ledger import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from arro3.core.types import ArrowStreamExportable
 
@@ -86,8 +86,8 @@ class Job(Protocol):
     def survey(self, positions: dict[int, str]) -> Sequence[Slice]:
         """The slices of the next step, given where each partition stands; nothing when there is nothing to do now."""
 
-    def prepare(self, plan: Plan) -> Prepared:
-        """Do the step. Deterministic in the plan."""
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
+        """Do the step. Deterministic in the plan, and in what the steps before it came to, a partition."""
 
 
 @runtime_checkable
@@ -152,7 +152,7 @@ class Steps:
                 return None
             plan = self._planned(slices)
         reached(self._kind, "planned")
-        prepared = self._job.prepare(plan)
+        prepared = self._job.prepare(plan, self._totals)
         reached(self._kind, "prepared")
         totals = dict(self._totals)
         for partition, tally in prepared.tallies.items():

@@ -79,6 +79,7 @@ class Appender:
         self._producers: dict[int, _Sender] = {}
         self._batch_bytes: dict[str, int] = {}
         self._said: dict[str, float] = {}
+        self._accepted_ms = 0
         self._closed = False
 
     def append(self, batches: Sequence[Produce]) -> list[Appended]:
@@ -145,7 +146,7 @@ class Appender:
     def _sent(self, batches: Sequence[Produce]) -> list[Run]:
         producers = self._ready({batch.topic for batch in batches})
         sizes = {topic: self._batch_bytes[topic] for topic in producers}
-        runs = [Run(batch) for batch in batches]
+        runs = [Run(batch, moment) for batch, moment in zip(batches, self._moments(batches), strict=True)]
         for run in runs:
             run.hand_over(producers[run.topic], range(len(run.outcomes)))
         for producer in {*producers.values()}:
@@ -165,6 +166,16 @@ class Appender:
             if run.fatal:  # it takes nothing more; the next append makes another
                 self._producers.pop(sizes[run.topic], None)
         return runs
+
+    def _moments(self, batches: Sequence[Produce]) -> list[int]:
+        """When each batch is accepted: later than any append before, whichever partitions it goes to."""
+        moment = max(time.time_ns() // 1_000_000, self._accepted_ms + 1)
+        moments = []
+        for batch in batches:
+            moment += batch.later
+            moments.append(moment)
+        self._accepted_ms = moment
+        return moments
 
     def _largest(self, topic: str) -> int | None:
         """The largest batch to send to a topic; None where it is not told. Raises as `batch_bytes`."""

@@ -42,17 +42,22 @@ LEFT = KafkaError(
 
 
 class Run:
-    """The records of one batch on their way: the offset of each, or why it has none, in order."""
+    """The records of one batch on their way: the offset of each, or why it has none, in order.
 
-    def __init__(self, batch: Produce) -> None:
+    They bear one time of acceptance, milliseconds since 1970 UTC, unless the topic has the brokers' clocks put theirs.
+    """
+
+    def __init__(self, batch: Produce, accepted_ms: int) -> None:
         self._batch = batch
+        self._accepted_ms = accepted_ms
         self.outcomes: list[int | KafkaError | None] = [None] * len(batch.records)
         self.left = 0
         self.fatal = False
 
     def hand_over(self, producer: Producer, indexes: Sequence[int]) -> None:
         """Give records to the producer, which sends them by and by."""
-        topic, partition, records, _ = self._batch
+        topic, partition, records, *_ = self._batch
+        accepted_ms = self._accepted_ms
         values, keys, headers = records.values, records.keys, records.headers
         produce, done = producer.produce, self._done
         for count, index in enumerate(indexes, 1):
@@ -64,7 +69,15 @@ class Run:
             try:
                 while True:
                     try:
-                        produce(topic, value, key, partition, on_delivery=report, headers=more)
+                        produce(
+                            topic,
+                            value,
+                            key,
+                            partition,
+                            on_delivery=report,
+                            timestamp=accepted_ms,
+                            headers=more,
+                        )
                         break
                     except BufferError:  # records leave it, at the latest when they have waited too long
                         producer.poll(POLL_S)

@@ -41,7 +41,7 @@ MAX_WAITING_BYTES = 64 << 20
 OVERHEAD = 200
 """Bytes that a record takes in memory beside its value."""
 
-LATEST_MS = 253_402_300_799_000
+LATEST_US = 253_402_300_799_000_000
 """The end of the year 9999. A producer stamps its records as it likes, and no table takes a later time."""
 
 
@@ -173,9 +173,9 @@ def chunk_of(topic: str, partition: int, asked: str, start: Position, messages: 
     """Messages as columns; without any the chunk ends where it was asked to start."""
     offsets = [message.offset() or 0 for message in messages]
     end = str(start.after(offsets[-1], len(offsets))) if offsets else asked
-    timestamps = [message.timestamp()[1] for message in messages]
-    if timestamps and (max(timestamps) > LATEST_MS or min(timestamps) < 0):
-        timestamps = [min(max(stamp, 0), LATEST_MS) for stamp in timestamps]
+    timestamps = [message.timestamp()[1] * 1000 for message in messages]
+    if timestamps and (max(timestamps) > LATEST_US or min(timestamps) < 0):
+        timestamps = [min(max(stamp, 0), LATEST_US) for stamp in timestamps]
     return Chunk(topic, partition, asked, end, offsets, timestamps, _records(messages))
 
 

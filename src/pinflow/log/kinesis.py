@@ -124,7 +124,7 @@ class KinesisLog:
             start=str(place),
             end=str(cursor.place),
             offsets=list(range(first, first + len(found))),
-            timestamps=[round(each["ApproximateArrivalTimestamp"].timestamp() * 1000) for each in found],
+            timestamps=[round(each["ApproximateArrivalTimestamp"].timestamp() * 1_000_000) for each in found],
             records=Records(
                 [each["Data"] for each in found], [each["PartitionKey"].encode() for each in found] or None
             ),

@@ -88,12 +88,16 @@ class Produce(NamedTuple):
 
     Where the log places records itself, `partition` may be `ANYWHERE`, and `routes` says for each record what its
     partition follows from: equal routes go to one partition, in order.
+
+    `later` says that these records came after those of the batches before it, although they go to other partitions:
+    a log whose times are coarser than its appends has to give them a later one.
     """
 
     topic: str
     partition: int
     records: Records
     routes: Sequence[bytes] | None = None
+    later: bool = False
 
 
 class Appended(NamedTuple):
@@ -121,6 +125,7 @@ class Abilities(NamedTuple):
         continues: Its topics go on where a landing zone ends that another sink wrote from them.
         bare: It carries bytes and a text key alone. Tombstones, headers and other keys are refused singly with a
             `NotCarriedError`, and a record without a key comes back with its route as its key.
+        exact_times: No two appends share a time of acceptance, and a later one has a later time, in all partitions.
     """
 
     places: bool = False
@@ -129,6 +134,7 @@ class Abilities(NamedTuple):
     trims: bool = True
     continues: bool = False
     bare: bool = False
+    exact_times: bool = False
 
 
 class Token(NamedTuple):
@@ -200,7 +206,7 @@ class Chunk(msgspec.Struct, frozen=True):
         start: The position that was asked for.
         end: The position to read on from; equals `start` when nothing was there.
         offsets: One number a record, rising within the partition.
-        timestamps: When each record was accepted, milliseconds since 1970 UTC.
+        timestamps: When each record was accepted, microseconds since 1970 UTC.
         records: The records themselves.
     """
 

@@ -5,8 +5,9 @@ Rows:
 - `identity`: one row, drawn when the file was made, that tells this log from any other.
 - `topic`: a name, its number of partitions, and whether it lives.
 - `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
-- `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time they
-  were accepted (ms since 1970 UTC) and the CRC-32 of the body.
+- `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time the
+  last of them was accepted (microseconds since 1970 UTC) and the CRC-32 of the body.
+- `clock`: the last time that rows that are gone have had, see `sqlite_clock`.
 - `answered`: what answers a request that comes again, see `sqlite_answers`.
 """
 
@@ -36,8 +37,18 @@ from pinflow.log.records import (
     Records,
     Token,
 )
+from pinflow.log.sqlite_clock import keep_last, next_moment
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
-from pinflow.log.sqlite_rows import batches_from, capped, extent, insert, offsets_of, topic_row
+from pinflow.log.sqlite_rows import (
+    StoredRecords,
+    batches_from,
+    capped,
+    extent,
+    insert,
+    offsets_of,
+    rows_of,
+    topic_row,
+)
 from pinflow.log.sqlite_trim import BATCHES_A_TRIM, TrimLimits, droppable
 
 if TYPE_CHECKING:
@@ -47,14 +58,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteLog"]
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Records).decode
+_decode = msgspec.msgpack.Decoder(StoredRecords).decode
 
 
 class SqliteLog:
     """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
 
-    abilities = Abilities()
+    abilities = Abilities(exact_times=True)
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._path = path_of(url)
@@ -65,20 +75,15 @@ class SqliteLog:
         self.topics = SqliteTopics(self)
 
     def append(self, batches: Sequence[Produce]) -> list[Appended]:
-        """See `EventLog.append`: one transaction, one row a partition, one fsync."""
+        """See `EventLog.append`: one transaction, one row a partition, one fsync; no two batches share a time."""
         return self.append_once(batches, ())
 
     def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
         """See `AnsweringLog.append_once`: the tokens are rows of the same transaction."""
-        merged: dict[tuple[str, int], list[Records]] = {}
-        for batch in batches:
-            merged.setdefault((batch.topic, batch.partition), []).append(batch.records)
-        bodies = {
-            place: (len(run), _encode(run))
-            for place, run in ((place, Records.concat(parts)) for place, parts in merged.items())
-        }
+        rows = rows_of(batches)
         with self.transaction() as db:
-            firsts = {place: insert(db, place, *bodies[place]) for place in merged}
+            moment = next_moment(db)
+            firsts = {(row.topic, row.partition): insert(db, row, moment + row.at) for row in rows}
             offsets = offsets_of(batches, firsts)
             placed = [(first, len(batch.records)) for first, batch in zip(offsets, batches, strict=True)]
             if tokens:
@@ -123,9 +128,9 @@ class SqliteLog:
         for first, accepted_at, body in batches_from(db, row.id, partition, start, end):
             records = self._decoded(body, topic, partition, first)
             skip = max(0, start - first)
-            part = capped(records, skip, max_records - len(offsets), max_bytes - size)
+            part = capped(records.plain, skip, max_records - len(offsets), max_bytes - size)
             offsets += range(first + skip, first + skip + len(part))
-            timestamps += [accepted_at] * len(part)
+            timestamps += records.timestamps(accepted_at)[skip : skip + len(part)]
             parts.append(part)
             size += len(body)
             if len(part) < len(records) - skip or len(offsets) >= max_records or size >= max_bytes:
@@ -170,6 +175,7 @@ class SqliteLog:
         for at in range(0, len(firsts), BATCHES_A_TRIM):
             last = firsts[at : at + BATCHES_A_TRIM][-1]
             with self.transaction() as db:
+                keep_last(db)
                 db.execute(
                     "DELETE FROM batch WHERE topic = ? AND partition = ? AND first <= ?",
                     (row.id, partition, last),
@@ -201,7 +207,7 @@ class SqliteLog:
         """A write transaction on this thread's connection; waits `BUSY_TIMEOUT_S` for another writer."""
         return Transaction(self.connection(), str(self._path))
 
-    def _decoded(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> Records:
+    def _decoded(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> StoredRecords:
         crc, data = body
         if crc32(data) != crc:
             raise CorruptError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
-from pinflow.log import sqlite_answers
+from pinflow.log import sqlite_answers, sqlite_clock
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
@@ -58,8 +58,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
-    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,):
-        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}COMMIT;")
+    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'clock'").fetchone() == (0,):
+        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}{sqlite_clock.SCHEMA}COMMIT;")
     return db
 
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-import time
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from pinflow.errors import UnknownPartitionError, UnknownTopicError
+from pinflow.log.records import Records
+from pinflow.log.sqlite_clock import microseconds
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from pinflow.log.records import Produce, Records
+    from pinflow.log.records import Produce
 
-__all__ = ["Topic", "batches_from", "capped", "extent", "insert", "offsets_of", "topic_row"]
+__all__ = [
+    "Row",
+    "StoredRecords",
+    "Topic",
+    "batches_from",
+    "capped",
+    "extent",
+    "insert",
+    "offsets_of",
+    "rows_of",
+    "topic_row",
+]
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Topic(NamedTuple):
@@ -36,14 +53,58 @@ def topic_row(db: sqlite3.Connection, topic: str, *, live: bool = True) -> Topic
     return Topic(row[0], row[1])
 
 
-def insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: bytes) -> int:
-    """Add a batch at the end of a partition (`place` is topic and partition), and return its first offset.
+class Row(NamedTuple):
+    """What an append adds to a partition: its records as one body, the last of them accepted by batch `at`."""
+
+    topic: str
+    partition: int
+    records: int
+    body: bytes
+    at: int
+
+
+class StoredRecords(Records, frozen=True, array_like=True, gc=False):
+    """Records as the body of a row: in runs of (microseconds, records) how much earlier than the row's time each came.
+
+    None where the row is of one batch.
+    """
+
+    earlier: list[tuple[int, int]] | None = None
+
+    @property
+    def plain(self) -> Records:
+        """The records without their times."""
+        return Records(self.values, self.keys, self.headers)
+
+    def timestamps(self, accepted_at: int) -> list[int]:
+        """When each was accepted, given the row's time, microseconds since 1970 UTC."""
+        if self.earlier is None:
+            return [accepted_at] * len(self)
+        return [accepted_at - before for before, count in self.earlier for _ in range(count)]
+
+
+def rows_of(batches: Sequence[Produce]) -> list[Row]:
+    """The rows of an append, one a partition, in the order in which their last records came."""
+    merged: dict[tuple[str, int], list[int]] = {}
+    for at, batch in enumerate(batches):
+        merged.setdefault((batch.topic, batch.partition), []).append(at)
+    rows = []
+    for (topic, partition), members in merged.items():
+        records, last = Records.concat([batches[at].records for at in members]), members[-1]
+        earlier = [(last - at, len(batches[at].records)) for at in members] if len(members) > 1 else None
+        body = _encode(StoredRecords(records.values, records.keys, records.headers, earlier))
+        rows.append(Row(topic, partition, len(records), body, last))
+    return sorted(rows, key=attrgetter("at"))
+
+
+def insert(db: sqlite3.Connection, added: Row, accepted_at: int) -> int:
+    """Add a row at the end of its partition, accepted at a time, and return its first offset.
 
     Raises:
         UnknownTopicError: There is no such topic.
         UnknownPartitionError: There is no such partition.
     """
-    topic, partition = place
+    topic, partition, count, body, _ = added
     row = topic_row(db, topic)
     if not 0 <= partition < row.partitions:
         raise UnknownPartitionError(
@@ -55,7 +116,7 @@ def insert(db: sqlite3.Connection, place: tuple[str, int], count: int, body: byt
     first = int(tail[0])
     db.execute(
         "INSERT INTO batch (topic, partition, first, count, accepted_at, crc, body) VALUES (?,?,?,?,?,?,?)",
-        (row.id, partition, first, count, time.time_ns() // 1_000_000, crc32(body), body),
+        (row.id, partition, first, count, accepted_at, crc32(body), body),
     )
     db.execute(
         "UPDATE tail SET next = ? WHERE topic = ? AND partition = ?", (first + count, row.id, partition)
@@ -95,7 +156,7 @@ def extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int
 def batches_from(
     db: sqlite3.Connection, topic: int, partition: int, start: int, end: int
 ) -> Iterator[tuple[int, int, tuple[int, bytes]]]:
-    """The batches that hold offsets from `start` on: first offset, accepted at, (crc, body)."""
+    """The rows that hold offsets from `start` on: first offset, accepted at in microseconds, (crc, body)."""
     if start >= end:
         return
     (first,) = db.execute(
@@ -108,7 +169,7 @@ def batches_from(
         (topic, partition, first, end),
     )
     for first_offset, accepted_at, crc, body in rows:
-        yield first_offset, accepted_at, (crc, body)
+        yield first_offset, microseconds(accepted_at), (crc, body)
 
 
 def capped(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:

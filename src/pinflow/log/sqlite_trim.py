@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pinflow.log.sqlite_clock import microseconds
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -41,7 +43,7 @@ def droppable(
     records = 0
     for first, count, accepted_at, size in rows:
         kept -= size
-        old = limits.older_than_ms is not None and accepted_at < limits.older_than_ms
+        old = limits.older_than_ms is not None and microseconds(accepted_at) < limits.older_than_ms * 1000
         beyond = limits.keep_bytes is not None and kept >= limits.keep_bytes
         if not (old or beyond):
             break

@@ -207,6 +207,7 @@ FUNCTIONS: dict[str, Function] = {
     "substring": Function(2, 3, _substring),
     "sum": Function(1, 1, _like_first("sum")),
     "trim": Function(1, 1, _form("trim(<0>, ' ')", kind="text")),
+    "unix_micros": Function(1, 1, _form("epoch_us(<0>)", kind="int")),
     "upper": Function(1, 1, _cased("upper", UPPER_UNSHARED)),
     "year": Function(1, 1, _form("CAST(year(timezone('UTC', <0>)) AS INTEGER)", kind="int")),
 }

@@ -1,0 +1,20 @@
+-- How the records of each post follow each other: `_rank` 1 is the latest, the one that stands.
+-- Within a partition offsets say which record came later. Across partitions it is the time of acceptance, which within
+-- a partition never runs backwards: `_moment`, in microseconds, is the greatest so far. Records of one moment in several
+-- partitions are in the order of those.
+SELECT
+  ind,
+  _partition,
+  _offset,
+  _accepted_at,
+  _moment,
+  row_number() OVER (PARTITION BY ind ORDER BY _moment DESC, _partition DESC, _offset DESC) AS _rank
+FROM (
+  SELECT
+    ind,
+    _partition,
+    _offset,
+    _accepted_at,
+    unix_micros(max(_accepted_at) OVER (PARTITION BY _partition ORDER BY _offset)) AS _moment
+  FROM {table}
+) AS placed

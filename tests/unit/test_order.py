@@ -1,0 +1,275 @@
+"""Which of several records of a post stands, in whichever partitions they are and whatever the clocks did."""
+
+from __future__ import annotations
+
+import json
+import time
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from tests.gateway_client import serving
+from tests.road import ID, drain, post, rows, select, table, topic
+
+from pinflow.config import Config
+from pinflow.jobs.audit import audit
+from pinflow.jobs.maintain import maintain
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.replay import replay
+from pinflow.jobs.sides import Side, side_roads
+from pinflow.log import Chunk, Produce, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinflow.config import Settings
+
+PLENTY = {"max_records": 1_000, "max_bytes": 1 << 20}
+
+
+def user(number: int, age: int) -> dict[str, Any]:
+    return {"ind": number, "first_name": "Ada", "last_name": "L", "age": age, "date_joined": None}
+
+
+@pytest.fixture
+def parts(settings: Settings) -> Iterator[Parts]:
+    with Parts(settings) as parts:
+        yield parts
+
+
+@pytest.fixture(params=["batch", "stream"])
+def side(request: pytest.FixtureRequest) -> Side:
+    side: Side = request.param
+    return side
+
+
+def ages(parts: Parts, side: Side) -> dict[object, object]:
+    found = select(parts, f'SELECT ind, age FROM "{table(side, "user")}"')
+    assert len({number for number, _ in found}) == len(found), "one row a post"
+    return dict(found)  # type: ignore[arg-type]
+
+
+def require_right(parts: Parts, side: Side, wanted: dict[int, int]) -> None:
+    """The answer, and that neither maintain nor a replay changes it, nor is anything unaccounted for."""
+    for change in ("", "maintain", "maintain", "replay", "maintain"):
+        if change == "maintain":
+            maintain(parts)
+        elif change == "replay":
+            replay(parts, side_roads(side, ID)[2])
+        assert ages(parts, side) == wanted, change
+        assert audit(parts, deep=True).problems == [], change
+
+
+class ForeignClock:
+    """The embedded log with times as a log of others gives them: by a function of partition and offset."""
+
+    def __init__(self, log: Any, seconds: dict[tuple[int, int], float]) -> None:
+        self._log = log
+        self._seconds = seconds
+        self.abilities = log.abilities._replace(exact_times=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def read(self, name: str, partition: int, position: str | None, **limits: int) -> Chunk:
+        chunk: Chunk = self._log.read(name, partition, position, **limits)
+        times = [int(self._seconds[partition, offset] * 1_000_000) for offset in chunk.offsets]
+        return msgspec.structs.replace(chunk, timestamps=times)
+
+
+def with_clock(parts: Parts, seconds: dict[tuple[int, int], float]) -> None:
+    parts.__dict__["log"] = ForeignClock(parts.log, seconds)
+
+
+def test_the_record_accepted_last_stands_though_its_partition_is_the_less_busy_one(
+    parts: Parts, side: Side
+) -> None:
+    name = topic(side, "user")
+    post(parts, name, rows(*(user(number, 20) for number in range(10))), partition=0)
+    post(parts, name, rows(user(7, 20), user(8, 20)), partition=0)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    drain(parts)
+    require_right(parts, side, dict.fromkeys(range(10), 20) | {7: 30})
+
+
+def test_it_stands_too_where_it_is_cleaned_first(parts: Parts, side: Side) -> None:
+    name = topic(side, "user")
+    post(parts, name, rows(user(7, 20)), partition=1)
+    post(parts, name, rows(user(7, 30)), partition=0)
+    chunks = [parts.log.read(name, partition, None, **PLENTY) for partition in (0, 1)]
+    assert chunks[0].timestamps[0] > chunks[1].timestamps[0]
+    drain(parts)
+    require_right(parts, side, {7: 30})
+
+
+def test_no_two_batches_are_accepted_at_one_time_and_none_earlier_than_one_before(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topic("stream", "user")
+    parts.log.topics.create(name, 3)
+    wall = time.time_ns
+    at: list[tuple[int, int]] = []
+    for turn, clock in enumerate((0, 0, -3600, 5, -7200, 0)):
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: wall() + clock * 10**9)
+        batches = [Produce(name, (turn + each) % 3, Records([b"{}"] * 2)) for each in range(5)]
+        for batch, became in zip(batches, parts.log.append(batches), strict=True):
+            at += [(batch.partition, offset) for offset in became.offsets]
+    times = {
+        (partition, offset): moment
+        for partition in range(3)
+        for chunk in [parts.log.read(name, partition, None, **PLENTY)]
+        for offset, moment in zip(chunk.offsets, chunk.timestamps, strict=True)
+    }
+    in_order = [times[each] for each in at]
+    assert in_order == sorted(in_order)
+    assert len(set(in_order)) == len(at) // 2, "the records of one batch share a time, no others do"
+
+
+def test_a_log_that_was_trimmed_goes_on_with_later_times_though_the_clock_was_set_back(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, [b"{}"])
+    (before,) = parts.log.read(name, 0, None, **PLENTY).timestamps
+    end = parts.log.extents(name)[0].end
+    assert parts.log.trim(name, 0, [end], older_than_ms=None, keep_bytes=0) == 1
+    wall = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: wall() - 3600 * 10**9)
+    post(parts, name, [b"{}"])
+    (after,) = parts.log.read(name, 0, end, **PLENTY).timestamps
+    assert after > before
+
+
+def test_a_part_of_a_row_of_several_batches_is_read_with_its_own_times(parts: Parts) -> None:
+    name = topic("stream", "user")
+    parts.log.topics.create(name, 1)
+    parts.log.append([Produce(name, 0, Records([b"%d" % n] * 2)) for n in range(3)])
+    whole = parts.log.read(name, 0, None, **PLENTY)
+    assert len(set(whole.timestamps)) == 3
+    again: list[int] = []
+    position = None
+    while len(chunk := parts.log.read(name, 0, position, max_records=1, max_bytes=1)):
+        again += chunk.timestamps
+        position = chunk.end
+    assert again == whole.timestamps
+
+
+def test_within_a_partition_offsets_count_where_a_logs_own_times_run_backwards(
+    parts: Parts, side: Side
+) -> None:
+    name = topic(side, "user")
+    post(parts, name, rows(user(1, 20), user(2, 20), user(1, 21)), partition=0)
+    post(parts, name, rows(user(2, 30), user(1, 31)), partition=1)
+    # Partition 0 was at 100 s when it took post 1 for the second time, whatever that record's own time says.
+    with_clock(parts, {(0, 0): 100, (0, 1): 20, (0, 2): 50, (1, 0): 60, (1, 1): 101})
+    drain(parts)
+    require_right(parts, side, {1: 31, 2: 20})
+
+
+def test_the_running_maximum_goes_on_over_steps_and_restarts(parts: Parts, side: Side) -> None:
+    name = topic(side, "user")
+    post(parts, name, rows(user(1, 20)), partition=0)
+    clock: dict[tuple[int, int], float] = {(0, 0): 100, (0, 1): 50, (1, 0): 70}
+    with_clock(parts, clock)
+    drain(parts)
+    with Parts(parts.settings) as restarted:
+        post(restarted, name, rows(user(7, 21)), partition=0)
+        post(restarted, name, rows(user(7, 31)), partition=1)
+        with_clock(restarted, clock)
+        drain(restarted)
+        require_right(restarted, side, {1: 20, 7: 21})
+
+
+def test_records_of_one_moment_in_two_partitions_have_a_fixed_order_and_both_are_kept(
+    parts: Parts, side: Side
+) -> None:
+    name = topic(side, "user")
+    post(parts, name, rows(*[user(7, 20)] * 3), partition=0)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    with_clock(parts, dict.fromkeys([(0, 0), (0, 1), (0, 2), (1, 0)], 100.0))
+    drain(parts)
+    require_right(parts, side, {7: 30})
+    kept = side_roads(side, ID)[2].open_table(parts.store).select("SELECT _partition, _offset FROM this")
+    assert {(row["_partition"], row["_offset"]) for row in kept} == {(0, 2), (1, 0)}
+
+
+@pytest.mark.parametrize(("apart", "left"), [(3_599.0, {(0, 0), (1, 0)}), (3_601.0, {(1, 0)})])
+def test_what_clocks_of_others_may_have_turned_round_is_not_removed(
+    parts: Parts, apart: float, left: set[tuple[int, int]]
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows(user(7, 20)), partition=0)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    with_clock(parts, {(0, 0): 100.0, (1, 0): 100.0 + apart})
+    drain(parts)
+    assert maintain(parts, dry_run=True).tables[-1].superseded == 2 - len(left)
+    maintain(parts)
+    kept = side_roads("stream", ID)[2].open_table(parts.store).select("SELECT _partition, _offset FROM this")
+    assert {(row["_partition"], row["_offset"]) for row in kept} == left
+    assert ages(parts, "stream") == {7: 30}
+
+
+def test_a_row_whose_time_others_go_by_is_not_removed(parts: Parts) -> None:
+    """As version 0.1 wrote them: each with its own time, whatever came before it in its partition."""
+    name = topic("stream", "user")
+    road = side_roads("stream", ID)[2]
+    clock: dict[tuple[int, int], float] = {(0, 0): 9_000, (0, 1): 50, (0, 2): 60, (1, 0): 70}
+    post(parts, name, rows(user(1, 20), user(7, 20), user(1, 21)), partition=0)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    with_clock(parts, clock)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pinflow.jobs.acceptance.Acceptance.in_order", lambda _, chunks: iter(chunks))
+        drain(parts, "stream")
+    drain(parts, "land")
+    assert ages(parts, "stream") == {1: 21, 7: 20}
+    maintain(parts)
+    assert ages(parts, "stream") == {1: 21, 7: 20}
+    kept = road.open_table(parts.store).select("SELECT _partition, _offset FROM this")
+    assert (0, 0) in {(row["_partition"], row["_offset"]) for row in kept}
+    assert audit(parts, deep=True).problems == []
+
+
+IN_PARTITIONS = [(1, 0), (0, 1), (1, 1), (0, 0), (1, 0)]
+"""Partition and post of the records of a request, which crosses: 0 comes first in one, 1 in the other."""
+
+
+def wanted_ages() -> dict[int, int]:
+    return {number: age for age, (_, number) in enumerate(IN_PARTITIONS)}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_of_a_post_several_times_in_a_request_that_spreads_it_the_last_stands(
+    parts: Parts, *, named: bool
+) -> None:
+    name = topic("batch", "user")
+    parts.log.topics.create(name, 2)
+    records = [
+        {"partition": partition, "value": user(number, age)}
+        for age, (partition, number) in enumerate(IN_PARTITIONS)
+    ]
+    headers = {"content-type": "application/json"} | ({"idempotency-key": "k"} if named else {})
+    with serving(parts.log, Config(id=ID)) as client:
+        answers = [client.post(name, json.dumps({"records": records}).encode(), headers) for _ in "12"]
+    offsets = [(each["partition"], each["offset"]) for each in answers[0].json()["offsets"]]
+    assert offsets == [(1, 0), (0, 0), (1, 1), (0, 1), (1, 2)]
+    assert (answers[0].content == answers[1].content) is named
+    drain(parts)
+    require_right(parts, "batch", wanted_ages())
+
+
+def test_random_partition_keys_leave_the_last_of_each_post(parts: Parts) -> None:
+    name = topic("stream", "user")
+    random = Random(7)
+    parts.log.topics.create(name, 4)
+    wanted: dict[int, int] = {}
+    with serving(parts.log, Config(id=ID)) as client:
+        for turn in range(20):
+            posts = [(random.randrange(5), turn * 10 + each) for each in range(10)]
+            wanted |= dict(posts)
+            records = [
+                {"data": user(number, age), "partition-key": f"{random.random()}"} for number, age in posts
+            ]
+            assert client.put(f"{name}/records", json.dumps({"records": records}).encode()).is_success
+    drain(parts)
+    require_right(parts, "stream", wanted)
