@@ -57,11 +57,12 @@ class Reject:
 
 
 class Stored(NamedTuple):
-    """A clean row and where its record stood."""
+    """A clean row, where its record stood, and when it was accepted by its own time."""
 
     partition: int
     offset: int
     row: Row
+    accepted_at: int = 0
 
 
 class _NotARow(Exception):  # noqa: N818 - it is an outcome
@@ -280,13 +281,20 @@ def clean_user(text: str | bytes) -> Row | Reject:
 
 
 def latest(rows: Iterable[Stored]) -> list[Row]:
-    """One row a post, by its number: the highest offset wins, then the highest partition."""
-    newest: dict[int, Stored] = {}
-    for stored in rows:
+    """One row a post, by its number: the one accepted last, then of the highest partition, then the highest offset.
+
+    A record is accepted no earlier than those before it in its partition, whatever their own times say.
+    """
+    moments: dict[int, int] = {}
+    newest: dict[int, tuple[tuple[int, int, int], Row]] = {}
+    for stored in sorted(rows):
+        moment = max(moments.get(stored.partition, stored.accepted_at), stored.accepted_at)
+        moments[stored.partition] = moment
+        order = (moment, stored.partition, stored.offset)
         held = newest.get(stored.row["ind"])
-        if held is None or (stored.offset, stored.partition) > (held.offset, held.partition):
-            newest[stored.row["ind"]] = stored
-    return [newest[ind].row for ind in sorted(newest)]
+        if held is None or order > held[0]:
+            newest[stored.row["ind"]] = (order, stored.row)
+    return [newest[ind][1] for ind in sorted(newest)]
 
 
 # --- the questions -------------------------------------------------------------------------------------------------

@@ -260,15 +260,23 @@ def test_an_escaped_pair_is_one_character() -> None:
     assert row["user_name"] == "😀"
 
 
-def test_the_latest_of_a_post_is_the_highest_offset_then_the_highest_partition() -> None:
+def test_the_latest_of_a_post_is_the_one_accepted_last_by_the_running_time_of_its_partition() -> None:
     rows = [
-        Stored(0, 5, {"ind": 2, "at": "a"}),
-        Stored(1, 4, {"ind": 2, "at": "b"}),
-        Stored(0, 7, {"ind": 1, "at": "c"}),
-        Stored(2, 7, {"ind": 1, "at": "d"}),
-        Stored(1, 7, {"ind": 1, "at": "e"}),
+        Stored(0, 5, {"ind": 2, "at": "a"}, 10),
+        Stored(1, 4, {"ind": 2, "at": "b"}, 11),
+        Stored(0, 7, {"ind": 1, "at": "c"}, 30),
+        Stored(2, 7, {"ind": 1, "at": "d"}, 30),
+        Stored(1, 9, {"ind": 1, "at": "e"}, 29),
+        Stored(3, 0, {"ind": 3, "at": "f"}, 50),
+        Stored(3, 1, {"ind": 4, "at": "g"}, 20),
+        Stored(0, 8, {"ind": 4, "at": "h"}, 40),
     ]
-    assert latest(rows) == [{"ind": 1, "at": "d"}, {"ind": 2, "at": "a"}]
+    assert latest(rows) == [
+        {"ind": 1, "at": "d"},
+        {"ind": 2, "at": "b"},
+        {"ind": 3, "at": "f"},
+        {"ind": 4, "at": "g"},
+    ]
 
 
 def test_the_questions_on_a_handful_of_posts() -> None:
