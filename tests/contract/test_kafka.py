@@ -417,3 +417,23 @@ def test_what_an_operator_should_know_is_found(
         assert told in finding.what
     assert [finding.broken for finding in found] == [False, True, False, False]
     assert all(finding.hint for finding in found[1:])
+
+
+def test_batches_that_came_later_get_later_times_and_so_do_later_appends(
+    opened: Callable[[str], EventLog], topic: str
+) -> None:
+    log = opened("")
+    log.topics.create(topic, 2)
+    placed: list[tuple[int, int]] = []
+    for _ in range(20):
+        batches = [Produce(topic, at % 2, Records([b"%d" % at]), later=at > 0) for at in range(3)]
+        for batch, became in zip(batches, log.append(batches), strict=True):
+            placed += [(batch.partition, offset) for offset in became.offsets]
+    times = {
+        (partition, offset): moment
+        for partition in (0, 1)
+        for chunk in [log.read(topic, partition, None, **PLENTY)]
+        for offset, moment in zip(chunk.offsets, chunk.timestamps, strict=True)
+    }
+    in_order = [times[each] for each in placed]
+    assert in_order == sorted(set(in_order))

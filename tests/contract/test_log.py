@@ -109,6 +109,24 @@ def test_records_come_back_byte_for_byte_in_order(log: EventLog, topic: str) -> 
     assert len(chunk.timestamps) == 5
 
 
+def test_what_is_appended_later_is_accepted_no_earlier_whatever_its_partition(
+    log: EventLog, topic: str
+) -> None:
+    partitions = [each.partition for each in log.extents(topic)]
+    turns = [partitions[turn % len(partitions)] for turn in (2, 0, 1, 1, 0, 2)]
+    for turn, partition in enumerate(turns):
+        log.append([Produce(topic, partition, Records([b"%d" % turn], [b"k"]))])
+    found: dict[bytes | None, int] = {}
+    for partition in partitions:
+        chunk = log.read(topic, partition, None, **PLENTY)
+        found |= dict(zip(chunk.records.values, chunk.timestamps, strict=True))
+    times = [found[b"%d" % turn] for turn in range(len(turns))]
+    assert times == sorted(times)
+    assert abs(times[0] / 1_000_000 - time.time()) < 600, "microseconds since 1970"
+    if log.abilities.exact_times:
+        assert len(set(times)) == len(times)
+
+
 def test_a_bare_log_refuses_singly_what_it_cannot_carry(log: EventLog, topic: str) -> None:
     require(bare=log.abilities.bare)
     records = Records(
