@@ -84,8 +84,9 @@ def main() -> int:
     tests: list[str] = parser.parse_args().tests
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
+        codename = _release()
         with _alone():
-            codename = _supported()
+            _try_isolation()
             base = _base(codename)
             with _unpacked(base) as root:
                 _configure(root, codename)
@@ -119,11 +120,11 @@ def _run(root: Path, steps: list[str]) -> int:
     return 1 if any(codes.values()) else 0
 
 
-def _supported() -> str:
-    """The release of this machine, by its codename.
+def _release() -> str:
+    """The codename of this machine's release.
 
     Raises:
-        SkippedError: It is not of Debian's kind, or gives us no namespaces, no device or no other root.
+        SkippedError: There is no bare machine of this kind, or not for this user.
     """
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if not codename or not shutil.which("apt-get"):
@@ -132,17 +133,19 @@ def _supported() -> str:
         )
     if os.geteuid() != 0:
         raise SkippedError("only root may make the bare machine: sudo make test-fresh")
-    trial = KEPT / "trial"
-    trial.mkdir(exist_ok=True)
-    try:
-        tried = _isolated(
-            'mknod "$0/null" c 1 3 && : >"$0/null" && mount -t tmpfs tmpfs "$0" && chroot / true', trial
-        )
-    finally:
-        shutil.rmtree(trial)
-    if tried:
-        raise SkippedError("namespaces, device files or a changed root are not to be had on this machine")
     return codename
+
+
+def _try_isolation() -> None:
+    """Do in a folder what the bare machine takes.
+
+    Raises:
+        SkippedError: It is not allowed, as in most containers.
+    """
+    take = 'mknod "$0/null" c 1 3 && : >"$0/null" && mount -t tmpfs tmpfs "$0" && chroot / true'
+    with _folder("trial") as folder:
+        if _isolated(take, folder):
+            raise SkippedError("namespaces, device files or a changed root are not to be had on this machine")
 
 
 def _base(codename: str) -> Path:
