@@ -19,7 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -274,9 +274,11 @@ def _inside(root: Path, command: str) -> int:
 def _isolated(script: str, *arguments: str | Path, env: dict[str, str] | None = None) -> int:
     """Run a script of the shell in namespaces of its own; all that it started and mounted is gone when this returns."""
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    # Of a group of its own, so that Ctrl-C reaches us alone and we can wait until all of it is gone.
     process = subprocess.Popen(
-        [*command, "/bin/sh", "-ec", script, *map(str, arguments)], env=env, stdin=subprocess.DEVNULL
-    )
+        [*command, "/bin/sh", "-ec", script, *map(str, arguments)],
+        env=env, stdin=subprocess.DEVNULL, process_group=0,
+    )  # fmt: skip
     try:
         return process.wait()
     except BaseException:
@@ -286,9 +288,12 @@ def _isolated(script: str, *arguments: str | Path, env: dict[str, str] | None = 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the first process of the namespace; unshare ends when that one and all others in it are gone."""
+    if process.poll() is not None:
+        return  # it has ended by itself, and with it the namespace
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
-        os.kill(int(child), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(int(child), signal.SIGKILL)
     if not children:
         process.kill()
     process.wait()

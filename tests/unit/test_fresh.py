@@ -91,9 +91,11 @@ sleep 1000 &
 CALL = "import sys; from tests.tools.fresh import _isolated; sys.exit(_isolated(*sys.argv[1:]))"
 
 
-def started(folder: Path, script: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CALL, script, str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(folder: Path, script: str, *, start_new_session: bool = False) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CALL, script, str(folder)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=start_new_session,
+    )  # fmt: skip
 
 
 def mounted(folder: Path) -> bool:
@@ -106,6 +108,17 @@ def test_a_script_leaves_no_mount_and_no_process_behind(tmp_path: Path) -> None:
     output, _ = process.communicate()  # which ends when nobody can write any more
     assert (output, process.returncode) == ("1\n", 7)
     assert not mounted(tmp_path)
+
+
+@pytest.mark.usefixtures("isolation")
+def test_an_interrupt_of_the_whole_group_as_by_a_terminal_ends_a_script_too(tmp_path: Path) -> None:
+    process = started(tmp_path, "echo started; exec sleep 1000", start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert said.splitlines()[-1] == "KeyboardInterrupt"
 
 
 @pytest.mark.usefixtures("isolation")
