@@ -109,7 +109,9 @@ def _run(root: Path, steps: list[str]) -> int:
         ["git", "-C", PROJECT, "bundle", "create", "--quiet", root / "tmp" / "pinflow.bundle", "HEAD"],
         check=True,
     )
-    if _inside(root, f"{TRUST}; git clone --quiet /tmp/pinflow.bundle /root/pinflow"):
+    if _inside(
+        root, f"{TRUST}; git -c advice.detachedHead=false clone --quiet /tmp/pinflow.bundle /root/pinflow"
+    ):
         raise UnmetError("the commit cannot be cloned into the bare machine; git said why")
     codes = {}
     for step in steps:
