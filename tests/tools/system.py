@@ -194,7 +194,7 @@ def _problem(need: Need) -> str | None:
         try:
             need.trial(Path(folder))
         except (AssertionError, OSError, subprocess.CalledProcessError) as error:
-            return str(error)
+            return str(error).strip()
     return None
 
 
