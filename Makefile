@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up test lint bench soak kafka format requirements clean system
+.PHONY: demo up test test-fresh lint bench soak kafka format requirements clean system
 
 demo: $(VENV)/.base
 	$(BIN)/pinflow demo
@@ -13,8 +13,13 @@ up: $(VENV)/.base
 	$(BIN)/pinflow up
 
 # Three at once, also on two cores: a good part of the tests waits, for a server, a kill or a time that has to pass.
+# A part of them: make test TESTS=tests/unit/test_land.py
 test: $(VENV)/.dev system
-	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(TESTS)
+
+# The same, and make demo and make lint, on a bare system where nothing was installed by hand; a part as above
+test-fresh:
+	$(PYTHON) -m tests.tools.fresh $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -39,7 +44,8 @@ format: $(VENV)/.dev
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pinflow needs Python 3.11 or later; name one: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
 	$(BIN)/pip install --quiet --require-hashes -r requirements/base.txt
@@ -52,23 +58,20 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 	@touch $@
 
 # What the tests need beside Python packages: programs of the system, the jars of a Kafka broker, and kinesalite.
-system: build/kafka/.installed build/kinesalite/.installed
-	@$(call need,strace,strace)
-	@$(call need,mariadbd,mariadb-server-core)
+# Each is tried by using it; called by its name, make system tries again what has worked before.
+NEED = $(BIN)/python -m tests.tools.system $(if $(filter system,$(MAKECMDGOALS)),--again)
 
-need = command -v $(1) >/dev/null || PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { \
-  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
-  $$SUDO apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq $(2); }
+system: $(VENV)/.dev build/kafka/.installed build/kinesalite/.installed
+	@$(NEED) openssl strace disk mariadb kafka kinesalite
 
-build/kafka/.installed: tests/servers/kafka/pom.xml
-	@$(call need,java,default-jre-headless)
-	@$(call need,mvn,maven)
+build/kafka/.installed: tests/servers/kafka/pom.xml | $(VENV)/.dev
+	@$(NEED) maven
 	mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
 	  -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/build/kafka/libs
 	@touch $@
 
-build/kinesalite/.installed: tests/servers/kinesalite/package-lock.json
-	@$(call need,npm,npm)
+build/kinesalite/.installed: tests/servers/kinesalite/package-lock.json | $(VENV)/.dev
+	@$(NEED) npm
 	@mkdir -p build/kinesalite && cp tests/servers/kinesalite/package*.json build/kinesalite/
 	for try in 1 2 3; do \
 	  npm ci --prefix build/kinesalite --no-audit --no-fund --loglevel=error; \

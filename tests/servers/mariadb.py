@@ -15,15 +15,12 @@ from uuid import uuid4
 import pytest
 
 from tests.certificates import Certificates, certificates
-from tests.servers.ports import free_port, wait_until
+from tests.servers.ports import SEARCHED, free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Account", "MariaDb", "account", "mariadb"]
-
-SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/usr/libexec"])
-"""An ordinary user's PATH has no place where servers are."""
 
 STOP_S = 60.0
 

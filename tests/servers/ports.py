@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["ROOT", "free_port", "listens", "serving", "wait_until"]
+__all__ = ["ROOT", "SEARCHED", "free_port", "listens", "serving", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
 """Where servers are started: they may be modules of these tests."""
+
+SEARCHED = os.pathsep.join(
+    [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/libexec"]
+)
+"""Where programs are looked for: an ordinary user's PATH has no place where servers are."""
 
 START_S = 60.0
 """A JVM or a database on a busy machine."""
