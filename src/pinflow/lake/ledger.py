@@ -79,14 +79,24 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """Records covered, rows that came of them, and records rejected."""
+    """Records covered, rows that came of them, and records rejected.
+
+    `cells` counts, by field, the cells of the rows that had a text and became NULL by a rule. What earlier versions
+    wrote has none.
+    """
 
     records: int = 0
     rows: int = 0
     rejected: int = 0
+    cells: dict[str, int] = {}
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.records + other.records, self.rows + other.rows, self.rejected + other.rejected)
+        cells = dict(self.cells)
+        for field, count in other.cells.items():
+            cells[field] = cells.get(field, 0) + count
+        return Tally(
+            self.records + other.records, self.rows + other.rows, self.rejected + other.rejected, cells
+        )
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
