@@ -280,6 +280,33 @@ def clean_user(text: str | bytes) -> Row | Reject:
     return _clean(text, _user)
 
 
+CLEAN = {"pin": clean_pin, "geo": clean_geo, "user": clean_user}
+PLACEHOLDERS = {
+    "title": NO_TITLE,
+    "description": NO_DESCRIPTION,
+    "follower_count": NO_POSTER,
+    "poster_name": NO_POSTER,
+    "tag_list": NO_TAGS,
+    "image_src": NO_IMAGE,
+}
+IN_COORDINATES = {"latitude": 0, "longitude": 1}
+
+
+def nulled(name: str, text: str | bytes) -> dict[str, str]:
+    """The cells of a row that had a text, neither empty nor a placeholder, and are NULL: field → the text."""
+    row = CLEAN[name](text)
+    if isinstance(row, Reject):
+        return {}
+    record = _record(text)
+    cells = {}
+    for field in record:
+        sent = _text(record, field, PLACEHOLDERS.get(field, set()))
+        made = row["coordinates"][IN_COORDINATES[field]] if field in IN_COORDINATES else row.get(field, "")
+        if sent is not None and made is None:
+            cells[field] = sent
+    return cells
+
+
 def latest(rows: Iterable[Stored]) -> list[Row]:
     """One row a post, by its number: the one accepted last, then of the highest partition, then the highest offset.
 

@@ -22,6 +22,7 @@ from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
 from pinflow.jobs.requarantine import retry_quarantine
 from pinflow.jobs.sides import side_roads
+from pinflow.jobs.status import status
 from pinflow.lake.plans import Steps
 from tests.children import abandoning, maintenance, replaying, retrying, run
 from tests.e2e.command import pinflow, running, until
@@ -87,7 +88,7 @@ def fill(parts: Parts, times: int, first: int = 0) -> None:
     for turn in range(first, first + times):
         for side in SIDES:
             for partition in range(2):
-                values = rows({"ind": partition, "age": turn}, {"ind": 10 + partition + 2 * turn})
+                values = rows({"ind": partition, "age": turn}, {"ind": 10 + partition + 2 * turn, "age": "x"})
                 post(parts, topic(side, "user"), [*values, b"x"], partition=partition)
         drain(parts)
 
@@ -96,7 +97,7 @@ def answers(parts: Parts) -> list[list[tuple[object, ...]]]:
     return [
         select(parts, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
         for side in SIDES
-        for suffix in ("", "_quarantine")
+        for suffix in ("", "_quarantine", "_nulled")
     ]
 
 
@@ -220,13 +221,16 @@ def spoil(parts: Parts, side: Side) -> None:
 
 @pytest.mark.parametrize("finisher", ["replay", "worker"])
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("point", ["planned", "prepared", "receipted", "committed", "moved", "settled"])
+@pytest.mark.parametrize(
+    "point", ["planned", "prepared", "receipted", "half-committed", "committed", "moved", "settled"]
+)
 def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
     parts: Parts, side: Side, point: str, finisher: str
 ) -> None:
     name = topic(side, "user")
     for partition in range(2):
-        post(parts, name, [*rows({"ind": partition, "age": 1}, {"ind": 5}), b"x"], partition=partition)
+        values = rows({"ind": partition, "age": 1}, {"ind": 5, "age": "x"})
+        post(parts, name, [*values, b"x"], partition=partition)
     drain(parts, "land")
     spoil(parts, side)
     assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
@@ -245,4 +249,7 @@ def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
         (5, None),
     ]
     assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}_quarantine"') == [(2,)]
+    samples = f'SELECT ind, field, text, _partition FROM "{table(side, "user")}_nulled" ORDER BY _partition'
+    assert select(parts, samples) == [(5, "age", "x", 0), (5, "age", "x", 1)]
+    assert [each.nulled for each in status(parts) if each.topic == name] == [{"age": 2}]
     verify(parts)

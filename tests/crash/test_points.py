@@ -11,10 +11,12 @@ import urllib3
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
 from pinflow.jobs.parts import Parts
+from pinflow.jobs.sides import roads
+from pinflow.jobs.status import status
 from tests.children import job, run
 from tests.crash.load import KAFKA, Client, address_in, verify
 from tests.e2e.command import running, until
-from tests.road import drain, post, topic
+from tests.road import ID, drain, post, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +35,7 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
 
 
 def fill(parts: Parts, first: int) -> None:
-    values = [
-        b"[%d]" % n if n % 5 == 0 else b'{"index":%d,"ind":%d}' % (n, n) for n in range(first, first + 20)
-    ]
+    values = [value(n) for n in range(first, first + 20)]
     sides: tuple[Side, ...] = ("batch", "stream")
     for side in sides:
         for name in ("pin", "geo", "user"):
@@ -43,8 +43,36 @@ def fill(parts: Parts, first: int) -> None:
             post(parts, topic(side, name), values[10:], partition=1)
 
 
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("point", JOB_POINTS)
+def value(n: int) -> bytes:
+    """A record of any dataset: one in five is rejected, one in three of the others has a cell that becomes NULL."""
+    if n % 5 == 0:
+        return b"[%d]" % n
+    cells = b',"follower_count":"x","latitude":"x","age":"x"' if n % 3 == 0 else b""
+    return b'{"index":%d,"ind":%d%s}' % (n, n, cells)
+
+
+NULLED = {"pin": "follower_count", "geo": "latitude", "user": "age"}
+
+
+def verify_cells(parts: Parts, records: int) -> None:
+    """Every cell that became NULL is counted once, and is a sample once."""
+    inds = [n for n in range(records) if n % 3 == 0 and n % 5]
+    counted = {each.topic: each.nulled for each in status(parts)}
+    for road in roads(ID):
+        field = NULLED[road.dataset.name]
+        assert counted[road.topic] == {field: len(inds)}
+        found = road.open_nulled(parts.store).select("SELECT ind, field FROM this ORDER BY ind")
+        assert [(row["ind"], row["field"]) for row in found] == [(ind, field) for ind in inds]
+
+
+@pytest.mark.parametrize(
+    ("point", "times"),
+    [
+        (point, times)
+        for point in JOB_POINTS
+        for times in ((1, 2, 3) if point.endswith("half-committed") else (1, 3))
+    ],
+)
 def test_a_job_killed_at_a_point_goes_on_where_it_was(parts: Parts, point: str, times: int) -> None:
     name = point.partition(".")[0]
     fill(parts, 0)
@@ -57,6 +85,7 @@ def test_a_job_killed_at_a_point_goes_on_where_it_was(parts: Parts, point: str, 
             drain(parts, "land")
     assert run(job, parts.settings, name, at=f"{point}:{times}") == -signal.SIGKILL
     assert verify(parts, {}) == (120 if times == 1 else 240)
+    verify_cells(parts, 20 if times == 1 else 40)
 
 
 @pytest.mark.parametrize("point", GATEWAY_POINTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,9 +13,11 @@ from pinflow.errors import FencedError
 from pinflow.jobs.audit import audit
 from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.parts import Parts
+from pinflow.jobs.requarantine import retry_quarantine
 from pinflow.jobs.sides import Road, side_roads
 from pinflow.lake import plans
 from pinflow.lake.commits import Span
+from pinflow.lake.ledger import Tally, last_receipt
 from pinflow.lake.plans import Steps
 from tests.road import post, rows, topic
 
@@ -37,11 +40,17 @@ def user_road(parts: Parts) -> Road:
     return next(each for each in side_roads("stream", parts.config.id) if each.dataset.name == "user")
 
 
-def job(parts: Parts, rejected: int) -> CleanJob:
-    """The stream's job by a rule that rejects one post number."""
+def ruled_road(parts: Parts, *rejected: int) -> Road:
+    """The stream's road by a rule that rejects some post numbers."""
     road = user_road(parts)
-    rule = f"SELECT *, CASE WHEN ind = '{rejected}' THEN 'a rule' END AS _reason FROM parsed"
-    road = road._replace(dataset=msgspec.structs.replace(road.dataset, reject_sql=rule))
+    numbers = ", ".join(f"'{number}'" for number in rejected)
+    rule = f"SELECT *, CASE WHEN ind IN ({numbers}) THEN 'a rule' END AS _reason FROM parsed"
+    return road._replace(dataset=msgspec.structs.replace(road.dataset, reject_sql=rule))
+
+
+def job(parts: Parts, *rejected: int) -> CleanJob:
+    """The job of that road."""
+    road = ruled_road(parts, *rejected)
     return CleanJob(road, road_reader(parts, road), parts.store, parts.new_engine(1))
 
 
@@ -55,15 +64,8 @@ def held(parts: Parts) -> tuple[list[int], list[str]]:
     )
 
 
-@pytest.mark.parametrize("rejected", [11, 99])
-def test_a_step_that_was_half_committed_by_other_rules_is_done_by_those_of_the_successor(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
-) -> None:
-    name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1}, {"ind": 10}))
-    first = Steps(parts.store, job(parts, 10))
-    assert first.advance() is not None  # so that quarantine holds a row of a step before
-    post(parts, name, rows({"ind": 10}, {"ind": 11}))
+@contextmanager
+def killed_after_one_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     write = plans._write
     written: list[object] = []
 
@@ -75,11 +77,70 @@ def test_a_step_that_was_half_committed_by_other_rules_is_done_by_those_of_the_s
 
     monkeypatch.setattr(plans, "_write", half)
     with pytest.raises(Killed):
-        first.advance()
+        yield
     monkeypatch.undo()
+
+
+def samples(parts: Parts) -> list[tuple[int, str]]:
+    """The samples of cells that became NULL; there are as many as are counted."""
+    road = user_road(parts)
+    found = road.open_nulled(parts.store).select("SELECT ind, text FROM this")
+    receipt = last_receipt(parts.store, road.job, road.open_table(parts.store))
+    assert receipt is not None
+    assert sum(receipt.totals.values(), Tally()).cells == {"age": len(found)}
+    return sorted((row["ind"], row["text"]) for row in found)
+
+
+@pytest.mark.parametrize("rejected", [11, 99])
+def test_a_step_that_was_half_committed_by_other_rules_is_done_by_those_of_the_successor(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows({"ind": 1}, {"ind": 10}))
+    first = Steps(parts.store, job(parts, 10))
+    assert first.advance() is not None  # so that quarantine holds a row of a step before
+    post(parts, name, rows({"ind": 10}, {"ind": 11}))
+    with killed_after_one_write(monkeypatch):
+        first.advance()
     assert Steps(parts.store, job(parts, rejected)).advance() is not None
     texts = ['{"ind": 10}', '{"ind": 11}'] if rejected == 11 else ['{"ind": 10}']
     assert held(parts) == ([1, 10] if rejected == 11 else [1, 10, 11], texts)
+    assert audit(parts, deep=True).problems == []
+
+
+@pytest.mark.parametrize("rejected", [11, 99])
+def test_samples_of_a_step_that_was_half_committed_by_other_rules_are_those_of_the_successor(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows({"ind": 1, "age": "a"}))
+    first = Steps(parts.store, job(parts, 10))
+    assert first.advance() is not None
+    post(parts, name, rows({"ind": 10, "age": "b"}, {"ind": 11, "age": "c"}))
+    with killed_after_one_write(monkeypatch):
+        first.advance()
+    assert Steps(parts.store, job(parts, rejected)).advance() is not None
+    assert samples(parts) == [(1, "a"), (10, "b"), (11, "c")][: 2 if rejected == 11 else 3]
+    assert audit(parts, deep=True).problems == []
+
+
+def test_samples_of_a_move_that_was_half_committed_by_other_rules_are_those_of_the_successor(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [
+        {"ind": 1, "age": "a"},
+        {"ind": 10, "age": "b"},
+        {"ind": 2, "age": "z"},
+        {"ind": 11, "age": "c"},
+    ]
+    post(parts, topic("stream", "user"), rows(*values))
+    assert Steps(parts.store, job(parts, 10, 11)).advance() is not None
+    assert samples(parts) == [(1, "a"), (2, "z")]
+    with killed_after_one_write(monkeypatch):
+        retry_quarantine(parts, ruled_road(parts, 99))
+    assert Steps(parts.store, job(parts, 11)).advance() is not None
+    assert held(parts) == ([1, 2, 10], ['{"ind": 11, "age": "c"}'])
+    assert samples(parts) == [(1, "a"), (2, "z"), (10, "b")]
     assert audit(parts, deep=True).problems == []
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from arro3.core import Table
@@ -15,19 +16,13 @@ from tests import reference
 
 from pinflow.config import load
 from pinflow.datasets import dataset
-from pinflow.engine import open_engine
+from pinflow.engine import LONGEST_SAMPLE, MOST_SAMPLES, open_engine
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pinflow.engine import Engine
-
-CLEAN: dict[str, Callable[[str | bytes], Any]] = {
-    "pin": reference.clean_pin,
-    "geo": reference.clean_geo,
-    "user": reference.clean_user,
-}
 
 BLANK = ["", " ", "\n", "\0"]
 NUMBERS = [
@@ -97,15 +92,29 @@ def engine() -> Iterator[Engine]:
         engine.close()
 
 
-def cleaned(engine: Engine, name: str, texts: list[str]) -> tuple[dict[int, dict[str, Any]], set[int]]:
-    """Offset → clean row, and the offsets of rejects."""
+class Found(NamedTuple):
+    """Offset → clean row; the offsets of rejects; cells made NULL by field; samples of them, by offset and field."""
+
+    rows: dict[int, dict[str, Any]]
+    rejects: set[int]
+    cells: dict[str, int]
+    samples: dict[tuple[int, str], str]
+
+
+def cleaned(engine: Engine, name: str, texts: list[str]) -> Found:
     count = len(texts)
     values: list[bytes | None] = [text.encode() for text in texts]
     chunk = Chunk("t", 0, "0", str(count), list(range(count)), [0] * count, Records(values))
     found = engine.clean(dataset(name), "t", [chunk])
     rows = rows_of(found.rows)
     rejects = rows_of(found.rejects)
-    return {row["_offset"]: row for row in rows}, {row["_offset"] for row in rejects}
+    samples = rows_of(found.nulled)
+    return Found(
+        {row["_offset"]: row for row in rows},
+        {row["_offset"] for row in rejects},
+        found.tallies[0].cells if found.tallies else {},
+        {(sample["_offset"], sample["field"]): sample["text"] for sample in samples},
+    )
 
 
 def rows_of(stream: Any) -> list[dict[str, Any]]:
@@ -115,11 +124,11 @@ def rows_of(stream: Any) -> list[dict[str, Any]]:
 
 
 def compare(engine: Engine, name: str, texts: list[str]) -> None:
-    rows, rejects = cleaned(engine, name, texts)
+    rows, rejects, cells, samples = cleaned(engine, name, texts)
     assert rows.keys() | rejects == set(range(len(texts)))
     assert not rows.keys() & rejects
     for offset, text in enumerate(texts):
-        expected = CLEAN[name](text)
+        expected = reference.CLEAN[name](text)
         if isinstance(expected, reference.Reject):
             assert offset in rejects, (text, expected)
             continue
@@ -127,6 +136,14 @@ def compare(engine: Engine, name: str, texts: list[str]) -> None:
         row = {column: rows[offset][column] for column in dataset(name).clean}
         assert list(row) == list(expected)
         assert row == expected, text
+    nulled = [
+        (offset, field, sent)
+        for offset, text in enumerate(texts)
+        for field, sent in reference.nulled(name, text).items()
+    ]
+    assert cells == Counter(field for _, field, _ in nulled)
+    kept = [cell for field in cells for cell in [each for each in nulled if each[1] == field][:MOST_SAMPLES]]
+    assert samples == {(offset, field): sent[:LONGEST_SAMPLE] for offset, field, sent in kept}
 
 
 @pytest.mark.parametrize("name", ["pin", "geo", "user"])
@@ -145,3 +162,23 @@ def test_any_records_are_cleaned_as_the_rules_say(engine: Engine, name: str) -> 
         compare(engine, name, texts)
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"), [("geo", ("latitude", "timestamp")), ("user", ("age", "date_joined"))]
+)
+def test_of_many_cells_made_null_all_are_counted_and_the_first_of_each_field_are_kept(
+    engine: Engine, name: str, fields: tuple[str, str]
+) -> None:
+    often, seldom = fields
+    texts = [
+        json.dumps(
+            {"ind": n, often: f"{n} is not one", seldom: "x" * 1_001 if n == 250 else "", "country": "x"}
+        )
+        for n in range(MOST_SAMPLES * 3)
+    ]
+    found = cleaned(engine, name, texts)
+    assert found.cells == {often: MOST_SAMPLES * 3, seldom: 1}
+    assert found.samples.keys() == {*((n, often) for n in range(MOST_SAMPLES)), (250, seldom)}
+    assert found.samples[250, seldom] == "x" * LONGEST_SAMPLE
+    compare(engine, name, texts)

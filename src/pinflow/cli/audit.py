@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +12,8 @@ import click
 from pinflow.cli.common import command_options, echo_json, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pinflow.config import Settings
     from pinflow.jobs.audit import Audit
 
@@ -63,6 +67,10 @@ def print_audit(found: Audit) -> None:
         ["cleaned or superseded" if name == "cleaned" and not found.deep else name for name in names],
         [[getattr(line, name) for name in names] for line in found.lines],
     )
+    nulled: dict[str, Counter[str]] = {}
+    for line in found.lines:
+        nulled.setdefault(line.table or "", Counter()).update(line.nulled)
+    _print_nulled(nulled)
     for problem in found.problems:
         click.echo(f"difference: {problem}", err=True)
     accepted = sum(line.accepted for line in found.lines)
@@ -102,3 +110,16 @@ def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
         ["topic", "table", "partitions", "accepted", "landed", "rows", "quarantined", "to land", "to clean"],
         [msgspec.structs.astuple(each)[:9] for each in found],
     )
+    _print_nulled({each.table or "": each.nulled for each in found})
+
+
+def _print_nulled(by_table: Mapping[str, Mapping[str, int]]) -> None:
+    """A table of its own, if there is any: cells that had a text and became NULL by a rule."""
+    from pinflow.cli.show import print_rows
+
+    rows = [(table, *cell) for table, cells in by_table.items() for cell in sorted(cells.items())]
+    if rows:
+        click.echo()
+        print_rows(["table", "field", "cells made NULL"], rows)
+        sample = f'SELECT * FROM "{rows[0][0]}_nulled"'  # noqa: S608 - shown, not run
+        click.echo(f"their texts: pinflow query --sql {shlex.quote(sample)}", err=True)

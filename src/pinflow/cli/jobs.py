@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from pinflow.cli.common import command_options, echo_json, json_option, stop_on_
 from pinflow.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.registry import Collector
 
     from pinflow.cli.show import Bar
     from pinflow.config import Settings
@@ -20,15 +23,29 @@ if TYPE_CHECKING:
 __all__ = ["batch", "land", "stream"]
 
 drain_option = click.option("--drain", is_flag=True, help="End when nothing is left to do.")
+metrics_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    help="Serve counters to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
+)
 
 
 @click.command
 @drain_option
 @click.option("--adopt", metavar="PREFIX", help="Copy in what a Kafka Connect S3 sink wrote there, and end.")
 @click.option("--accept-gaps", is_flag=True, help="With --adopt: though offsets are missing.")
+@metrics_option
 @json_option
 @command_options
-def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: bool, as_json: bool) -> None:
+def land(
+    settings: Settings,
+    *,
+    drain: bool,
+    adopt: str | None,
+    accept_gaps: bool,
+    metrics_port: int | None,
+    as_json: bool,
+) -> None:
     """Move records from the log to the landing zone.
 
     Every topic is landed. An object is written when there are enough records for it, or when the oldest has waited
@@ -36,6 +53,8 @@ def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: boo
 
     PREFIX is a folder below the lake (topics/), a folder of the disk (/data/topics, ./topics), or a URL (s3://...).
     """
+    if adopt is not None and metrics_port is not None:
+        raise click.UsageError("--metrics-port does not go with --adopt")
     if adopt is not None:
         _adopt(settings, adopt, accept_gaps=accept_gaps, as_json=as_json)
         return
@@ -43,12 +62,17 @@ def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: boo
         raise click.UsageError("--accept-gaps goes with --adopt")
     from pinflow.cli.show import Bar
     from pinflow.jobs.land import land_jobs
+    from pinflow.jobs.metrics import LandMetrics
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.status import status
     from pinflow.jobs.worker import run
 
     stop = stop_on_signals()
-    with Parts(settings) as parts, Bar() as bar:
+    with (
+        Parts(settings) as parts,
+        _metrics(lambda: LandMetrics(parts.store), metrics_port),
+        Bar() as bar,
+    ):
         if drain:
             _start(bar, lambda: sum(each.to_land for each in status(parts)))
         records = run(
@@ -88,35 +112,52 @@ def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool)
 
 @click.command
 @drain_option
+@metrics_option
 @json_option
 @command_options
-def batch(settings: Settings, *, drain: bool, as_json: bool) -> None:
+def batch(settings: Settings, *, drain: bool, metrics_port: int | None, as_json: bool) -> None:
     """Clean landed records into the tables pin, geo and user.
 
     Runs every batch.every_seconds until stopped, or once with --drain.
     """
-    _clean(settings, "batch", settings.config.batch.every_seconds, drain=drain, as_json=as_json)
+    seconds = settings.config.batch.every_seconds
+    _clean(settings, "batch", seconds, drain=drain, metrics_port=metrics_port, as_json=as_json)
 
 
 @click.command
 @drain_option
+@metrics_option
 @json_option
 @command_options
-def stream(settings: Settings, *, drain: bool, as_json: bool) -> None:
+def stream(settings: Settings, *, drain: bool, metrics_port: int | None, as_json: bool) -> None:
     """Clean records of the log into the tables <id>_pin_table, <id>_geo_table and <id>_user_table."""
-    _clean(settings, "stream", settings.config.stream.poll_seconds, drain=drain, as_json=as_json)
+    seconds = settings.config.stream.poll_seconds
+    _clean(settings, "stream", seconds, drain=drain, metrics_port=metrics_port, as_json=as_json)
 
 
-def _clean(settings: Settings, side: Side, poll_seconds: float, *, drain: bool, as_json: bool) -> None:
+def _clean(
+    settings: Settings,
+    side: Side,
+    poll_seconds: float,
+    *,
+    drain: bool,
+    metrics_port: int | None,
+    as_json: bool,
+) -> None:
     from pinflow.cli.show import Bar
     from pinflow.jobs.clean import clean_jobs
+    from pinflow.jobs.metrics import SideMetrics
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.sides import side_roads
     from pinflow.jobs.status import status
     from pinflow.jobs.worker import run
 
     stop = stop_on_signals()
-    with Parts(settings) as parts, Bar() as bar:
+    with (
+        Parts(settings) as parts,
+        _metrics(lambda: SideMetrics(parts.store, side, settings.config.id), metrics_port),
+        Bar() as bar,
+    ):
         if drain:
             tables = [road.topic for road in side_roads(side, settings.config.id)]
             _start(bar, lambda: sum(each.to_clean for each in status(parts) if each.topic in tables))
@@ -140,6 +181,19 @@ def _start(bar: Bar, total: Callable[[], int]) -> None:
         bar.start(total(), "records")
     except TransientError as error:
         click.echo(f"pinflow: {error.what}", err=True)
+
+
+@contextmanager
+def _metrics(collector: Callable[[], Collector], port: int | None) -> Iterator[None]:
+    """Serve the counters of a job while it runs, if that is asked for."""
+    if port is None:
+        yield
+        return
+    from pinflow.jobs.metrics import serve_metrics
+
+    with serve_metrics(collector(), port) as address:
+        click.echo(f"metrics at {address}", err=True)
+        yield
 
 
 def _stand_by_seconds(settings: Settings) -> float | None:

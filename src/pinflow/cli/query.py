@@ -24,7 +24,10 @@ __all__ = ["query"]
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
-@click.option("--sql", help="Run a SELECT of your own over the six tables and their quarantines.")
+@click.option(
+    "--sql",
+    help="Run a SELECT of your own over the tables, their quarantines, and samples of cells made NULL.",
+)
 @command_options
 def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: str | None) -> None:
     """Answer a question from the tables, or all of them with the name `all`; without a name, list the questions."""

@@ -102,6 +102,10 @@ def _print_replayed(found: list[Replayed]) -> None:
         rows += [[each.table, "posts that went", None, None, what.removed]] if what.removed else []
         rows += [[each.table, name, None, None, count] for name, count in what.changed.items() if count]
         rows += [[each.table, reason.reason, reason.before, reason.after, None] for reason in what.reasons]
+        rows += [
+            [each.table, f"cells of {cell.field} made NULL", cell.before, cell.after, None]
+            for cell in each.cells or []
+        ]
     print_rows(["table", "what", "before", "after", "changed"], rows)
     for each in found:
         verdict = "differs" if each.difference.any else "is the same"

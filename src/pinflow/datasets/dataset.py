@@ -29,7 +29,8 @@ class Dataset(msgspec.Struct, frozen=True):
         raw: The fields of a record, all taken as text.
         clean: Clean column → Spark SQL type, in the documented order.
         reject_sql: Adds `_reason` to the view `parsed` (raw columns and lineage): why a record cannot be a row.
-        clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected.
+        clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected; and `_nulled`,
+            which names the fields whose text became NULL by a rule.
         latest_sql: One row a post of a table of clean rows; `{table}` stands for its name.
     """
 

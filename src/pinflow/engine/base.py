@@ -20,20 +20,38 @@ if TYPE_CHECKING:
     from pinflow.lake.ledger import Tally
     from pinflow.log import Chunk
 
-__all__ = ["Cleaned", "Engine", "Result", "Session", "View", "open_engine"]
+__all__ = [
+    "LONGEST_SAMPLE",
+    "MOST_SAMPLES",
+    "Cleaned",
+    "Engine",
+    "Result",
+    "Session",
+    "View",
+    "open_engine",
+]
 
 BACKENDS = {"duckdb": "pinflow.engine.duckdb:DuckDBEngine"}
 """Name → module:class. A new engine is one module and one line here."""
 
 
+MOST_SAMPLES = 100
+"""Samples of one field that a step keeps of the cells that became NULL; all of them are counted."""
+
+LONGEST_SAMPLE = 1_000
+"""Characters of the text that a sample keeps."""
+
+
 class Cleaned(NamedTuple):
     """What became of records: clean rows with lineage, rejects with reasons, and the sums a partition.
 
-    The rows and the rejects hold until the engine cleans again.
+    `nulled` are samples of the cells that had a text and became NULL by a rule: of each field the first `MOST_SAMPLES`,
+    by partition and offset. The rows, the rejects and the samples hold until the engine cleans again.
     """
 
     rows: ArrowStreamExportable
     rejects: ArrowStreamExportable
+    nulled: ArrowStreamExportable
     tallies: dict[int, Tally]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from arro3.core import Array, DataType, RecordBatch, Table
 
 from pinflow.datasets import LINEAGE
-from pinflow.engine.base import Cleaned, View
+from pinflow.engine.base import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
 from pinflow.engine.duckdb_session import DuckDBSession
@@ -56,9 +56,13 @@ class DuckDBEngine:
             "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
         )
         db.execute(_REJECTED.format(topic=_quoted(topic)))
+        if db.sql("SELECT 1 FROM checked WHERE _reason IS NOT NULL LIMIT 1").fetchone():
+            db.execute(_REJECTED_BY_RULE)
+        db.execute(f"CREATE OR REPLACE TEMP TABLE cleaned AS {clean_sql}")
         return Cleaned(
-            rows=db.sql(_stored(clean_sql, dataset.clean | LINEAGE)),
+            rows=db.sql(_stored("FROM cleaned", dataset.clean | LINEAGE)),
             rejects=db.sql("SELECT * FROM rejected"),
+            nulled=db.sql(_nulled(dataset)),
             tallies=_tallies(db),
         )
 
@@ -103,13 +107,40 @@ FROM (
 
 _REJECTED = """
 CREATE OR REPLACE TEMP TABLE rejected AS
-SELECT _text AS raw, CAST(NULL AS BLOB) AS raw_bytes, _reason AS reason, checked._topic AS _topic,
-  checked._partition AS _partition, checked._offset AS _offset, checked._accepted_at AS _accepted_at
+SELECT raw, raw_bytes, reason, {topic} AS _topic, _partition, _offset,
+  make_timestamptz(_accepted_us) AS _accepted_at
+FROM unreadable
+"""
+
+_REJECTED_BY_RULE = """
+INSERT INTO rejected
+SELECT _text, NULL, _reason, checked._topic, checked._partition, checked._offset, checked._accepted_at
 FROM checked JOIN texts ON texts._partition = checked._partition AND texts._offset = checked._offset
 WHERE _reason IS NOT NULL
-UNION ALL
-SELECT raw, raw_bytes, reason, {topic}, _partition, _offset, make_timestamptz(_accepted_us) FROM unreadable
 """
+"""Only where there are any: the join reads all texts, whatever the rules reject."""
+
+_NULLED = """
+SELECT sampled.ind, field, substring({text}, 1, {longest}) AS text, sampled._topic, sampled._partition,
+  sampled._offset, sampled._accepted_at
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY field ORDER BY _partition, _offset) AS _number
+  FROM (SELECT * EXCLUDE (_nulled), unnest(string_split(_nulled, ',')) AS field FROM cleaned WHERE _nulled IS NOT NULL)
+) AS sampled JOIN raw ON raw._partition = sampled._partition AND raw._offset = sampled._offset
+WHERE _number <= {most}
+"""
+"""Of each field the first cells that became NULL by a rule, with their texts."""
+
+_CELLS = """
+SELECT _partition, field, count(*)
+FROM (SELECT _partition, unnest(string_split(_nulled, ',')) AS field FROM cleaned WHERE _nulled IS NOT NULL)
+GROUP BY ALL
+"""
+
+
+def _nulled(dataset: Dataset) -> str:
+    texts = " ".join(f"""WHEN '{name}' THEN raw."{name}\"""" for name in dataset.raw)
+    return _NULLED.format(text=f"CASE field {texts} END", most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
 
 
 def _columns(dataset: Dataset) -> str:
@@ -146,11 +177,15 @@ def _tallies(db: duckdb.DuckDBPyConnection) -> dict[int, Tally]:
     rejects: dict[int, int] = dict(
         db.sql("SELECT _partition, count(*) FROM rejected GROUP BY ALL").fetchall()
     )
+    cells: dict[int, dict[str, int]] = {}
+    for partition, field, count in db.sql(_CELLS).fetchall():
+        cells.setdefault(partition, {})[field] = count
     return {
         partition: Tally(
             records=rows.get(partition, 0) + rejects.get(partition, 0),
             rows=rows.get(partition, 0),
             rejected=rejects.get(partition, 0),
+            cells=cells.get(partition, {}),
         )
         for partition in sorted(rows.keys() | rejects.keys())
     }

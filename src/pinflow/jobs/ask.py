@@ -9,7 +9,7 @@ import msgspec
 from pinflow.datasets import LINEAGE
 from pinflow.engine import Result, Session, View
 from pinflow.errors import AbsentError
-from pinflow.jobs.sides import QUARANTINE, Road, Side, roads, side_roads
+from pinflow.jobs.sides import NULLED, QUARANTINE, Road, Side, roads, side_roads
 from pinflow.queries import Question, questions
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ def open_side(parts: Parts, side: Side) -> Session:
 
 
 def run_sql(parts: Parts, sql: str) -> Result:
-    """Run one SELECT in the engine's own SQL over the latest rows of the six tables, and over their quarantines.
+    """Run one SELECT in the engine's own SQL over the latest rows of the six tables and what stands beside them.
+
+    Those are their quarantines, and the samples of their cells that became NULL by a rule.
 
     Raises:
         UsageError: It is not one SELECT, or reaches for anything else.
     """
     _made(parts, roads(parts.config.id))
-    views = [*_latest(parts, "batch").values(), *_latest(parts, "stream").values(), *_quarantines(parts)]
+    views = [*_latest(parts, "batch").values(), *_latest(parts, "stream").values(), *_beside(parts)]
     session = parts.engine.session(views)
     try:
         return session.run(sql)
@@ -77,8 +79,9 @@ def _latest(parts: Parts, side: Side) -> dict[str, View]:
     }
 
 
-def _quarantines(parts: Parts) -> list[View]:
-    return [
-        View(road.quarantine, road.open_quarantine(parts.store).files(), QUARANTINE)
-        for road in roads(parts.config.id)
-    ]
+def _beside(parts: Parts) -> list[View]:
+    views = []
+    for road in roads(parts.config.id):
+        views.append(View(road.quarantine, road.open_quarantine(parts.store).files(), QUARANTINE))
+        views.append(View(road.nulled, road.open_nulled(parts.store).files(), NULLED))
+    return views

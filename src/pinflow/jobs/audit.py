@@ -4,6 +4,9 @@ For every partition of a road, at any time: accepted = cleaned + superseded + qu
 the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
 for records that are there twice, and reads the log and every landed object against their checksums.
 Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
+
+Cells that had a text and became NULL by a rule are no difference. They are counted, in rows that are superseded too;
+of samples there are never more than of cells.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from pinflow.engine import View
 from pinflow.errors import CorruptError
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.removal import removed_rows
-from pinflow.jobs.sides import QUARANTINE, Road, roads
+from pinflow.jobs.sides import NULLED, QUARANTINE, Road, roads
 from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.lake.ledger import Tally, last_receipt
 
@@ -34,7 +37,8 @@ class Line(msgspec.Struct, frozen=True):
     """One partition of a topic. Counts are records.
 
     `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
-    `superseded` is told, which takes the rows. `difference` is what does not add up; 0 is right.
+    `superseded` is told, which takes the rows. `difference` is what does not add up; 0 is right. `nulled` counts, by
+    field, the cells that had a text and became NULL by a rule.
     """
 
     topic: str
@@ -47,6 +51,7 @@ class Line(msgspec.Struct, frozen=True):
     quarantined: int
     waiting: int
     difference: int
+    nulled: dict[str, int] = {}
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -65,7 +70,8 @@ class Audit(msgspec.Struct, frozen=True):
 class _Rows(msgspec.Struct, frozen=True):
     """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
 
-    `both` are records that have a row and are in quarantine as well.
+    `both` are records that have a row and are in quarantine as well; `samples` counts, by field, samples of cells that
+    became NULL, and the distinct records that they are of.
     """
 
     rows: int = 0
@@ -74,6 +80,7 @@ class _Rows(msgspec.Struct, frozen=True):
     rejects: int = 0
     reject_offsets: int = 0
     both: int = 0
+    samples: dict[str, tuple[int, int]] = {}
 
 
 def audit(parts: Parts, *, deep: bool = False) -> Audit:
@@ -120,24 +127,32 @@ class _Look(msgspec.Struct, frozen=True):
 
 def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look:
     """Look at a road's tables as of one step of its job, whatever is committed meanwhile."""
-    now_table, now_quarantine = road.tables_of(parts.store, road.generation(parts.store))
+    generation = road.generation(parts.store)
+    now_table, now_quarantine = road.tables_of(parts.store, generation)
     table = now_table.pinned()
     step = table.version_of(road.job) if table.exists() else 0
     quarantine = now_quarantine.pinned(road.job, at_most=step)
+    nulled = road.open_nulled(parts.store, generation).pinned(road.job, at_most=step)
     totals = _totals(parts, road.job, table)
     removed = removed_rows(parts.store, table)
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
         told = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != told:
             problems.append(f"{each.name}: the table holds {held} rows, its job's receipts say {told}")
+    cells = sum(sum(tally.cells.values()) for tally in totals.values())
+    if (samples := nulled.num_rows()) > cells:
+        problems.append(
+            f"{nulled.name}: the table holds {samples} samples, its job's receipts say {cells} cells"
+        )
     rows = None
     if deep:
         try:
-            rows = _rows_by_partition(parts, road, table, quarantine)
+            rows = _rows_by_partition(parts, road, table, quarantine, nulled)
         except CorruptError as error:
             problems.append(f"{error.where}: {error.what}")
         for partition, seen in (rows or {}).items():
             problems += _row_problems(road, partition, seen)
+            problems += _sample_problems(road, partition, seen, totals.get(partition, Tally()))
     return _Look(road, totals, removed, rows)
 
 
@@ -161,6 +176,7 @@ def _line(topic: str, partition: int, accepted: int, landed: Tally, look: _Look 
         quarantined=quarantined,
         waiting=accepted - total.records,
         difference=total.records - cleaned - (superseded or 0) - quarantined,
+        nulled=total.cells,
     )
 
 
@@ -169,17 +185,21 @@ def _totals(parts: Parts, job: str, table: Table) -> dict[int, Tally]:
     return receipt.totals if receipt is not None else {}
 
 
-def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table) -> dict[int, _Rows]:
+def _rows_by_partition(
+    parts: Parts, road: Road, table: Table, quarantine: Table, nulled: Table
+) -> dict[int, _Rows]:
     session = parts.engine.session(
         [
             View("kept", table.files(), road.dataset.clean | LINEAGE),
             View("rejects", quarantine.files(), QUARANTINE),
+            View("samples", nulled.files(), NULLED),
         ]
     )
     try:
         kept = session.ask(STANDING, where="pinflow/datasets/standing.sql").rows
         rejects = session.ask(_REJECTS, where="audit").rows
         both = session.ask(_BOTH, where="audit").rows
+        samples = session.ask(_SAMPLES, where="audit").rows
     finally:
         session.close()
     found: dict[int, _Rows] = {}
@@ -192,6 +212,10 @@ def _rows_by_partition(parts: Parts, road: Road, table: Table, quarantine: Table
         )
     for partition, count in both:
         found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
+    for partition, field, count, offsets in samples:
+        before = found.get(_int(partition), _Rows())
+        counts = before.samples | {str(field): (_int(count), _int(offsets))}
+        found[_int(partition)] = msgspec.structs.replace(before, samples=counts)
     return found
 
 
@@ -205,6 +229,12 @@ _BOTH = """
 SELECT kept._partition, count(*) AS records
 FROM kept JOIN rejects ON kept._partition = rejects._partition AND kept._offset = rejects._offset
 GROUP BY kept._partition
+"""
+
+_SAMPLES = """
+SELECT _partition, field, count(*) AS cells, count(DISTINCT _offset) AS offsets
+FROM samples
+GROUP BY _partition, field
 """
 
 
@@ -221,6 +251,18 @@ def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
         problems.append(
             f"{road.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
         )
+    return problems
+
+
+def _sample_problems(road: Road, partition: int, seen: _Rows, total: Tally) -> list[str]:
+    problems = []
+    for field, (samples, offsets) in seen.samples.items():
+        cells = total.cells.get(field, 0)
+        where = f"{road.nulled} partition {partition}"
+        if samples != offsets:
+            problems.append(f"{where}: {samples - offsets} samples of {field} are there twice")
+        if samples > cells:
+            problems.append(f"{where}: {samples} samples of {field}, receipts say {cells} cells")
     return problems
 
 

@@ -46,7 +46,9 @@ class CleanJob:
     ) -> None:
         self.name = name or road.job
         self.rules = road.dataset.rules
-        self.table, self._quarantine = road.tables_of(store, generation or road.generation(store))
+        generation = generation or road.generation(store)
+        self.table, self._quarantine = road.tables_of(store, generation)
+        self._nulled = road.open_nulled(store, generation)
         self._road = road
         self._reader = reader
         self._engine = engine
@@ -56,12 +58,14 @@ class CleanJob:
         return self._reader.survey(positions)
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `lake.plans.Job`: quarantine first, so that the clean table's commit ends the step.
+        """See `lake.plans.Job`: samples and quarantine first, so that the clean table's commit ends the step.
 
-        It is written where something was rejected, or may have been under the rules of another worker.
+        Each is written where there is something for it, or may have been under the rules of another worker.
         """
         if plan.moves:
-            return prepare_move(self._road, self.table, self._quarantine, self._engine, plan)
+            return prepare_move(
+                self._road, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
+            )
         spans: dict[int, Span] = {}
         acceptance = Acceptance(before)
         chunks = _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans)
@@ -70,6 +74,8 @@ class CleanJob:
         writes = [(self.table, cleaned.rows)]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
             writes.insert(0, (self._quarantine, cleaned.rejects))
+        if plan.rules != self.rules or any(tally.cells for tally in cleaned.tallies.values()):
+            writes.insert(0, (self._nulled, cleaned.nulled))
         return Prepared(acceptance.noted(cleaned.tallies), writes, spans=list(spans.values()))
 
     def settle(self, plan: Plan, receipt: Receipt) -> None:

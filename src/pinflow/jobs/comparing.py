@@ -9,20 +9,31 @@ import msgspec
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.jobs.sides import QUARANTINE
+from pinflow.lake.ledger import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pinflow.engine import Session
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.sides import Road
     from pinflow.lake.generations import Generation
 
-__all__ = ["Difference", "Reason", "compare"]
+__all__ = ["Cells", "Difference", "Reason", "compare", "compare_cells"]
 
 
 class Reason(msgspec.Struct, frozen=True):
     """A reason of quarantine, and how many records had it before and have it after."""
 
     reason: str
+    before: int
+    after: int
+
+
+class Cells(msgspec.Struct, frozen=True):
+    """A field of the records, and how many cells of it became NULL by a rule before and do after."""
+
+    field: str
     before: int
     after: int
 
@@ -77,6 +88,12 @@ def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) 
         return _difference(session, list(road.dataset.clean))
     finally:
         session.close()
+
+
+def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells]:
+    """The cells that were counted under the rules of before and of after; an earlier version has counted none."""
+    old, new = (sum(tallies, Tally()).cells for tallies in (before, after))
+    return [Cells(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())]
 
 
 def _ask_bound(session: Session) -> str:

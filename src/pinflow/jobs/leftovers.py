@@ -31,7 +31,7 @@ def remove_leftovers(parts: Parts, *, dry_run: bool = False) -> list[str]:
     for road in roads(parts.config.id):
         folders = [*_left(parts.store, road, before), *_unfinished(parts.store, road, before)]
         for table, quarantine in folders:
-            if _remove(parts.store, table, quarantine, dry_run=dry_run):
+            if _remove(parts.store, table, [quarantine, road.nulled_folder(table)], dry_run=dry_run):
                 removed.append(table)
     return removed
 
@@ -78,9 +78,10 @@ def _unfinished(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
     ]
 
 
-def _remove(store: Store, table: str, quarantine: str, *, dry_run: bool) -> bool:
+def _remove(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
     """Delete all objects of a generation: the tables first, so that its plans say what is there until it is gone."""
-    prefixes = (f"tables/{table}", f"tables/{quarantine}", f"plans/maintain/{table}", f"plans/replay/{table}")
+    tables = [f"tables/{folder}" for folder in (table, *others)]
+    prefixes = (*tables, f"plans/maintain/{table}", f"plans/replay/{table}")
     paths = [path for prefix in prefixes for path in sorted(store.list(prefix))]
     if paths and not dry_run:
         for path in paths:

@@ -86,11 +86,13 @@ def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
     if manifest.exists():
         yield manifest, [f"land/{topic}" for topic in every_topic(parts)], None
     for road in roads(parts.config.id):
-        table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
+        generation = road.generation(parts.store)
+        table, quarantine = road.tables_of(parts.store, generation)
         if table.exists():
             yield table, [road.job, removal_name(table)], road
-        if quarantine.exists():
-            yield quarantine, [], None
+        for other in (quarantine, road.open_nulled(parts.store, generation)):
+            if other.exists():
+                yield other, [], None
 
 
 def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry_run: bool) -> TableUpkeep:

@@ -4,8 +4,9 @@ A move is a step of the road's own job:
 
 1. **Plan.** The records that come clean are named one by one; positions stay where they are.
 2. **Do.** They are read from quarantine and cleaned.
-3. **Receipt.** The sums take them from the rejected to the rows, and the receipt names what is moved.
-4. **Commit.** The clean rows are appended, with the transaction (job, step).
+3. **Receipt.** The sums take them from the rejected to the rows, count their cells that became NULL by a rule, and the
+   receipt names what is moved.
+4. **Commit.** Samples of such cells and the clean rows are appended, with the transaction (job, step).
 5. **Settle.** The same records are removed from quarantine, with the same transaction.
 
 Killed before 4, the step is taken up from its plan by whoever comes next, replay or worker, and nothing was moved.
@@ -94,8 +95,10 @@ def _slice(places: Places, position: str) -> Slice:
     return Slice(places.partition, position, position, records=0, offsets=places.offsets)
 
 
-def prepare_move(road: Road, table: Table, quarantine: Table, engine: Engine, plan: Plan) -> Prepared:
-    """Do a move. Deterministic in the plan and the rules; a record that is rejected again is not moved."""
+def prepare_move(
+    road: Road, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
+) -> Prepared:
+    """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
     chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
     cleaned = engine.clean(road.dataset, road.topic, chunks)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
@@ -105,8 +108,15 @@ def prepare_move(road: Road, table: Table, quarantine: Table, engine: Engine, pl
         for offset in piece.offsets
         if (piece.partition, offset) not in again
     )
-    tallies = {each.partition: Tally(0, len(each.offsets), -len(each.offsets)) for each in moved}
-    return Prepared(tallies, [(table, cleaned.rows)], moved)
+    cells = {partition: tally.cells for partition, tally in cleaned.tallies.items()}
+    tallies = {
+        each.partition: Tally(0, len(each.offsets), -len(each.offsets), cells[each.partition])
+        for each in moved
+    }
+    writes = [(table, cleaned.rows)]
+    if plan.rules != rules or any(cells.values()):
+        writes.insert(0, (nulled, cleaned.nulled))
+    return Prepared(tallies, writes, moved, spans=[piece.places for piece in plan.slices])
 
 
 def read(quarantine: Table, engine: Engine, places: Sequence[Places]) -> list[Chunk]:

@@ -27,7 +27,7 @@ from pinflow.crash import reached
 from pinflow.errors import AbsentError, FencedError, GapError, UnavailableError
 from pinflow.jobs.abandoning import abandon
 from pinflow.jobs.clean import CleanJob, road_reader
-from pinflow.jobs.comparing import Difference, compare
+from pinflow.jobs.comparing import Cells, Difference, compare, compare_cells
 from pinflow.jobs.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.rereading import Rereader, Target
 from pinflow.lake.generations import Generation, put_generation
@@ -49,7 +49,10 @@ FENCE_ATTEMPTS = 20
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """One road replayed; `swapped` is False for a dry run. `records` is how many were read again."""
+    """One road replayed; `swapped` is False for a dry run. `records` is how many were read again.
+
+    `cells` are None where a dry run covers less than the job has, so that they cannot be compared.
+    """
 
     side: str
     dataset: str
@@ -57,6 +60,7 @@ class Replayed(msgspec.Struct, frozen=True):
     swapped: bool
     records: int
     difference: Difference
+    cells: list[Cells] | None = None
 
 
 class _Build(NamedTuple):
@@ -225,13 +229,17 @@ def _built(parts: Parts, build: _Build) -> Receipt:
 
 def _told(parts: Parts, build: _Build, *, swapped: bool) -> Replayed:
     built = _built(parts, build)
+    before = _standing(parts, build.road)[1].totals.values()
+    after = built.totals.values()
+    whole = sum(tally.records for tally in before) == sum(tally.records for tally in after)
     return Replayed(
         side=build.road.side,
         dataset=build.road.dataset.name,
         table=build.road.table,
         swapped=swapped,
-        records=sum(tally.records for tally in built.totals.values()),
+        records=sum(tally.records for tally in after),
         difference=compare(parts, build.road, build.generation, partial=not swapped),
+        cells=compare_cells(before, after) if whole else None,
     )
 
 

@@ -17,7 +17,7 @@ from pinflow.lake.tables import Column, Table
 if TYPE_CHECKING:
     from pinflow.lake.store import Store
 
-__all__ = ["QUARANTINE", "SIDES", "Road", "Side", "cleaned_roads", "roads", "side_roads"]
+__all__ = ["NULLED", "QUARANTINE", "SIDES", "Road", "Side", "cleaned_roads", "roads", "side_roads"]
 
 Side = Literal["batch", "stream"]
 
@@ -25,6 +25,9 @@ SIDES: tuple[Side, ...] = ("batch", "stream")
 
 QUARANTINE = {"raw": "string", "raw_bytes": "binary", "reason": "string"} | LINEAGE
 """Columns of a quarantine table: the record's text; its bytes too where they are no JSON object; why; from where."""
+
+NULLED = {"ind": "int", "field": "string", "text": "string"} | LINEAGE
+"""Columns of the samples of cells that became NULL by a rule: the post, the record's field and its text, from where."""
 
 
 class Road(NamedTuple):
@@ -45,6 +48,11 @@ class Road(NamedTuple):
         """The table of its rejected records."""
         return f"{self.table}_quarantine"
 
+    @property
+    def nulled(self) -> str:
+        """The table of samples of its cells that became NULL by a rule."""
+        return f"{self.table}_nulled"
+
     def open_table(self, store: Store) -> Table:
         """The table of clean rows."""
         return self.tables_of(store, self.generation(store))[0]
@@ -52,6 +60,15 @@ class Road(NamedTuple):
     def open_quarantine(self, store: Store) -> Table:
         """The table of rejected records."""
         return self.tables_of(store, self.generation(store))[1]
+
+    def open_nulled(self, store: Store, generation: Generation | None = None) -> Table:
+        """The samples of one generation, by default of the current one."""
+        folder = self.nulled_folder((generation or self.generation(store)).table)
+        return Table(store, self.nulled, [Column(*pair) for pair in NULLED.items()], folder)
+
+    def nulled_folder(self, folder: str) -> str:
+        """The folder of the samples that belong to a folder of the clean table: no generation names it."""
+        return f"{self.nulled}{folder.removeprefix(self.table)}"
 
     def generation(self, store: Store) -> Generation:
         """Where its tables stand now."""

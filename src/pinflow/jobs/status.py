@@ -37,6 +37,8 @@ class TopicStatus(msgspec.Struct, frozen=True):
     """Partition → the log's own position up to which it has landed."""
     cleaned_to: dict[int, str] = {}
     """The same of the job that fills the table."""
+    nulled: dict[str, int] = {}
+    """Field → cells of the rows that had a text and became NULL by a rule."""
 
 
 def status(parts: Parts) -> list[TopicStatus]:
@@ -70,6 +72,7 @@ def status(parts: Parts) -> list[TopicStatus]:
                 to_clean=max(0, total - cleaned.records) if road else 0,
                 landed_to=land_positions(parts, topic, manifest),
                 cleaned_to=_positions(parts, road.job, table) if road and table else {},
+                nulled=cleaned.cells,
             )
         )
     return found

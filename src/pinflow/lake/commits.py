@@ -69,8 +69,8 @@ def remove_rows(delta: DeltaTable, places: Sequence[Places], job: str, step: int
         commit_nothing(delta, job, step, mark)
 
 
-def replace_rows(delta: DeltaTable, spans: Sequence[Span], rows: ArrowStreamExportable) -> None:
-    """Put rows in the place of all that lie in these spans, in one commit; fails if the table has moved.
+def replace_rows(delta: DeltaTable, spans: Sequence[Span | Places], rows: ArrowStreamExportable) -> None:
+    """Put rows in the place of all that are of these records, in one commit; fails if the table has moved.
 
     It carries no transaction: to do it again makes no difference.
     """
@@ -78,10 +78,7 @@ def replace_rows(delta: DeltaTable, spans: Sequence[Span], rows: ArrowStreamExpo
         delta,
         rows,
         mode="overwrite",
-        predicate=" OR ".join(
-            f"(_partition = {partition} AND _offset BETWEEN {first} AND {last})"
-            for partition, first, last in spans
-        ),
+        predicate=_predicate(spans),
         commit_properties=CommitProperties(max_commit_retries=0),
         post_commithook_properties=HOOKS,
     )
@@ -104,9 +101,12 @@ def _properties(job: str, step: int, mark: str, *, retries: int) -> CommitProper
     )
 
 
-def _predicate(places: Sequence[Places]) -> str:
+def _predicate(records: Sequence[Span | Places]) -> str:
+    """The rows of records, named one by one or from the first to the last; by the bounds files are passed over."""
     return " OR ".join(
-        f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)}"
+        f"(_partition = {each.partition} AND _offset BETWEEN {each.first} AND {each.last})"
+        if isinstance(each, Span)
+        else f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)}"
         f" AND _offset IN ({', '.join(map(str, each.offsets))}))"
-        for each in places
+        for each in records
     )

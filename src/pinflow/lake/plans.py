@@ -58,13 +58,13 @@ __all__ = ["ByCommand", "Job", "Prepared", "Removal", "Ruled", "Settles", "Steps
 class Prepared(NamedTuple):
     """A step that is done but not committed: its tally a partition, and the rows of each table, in commit order.
 
-    `spans` are the offsets that the step covers, for jobs that go by rules.
+    `spans` are the records that the step covers, for jobs that go by rules.
     """
 
     tallies: dict[int, Tally]
     writes: Sequence[tuple[Table, ArrowStreamExportable | Removal]]
     moved: Sequence[Places] = ()
-    spans: Sequence[Span] = ()
+    spans: Sequence[Span | Places] = ()
 
 
 class Removal(NamedTuple):

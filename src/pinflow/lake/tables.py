@@ -126,8 +126,8 @@ class Table:
         self._opened = None  # others may have committed beside it
         return done
 
-    def replace(self, spans: Sequence[Span], rows: ArrowStreamExportable) -> None:
-        """Put rows in the place of all that lie in these spans, in one commit. Safe to repeat.
+    def replace(self, spans: Sequence[Span | Places], rows: ArrowStreamExportable) -> None:
+        """Put rows in the place of all that are of these records, in one commit. Safe to repeat.
 
         Raises:
             UnavailableError: The table cannot be written now, or others wrote to it all the time.

@@ -1,0 +1,128 @@
+"""Counters of jobs, as Prometheus scrapes them from a running `pinflow land`, `batch` or `stream`."""
+
+from __future__ import annotations
+
+import re
+import socket
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from pinflow.config import load
+from pinflow.jobs.metrics import SideMetrics, serve_metrics
+from pinflow.jobs.parts import Parts
+from tests.e2e.command import run, running, until
+from tests.road import ID, drain, post, rows, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from subprocess import Popen
+
+    from pinflow.jobs.sides import Side
+
+Counters = dict[tuple[str, ...], float]
+"""Name and labels → value."""
+
+LABELS = ("side", "dataset", "field")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    with Parts(load(tmp_path / "home", env={})) as parts:
+        sides: tuple[Side, ...] = ("batch", "stream")
+        for side in sides:
+            values = [*rows({"ind": 1, "age": "x", "date_joined": "x"}, {"ind": 2, "age": "y"}), b"broken"]
+            post(parts, topic(side, "user"), values)
+        yield parts
+
+
+def scraped(url: str) -> Counters:
+    answer = urllib3.request("GET", url, retries=False, timeout=20)
+    assert answer.status == 200
+    return {
+        (sample.name, *(sample.labels[name] for name in LABELS if name in sample.labels)): sample.value
+        for family in text_string_to_metric_families(answer.data.decode())
+        for sample in family.samples
+    }
+
+
+def shows(url: str, counters: Counters) -> bool:
+    return scraped(url) == counters
+
+
+def address_of(process: Popen[str]) -> str:
+    """The address that a command says it serves metrics at."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"metrics at (http://127\.0\.0\.1:[0-9]+/metrics)", line):
+            return found[1]
+    raise AssertionError("the command has ended")
+
+
+def expected(side: Side) -> Counters:
+    return {
+        ("pinflow_receipts_readable",): 1,
+        ("pinflow_records_total", side, "pin"): 0,
+        ("pinflow_records_total", side, "geo"): 0,
+        ("pinflow_records_total", side, "user"): 3,
+        ("pinflow_records_quarantined_total", side, "pin"): 0,
+        ("pinflow_records_quarantined_total", side, "geo"): 0,
+        ("pinflow_records_quarantined_total", side, "user"): 1,
+        ("pinflow_cells_nulled_total", side, "user", "age"): 2,
+        ("pinflow_cells_nulled_total", side, "user", "date_joined"): 1,
+    }
+
+
+@pytest.mark.parametrize("side", ["batch", "stream"])
+def test_a_running_side_counts_records_rejects_and_cells_and_a_restart_goes_on(
+    parts: Parts, side: Side
+) -> None:
+    drain(parts, "land")
+    for _ in range(2):
+        with running(side, "--metrics-port", "0", home=parts.settings.home) as process:
+            url = address_of(process)
+            until(partial(shows, url, expected(side)))
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_a_running_land_counts_what_has_landed(parts: Parts) -> None:
+    with running(
+        "land", "--metrics-port", "0", home=parts.settings.home, PINFLOW__LAND__FLUSH_SECONDS="0"
+    ) as process:
+        url = address_of(process)
+        until(partial(shows, url, {("pinflow_receipts_readable",): 1, ("pinflow_records_landed_total",): 6}))
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_before_the_first_step_everything_is_zero(parts: Parts) -> None:
+    with serve_metrics(SideMetrics(parts.store, "batch", ID), 0) as url:
+        assert set(scraped(url).values()) == {0, 1}
+
+
+def test_receipts_that_cannot_be_read_are_a_counter_of_their_own(parts: Parts) -> None:
+    drain(parts)
+    for receipt in (parts.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
+        receipt.unlink()
+    with serve_metrics(SideMetrics(parts.store, "stream", ID), 0) as url:
+        assert scraped(url) == {("pinflow_receipts_readable",): 0}
+
+
+def test_a_port_that_is_taken_ends_the_command_with_the_next_step(parts: Parts) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("stream", "--drain", "--metrics-port", port, home=parts.settings.home)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--metrics-port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_metrics_do_not_go_with_adopting(parts: Parts) -> None:
+    done = run("land", "--adopt", "topics/", "--metrics-port", "0", home=parts.settings.home)
+    assert done.returncode == 2
