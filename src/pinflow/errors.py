@@ -13,6 +13,7 @@ The tree:
     ├── TerminalError         trying again changes nothing
     │   ├── AbsentError       a part has not been made yet
     │   ├── FencedError       another worker holds the job
+    │   │   └── HeldError     a command that has not ended holds the job
     │   ├── CorruptError      stored bytes are not what was written
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
@@ -35,6 +36,7 @@ __all__ = [
     "DialectError",
     "FencedError",
     "GapError",
+    "HeldError",
     "MissingExtraError",
     "NotCarriedError",
     "OverloadedError",
@@ -134,6 +136,10 @@ class AbsentError(TerminalError):
 
 class FencedError(TerminalError):
     """Another worker holds the job."""
+
+
+class HeldError(FencedError):
+    """A command that has not ended holds the job, and no worker can do its step."""
 
 
 class CorruptError(TerminalError):

@@ -45,10 +45,17 @@ class CleanJob:
     ) -> None:
         self.name = name or road.job
         self.rules = road.dataset.rules
-        self.table, self._quarantine = road.tables_of(store, generation or road.generation(store))
         self._road = road
+        self._store = store
+        self._generation = generation
+        self.renew()
         self._reader = reader
         self._engine = engine
+
+    def renew(self) -> None:
+        """See `lake.plans.Renews`: a replay may have swapped the tables."""
+        generation = self._generation or self._road.generation(self._store)
+        self.table, self._quarantine = self._road.tables_of(self._store, generation)
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`."""

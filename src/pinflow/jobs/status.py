@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.jobs.failures import Failing, failing_jobs
 from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
 from pinflow.jobs.topics import accepted, every_topic, landed_only
@@ -37,6 +38,8 @@ class TopicStatus(msgspec.Struct, frozen=True):
     """Partition → the log's own position up to which it has landed."""
     cleaned_to: dict[int, str] = {}
     """The same of the job that fills the table."""
+    failing: list[Failing] = []
+    """Jobs of the topic that fail: retried, or set aside."""
 
 
 def status(parts: Parts) -> list[TopicStatus]:
@@ -46,6 +49,7 @@ def status(parts: Parts) -> list[TopicStatus]:
         UnavailableError: The log or the lake cannot be read.
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
+    failing = failing_jobs(parts.store)
     found = []
     topics = every_topic(parts)
     manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
@@ -70,6 +74,7 @@ def status(parts: Parts) -> list[TopicStatus]:
                 to_clean=max(0, total - cleaned.records) if road else 0,
                 landed_to=land_positions(parts, topic, manifest),
                 cleaned_to=_positions(parts, road.job, table) if road and table else {},
+                failing=failing.get(topic, []),
             )
         )
     return found
