@@ -20,8 +20,9 @@ from zlib import crc32
 import msgspec
 
 from pinflow.crash import reached
-from pinflow.errors import CorruptError, GapError
+from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.lake.ahead import ahead
+from pinflow.lake.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
 from pinflow.lake.ledger import last_plan
 from pinflow.lake.tables import Column, Table
 from pinflow.log import Chunk, Headers, Records
@@ -31,12 +32,17 @@ if TYPE_CHECKING:
 
     from pinflow.lake.store import Store
 
-__all__ = ["ADOPTED", "OF_THE_LOG", "Followed", "Landed", "Landing", "decode", "encode"]
+__all__ = [
+    "ADOPTED",
+    "OF_THE_LOG",
+    "Followed",
+    "Landed",
+    "Landing",
+    "decode",
+    "encode",
+]
 
 MANIFEST = "landing"
-
-OF_THE_LOG, ADOPTED = "topics", "adopted"
-"""Folders of the objects that come from the log, and of those made of a zone that another sink wrote."""
 
 COLUMNS = (
     Column("path", "string"),
@@ -83,6 +89,7 @@ class Landing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._room = room_of(store.url)
         self.manifest = Table(store, MANIFEST, COLUMNS)
 
     def pinned(self) -> Landing:
@@ -96,10 +103,15 @@ class Landing:
         return list(ahead(self._store, lambda chunk: self.write(chunk, folder), chunks))
 
     def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
-        """Write a chunk's object, over the same object if it is there. It lands with its manifest row."""
-        lines, meta = encode(chunk)
+        """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
+
+        Raises:
+            TerminalError: The lake cannot hold an object of this name.
+        """
         path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
-        self._store.put(_meta_path(path), meta)
+        self.require_room(path)
+        lines, meta = encode(chunk)
+        self._store.put(meta_path(path), meta)
         reached("land", "meta-written")
         self._store.put(path, lines)
         reached("land", "object-written")
@@ -114,6 +126,19 @@ class Landing:
             crc=crc32(meta, crc32(lines)),
         )
 
+    def require_room(self, path: str) -> None:
+        """Check that the lake can hold an object and its `.meta`.
+
+        Raises:
+            TerminalError: Their names are too long.
+        """
+        if not self._room.fits(meta_path(path)):
+            raise TerminalError(
+                "the name of the topic is too long for the lake: its objects cannot be written",
+                where=self._store.child(path),
+                hint="post to a topic with a shorter name; the other topics land",
+            )
+
     def read(self, landed: Landed) -> Chunk:
         """Read an object of the manifest back.
 
@@ -121,9 +146,9 @@ class Landing:
             GapError: The object is not there.
             CorruptError: It is not what was written.
         """
-        lines, meta = self._store.get(landed.path), self._store.get(_meta_path(landed.path))
+        lines, meta = self._store.get(landed.path), self._store.get(meta_path(landed.path))
         if lines is None or meta is None:
-            missing = landed.path if lines is None else _meta_path(landed.path)
+            missing = landed.path if lines is None else meta_path(landed.path)
             raise GapError(
                 "a landed object is gone",
                 where=self._store.child(missing),
@@ -189,11 +214,6 @@ WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsec
 """Whole files are passed over by their bounds on both columns."""
 
 
-def object_path(folder: str, topic: str, partition: int, first: int) -> str:
-    """Where the object that begins with offset `first` stands."""
-    return f"{folder}/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
-
-
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:
     """A chunk as the bytes of its lines and of its `.meta` object."""
     values = chunk.records.values
@@ -252,10 +272,6 @@ def _as_line(value: bytes | None) -> bytes:
     if _all_lines(value, 1):
         return value
     return b'"' + base64.b64encode(value) + b'"'
-
-
-def _meta_path(path: str) -> str:
-    return f"{path}.meta"
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:
