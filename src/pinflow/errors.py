@@ -15,6 +15,7 @@ The tree:
     │   ├── FencedError       another worker holds the job
     │   │   └── HeldError     a command that has not ended holds the job
     │   ├── CorruptError      stored bytes are not what was written
+    │   ├── RecordError       a rule fails at a record's value
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
@@ -41,6 +42,7 @@ __all__ = [
     "NotCarriedError",
     "OverloadedError",
     "PinflowError",
+    "RecordError",
     "RepeatedError",
     "TerminalError",
     "TooLargeError",
@@ -148,6 +150,10 @@ class CorruptError(TerminalError):
 
 class GapError(TerminalError):
     """Records that should be there are not."""
+
+
+class RecordError(TerminalError):
+    """A rule fails at the value of a record, instead of rejecting it; without that record it would not."""
 
 
 class UnknownTopicError(PinflowError):

@@ -10,7 +10,7 @@ import msgspec
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from arro3.core.types import ArrowStreamExportable
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from pinflow.lake.ledger import Tally
     from pinflow.log import Chunk
 
-__all__ = ["Cleaned", "Engine", "Result", "Session", "View", "open_engine"]
+__all__ = ["Cleaned", "Engine", "RecordPlace", "Result", "Session", "View", "open_engine"]
 
 BACKENDS = {"duckdb": "pinflow.engine.duckdb:DuckDBEngine"}
 """Name → module:class. A new engine is one module and one line here."""
+
+
+class RecordPlace(NamedTuple):
+    """A record of a topic, by its partition and offset."""
+
+    partition: int
+    offset: int
 
 
 class Cleaned(NamedTuple):
@@ -77,8 +84,23 @@ class Session(Protocol):
 class Engine(Protocol):
     """Runs the SQL of datasets and questions. Not safe to share between threads."""
 
-    def clean(self, dataset: Dataset, topic: str, chunks: Iterable[Chunk]) -> Cleaned:
-        """Clean records of one topic. Deterministic in the chunks, but for the order of rows."""
+    def clean(
+        self,
+        dataset: Dataset,
+        topic: str,
+        chunks: Iterable[Chunk],
+        refused: Mapping[RecordPlace, str] | None = None,
+    ) -> Cleaned:
+        """Clean records of one topic. Deterministic in the chunks, but for the order of rows.
+
+        Every row has been made when it returns. Records that are `refused` are rejects for the reasons given, and no
+        rule sees them.
+
+        Raises:
+            RecordError: A rule fails at the value of some record.
+            UnavailableError: What does not fit into memory cannot be kept on the disk now.
+            TerminalError: The memory that the engine may use is not enough.
+        """
 
     def session(self, views: Sequence[View]) -> Session:
         """Load views for questions."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.crash import reached
 from pinflow.errors import GapError
+from pinflow.jobs.isolating import clean_isolating
 from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
@@ -69,8 +70,12 @@ class CleanJob:
         if plan.moves:
             return prepare_move(self._road, self.table, self._quarantine, self._engine, plan)
         spans: dict[int, Span] = {}
-        chunks = _spanned(self._reader.read(plan.slices), spans)
-        cleaned = self._engine.clean(self._road.dataset, self._road.topic, chunks)
+        cleaned = clean_isolating(
+            self._engine,
+            self._road.dataset,
+            self._road.topic,
+            lambda: _spanned(self._reader.read(plan.slices), spans),
+        )
         _nothing_missing(plan, cleaned)
         writes = [(self.table, cleaned.rows)]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):

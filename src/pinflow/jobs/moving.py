@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from arro3.core import Table as Arrow
 
 from pinflow.engine import View
+from pinflow.jobs.isolating import clean_isolating
 from pinflow.jobs.reading import Reader
 from pinflow.jobs.sides import QUARANTINE
 from pinflow.lake.commits import Places
@@ -95,7 +96,7 @@ def _slice(places: Places, position: str) -> Slice:
 def prepare_move(road: Road, table: Table, quarantine: Table, engine: Engine, plan: Plan) -> Prepared:
     """Do a move. Deterministic in the plan and the rules; a record that is rejected again is not moved."""
     chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
-    cleaned = engine.clean(road.dataset, road.topic, chunks)
+    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
     moved = _grouped(
         (piece.partition, offset)
@@ -165,7 +166,7 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
 
 
 def _cleaned_places(road: Road, engine: Engine, chunks: list[Chunk]) -> list[Places]:
-    return _grouped(_pairs(engine.clean(road.dataset, road.topic, chunks).rows))
+    return _grouped(_pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks).rows))
 
 
 def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:
