@@ -13,7 +13,9 @@ The tree:
     ├── TerminalError         trying again changes nothing
     │   ├── AbsentError       a part has not been made yet
     │   ├── FencedError       another worker holds the job
+    │   │   └── HeldError     a command that has not ended holds the job
     │   ├── CorruptError      stored bytes are not what was written
+    │   ├── RecordError       a rule fails at a record's value
     │   └── GapError          records that should be there are not
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
@@ -35,10 +37,12 @@ __all__ = [
     "DialectError",
     "FencedError",
     "GapError",
+    "HeldError",
     "MissingExtraError",
     "NotCarriedError",
     "OverloadedError",
     "PinflowError",
+    "RecordError",
     "RepeatedError",
     "TerminalError",
     "TooLargeError",
@@ -136,12 +140,20 @@ class FencedError(TerminalError):
     """Another worker holds the job."""
 
 
+class HeldError(FencedError):
+    """A command that has not ended holds the job, and no worker can do its step."""
+
+
 class CorruptError(TerminalError):
     """Stored bytes are not what was written."""
 
 
 class GapError(TerminalError):
     """Records that should be there are not."""
+
+
+class RecordError(TerminalError):
+    """A rule fails at the value of a record, instead of rejecting it; without that record it would not."""
 
 
 class UnknownTopicError(PinflowError):

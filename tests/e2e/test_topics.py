@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import urllib3
 
 from tests.e2e.command import gateway, pinflow, pinflow_json, run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_without_creation_on_first_use_a_topic_is_made_by_command(
@@ -39,3 +38,12 @@ def test_without_creation_on_first_use_a_topic_is_made_by_command(
     again = run("gateway", "topics", "delete", "a.user", home=home)
     assert again.returncode == 1
     assert "there is no topic 'a.user'" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["x" * 249, "..", "a/b", "../../out", "a b", ""])
+def test_a_topic_that_could_not_be_landed_is_not_made_by_command(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    done = run("gateway", "topics", "create", name, home=home)
+    assert done.returncode == 2
+    assert "there can be no such topic" in done.stderr
+    assert "there is no log yet" in run("gateway", "topics", "list", home=home).stderr

@@ -84,10 +84,10 @@ def print_audit(found: Audit) -> None:
 @json_option
 @command_options
 def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
-    """Show how far every topic is: accepted, landed, cleaned, and what waits."""
+    """Show how far every topic is: accepted, landed, cleaned, what waits, and which jobs fail."""
     import msgspec
 
-    from pinflow.cli.show import print_rows
+    from pinflow.cli.show import failing_lines, print_rows
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.status import status as run
 
@@ -110,6 +110,9 @@ def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
         ["topic", "table", "partitions", "accepted", "landed", "rows", "quarantined", "to land", "to clean"],
         [msgspec.structs.astuple(each)[:9] for each in found],
     )
+    for topic in found:
+        for line in failing_lines(topic):
+            click.echo(line, err=True)
     _print_nulled({each.table or "": each.nulled for each in found})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-__all__ = ["Bar", "columns_of", "print_rows", "text_of"]
+    from pinflow.jobs.status import TopicStatus
+
+__all__ = ["Bar", "columns_of", "failing_lines", "print_rows", "text_of"]
 
 WIDEST = 10_000
 """Columns of a table that goes to a pipe or a file: no cell is broken."""
@@ -61,6 +64,23 @@ def _escaped(value: object) -> str:
     from rich.markup import escape
 
     return escape("".join(char if char.isprintable() else " " for char in text_of(value)))
+
+
+def failing_lines(topic: TopicStatus) -> list[str]:
+    """What fails of a topic, for people: the job, since when and where, then the error with its next step."""
+    lines = []
+    for each in topic.failing:
+        since = f" since {_moment(each.since)}" if each.since else ""
+        tried = f", tried last {_moment(each.tried_at)} by {each.worker}" if each.worker else ""
+        lines.append(f"{each.job}: {each.state}{since}{tried}: {each.what}")
+        lines += [
+            f"  {name} {text}" for name, text in (("where:", each.where), ("next: ", each.next)) if text
+        ]
+    return lines
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(sep=" ", timespec="seconds")
 
 
 class Bar:

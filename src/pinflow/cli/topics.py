@@ -28,10 +28,19 @@ def topics() -> None:
 @command_options
 def create(settings: Settings, *, name: str, partitions: int | None) -> None:
     """Create the topic NAME. A gateway that runs takes records for it at once."""
+    from pinflow.errors import UsageError
+    from pinflow.gateway.topics import name_problem, room_problem
     from pinflow.jobs.parts import Parts
+    from pinflow.lake.layout import room_of
 
+    count = partitions or settings.config.log.partitions
     with Parts(settings) as parts:
-        parts.log.topics.create(name, partitions or settings.config.log.partitions)
+        room = room_of(settings.config.lake.url)
+        others = parts.log.topics.list() if room.folds_case else ()
+        problem = name_problem(name) or room_problem(name, count, room, others)
+        if problem is not None:
+            raise UsageError(f"there can be no such topic: {problem}", where=name, hint="choose another name")
+        parts.log.topics.create(name, count)
     click.echo(f"topic {name} is there", err=True)
 
 

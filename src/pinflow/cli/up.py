@@ -69,8 +69,11 @@ def _line(snapshot: Snapshot) -> str:
     accepted = sum(each.accepted for each in snapshot.topics)
     waiting = sum(each.to_land + each.to_clean for each in snapshot.topics)
     down = [each.name for each in snapshot.stations if each.pid is None]
-    return f"{snapshot.gateway}: {accepted:,} records accepted, {waiting:,} waiting" + (
-        f", down: {', '.join(down)}" if down else ""
+    failing = [failing.job for topic in snapshot.topics for failing in topic.failing]
+    return (
+        f"{snapshot.gateway}: {accepted:,} records accepted, {waiting:,} waiting"
+        + (f", down: {', '.join(down)}" if down else "")
+        + (f", failing: {', '.join(failing)} (pinflow status)" if failing else "")
     )
 
 
@@ -78,7 +81,7 @@ def _picture(snapshot: Snapshot) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from pinflow.cli.show import columns_of
+    from pinflow.cli.show import columns_of, failing_lines
 
     stations = columns_of(
         [[each.name, each.pid or "down", each.restarts, each.last_words] for each in snapshot.stations],
@@ -100,4 +103,7 @@ def _picture(snapshot: Snapshot) -> Group:
         ],
         ["topic", "accepted", "a second", "to land", "table", "rows", "quarantined", "to clean"],
     )
-    return Group(Text(f"gateway at {snapshot.gateway}    Ctrl-C ends all\n"), stations, Text(), topics)
+    failing = [Text(line) for topic in snapshot.topics for line in failing_lines(topic)]
+    return Group(
+        Text(f"gateway at {snapshot.gateway}    Ctrl-C ends all\n"), stations, Text(), topics, *failing
+    )

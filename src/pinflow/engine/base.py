@@ -10,7 +10,7 @@ import msgspec
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from arro3.core.types import ArrowStreamExportable
@@ -25,6 +25,7 @@ __all__ = [
     "MOST_SAMPLES",
     "Cleaned",
     "Engine",
+    "RecordPlace",
     "Result",
     "Session",
     "View",
@@ -40,6 +41,13 @@ MOST_SAMPLES = 100
 
 LONGEST_SAMPLE = 1_000
 """Characters of the text that a sample keeps."""
+
+
+class RecordPlace(NamedTuple):
+    """A record of a topic, by its partition and offset."""
+
+    partition: int
+    offset: int
 
 
 class Cleaned(NamedTuple):
@@ -95,8 +103,23 @@ class Session(Protocol):
 class Engine(Protocol):
     """Runs the SQL of datasets and questions. Not safe to share between threads."""
 
-    def clean(self, dataset: Dataset, topic: str, chunks: Iterable[Chunk]) -> Cleaned:
-        """Clean records of one topic. Deterministic in the chunks, but for the order of rows."""
+    def clean(
+        self,
+        dataset: Dataset,
+        topic: str,
+        chunks: Iterable[Chunk],
+        refused: Mapping[RecordPlace, str] | None = None,
+    ) -> Cleaned:
+        """Clean records of one topic. Deterministic in the chunks, but for the order of rows.
+
+        Every row has been made when it returns. Records that are `refused` are rejects for the reasons given, and no
+        rule sees them.
+
+        Raises:
+            RecordError: A rule fails at the value of some record.
+            UnavailableError: What does not fit into memory cannot be kept on the disk now.
+            TerminalError: The memory that the engine may use is not enough.
+        """
 
     def session(self, views: Sequence[View]) -> Session:
         """Load views for questions."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from arro3.core import Array, DataType, RecordBatch, Table
 
 from pinflow.datasets import LINEAGE
 from pinflow.engine.base import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.dialect import to_duckdb
-from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_connection import connect, first_line
 from pinflow.engine.duckdb_session import DuckDBSession
 from pinflow.engine.raw import Raw, Rejected, split
+from pinflow.errors import RecordError, TerminalError, UnavailableError
 from pinflow.lake.ledger import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-    import duckdb
 
     from pinflow.config import Config
     from pinflow.datasets import Dataset
+    from pinflow.engine.base import RecordPlace
     from pinflow.log import Chunk
 
 __all__ = ["DuckDBEngine"]
@@ -39,32 +41,41 @@ class DuckDBEngine:
         self._db: duckdb.DuckDBPyConnection | None = None
         self._translated: dict[str, tuple[str, str]] = {}
 
-    def clean(self, dataset: Dataset, topic: str, chunks: Iterable[Chunk]) -> Cleaned:
+    def clean(
+        self,
+        dataset: Dataset,
+        topic: str,
+        chunks: Iterable[Chunk],
+        refused: Mapping[RecordPlace, str] | None = None,
+    ) -> Cleaned:
         """See `Engine.clean`."""
-        raw, rejected = split(chunks)
-        db = self._connected()
-        db.register("texts", _texts(raw))
-        db.register("unreadable", _unreadable(rejected))
+        raw, rejected = split(chunks, refused)
         reject_sql, clean_sql = self._sql_of(dataset)
-        db.execute(
-            _PARSED.format(
-                topic=_quoted(topic), keys=dataset.raw, paths=_paths(dataset), columns=_columns(dataset)
+        with self._running(topic):
+            db = self._connected()
+            db.register("texts", _texts(raw))
+            db.register("unreadable", _unreadable(rejected))
+            db.execute(
+                _PARSED.format(
+                    topic=_quoted(topic), keys=dataset.raw, paths=_paths(dataset), columns=_columns(dataset)
+                )
             )
-        )
-        db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
-        db.execute(
-            "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
-        )
-        db.execute(_REJECTED.format(topic=_quoted(topic)))
-        if db.sql("SELECT 1 FROM checked WHERE _reason IS NOT NULL LIMIT 1").fetchone():
-            db.execute(_REJECTED_BY_RULE)
-        db.execute(f"CREATE OR REPLACE TEMP TABLE cleaned AS {clean_sql}")
-        return Cleaned(
-            rows=db.sql(_stored("FROM cleaned", dataset.clean | LINEAGE)),
-            rejects=db.sql("SELECT * FROM rejected"),
-            nulled=db.sql(_nulled(dataset)),
-            tallies=_tallies(db),
-        )
+            db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
+            db.execute(
+                "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
+            )
+            db.execute(_REJECTED.format(topic=_quoted(topic)))
+            if db.sql("SELECT 1 FROM checked WHERE _reason IS NOT NULL LIMIT 1").fetchone():
+                db.execute(_REJECTED_BY_RULE)
+            # All rows are made here, not while they are written: by then part of the step may be committed.
+            stored = _stored(clean_sql, dataset.clean | LINEAGE | {"_nulled": "string"})
+            db.execute(f"CREATE OR REPLACE TEMP TABLE cleaned AS {stored}")
+            return Cleaned(
+                rows=db.sql("SELECT * EXCLUDE (_nulled) FROM cleaned"),
+                rejects=db.sql("SELECT * FROM rejected"),
+                nulled=db.sql(_nulled(dataset)),
+                tallies=_tallies(db),
+            )
 
     def session(self, views: Sequence[View]) -> DuckDBSession:
         """See `Engine.session`."""
@@ -76,18 +87,45 @@ class DuckDBEngine:
             self._db.close()
             self._db = None
 
+    @contextmanager
+    def _running(self, topic: str) -> Iterator[None]:
+        """Raise errors of DuckDB that the data, the memory or the disk cause as ours; one of the SQL itself is a bug.
+
+        Raises:
+            RecordError, TerminalError, UnavailableError: See `Engine.clean`.
+        """
+        try:
+            yield
+        except (duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise RecordError(first_line(error), where=topic) from error
+        except (duckdb.InternalException, duckdb.FatalException) as error:
+            self.close()  # such a database answers nothing any more
+            raise RecordError(first_line(error), where=topic) from error
+        except duckdb.OutOfMemoryException as error:
+            raise TerminalError(
+                f"cleaning a step needs more than the engine's memory: {first_line(error)}",
+                where=topic,
+                hint="raise engine.memory_mb",
+            ) from error
+        except duckdb.IOException as error:
+            raise UnavailableError(
+                f"the engine cannot spill to the disk: {first_line(error)}",
+                where=str(self._scratch),
+                hint="pinflow doctor",
+            ) from error
+
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._db is None:
             self._db = connect(self._scratch, self._config.engine.memory_mb, self._config.engine.threads)
         return self._db
 
     def _sql_of(self, dataset: Dataset) -> tuple[str, str]:
-        if dataset.name not in self._translated:
-            self._translated[dataset.name] = (
+        if dataset.rules not in self._translated:
+            self._translated[dataset.rules] = (
                 to_duckdb(dataset.reject_sql, where=dataset.where("reject")),
                 to_duckdb(dataset.clean_sql, where=dataset.where("clean")),
             )
-        return self._translated[dataset.name]
+        return self._translated[dataset.rules]
 
 
 _PARSED = """

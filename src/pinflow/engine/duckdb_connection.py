@@ -9,7 +9,7 @@ import duckdb
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["connect"]
+__all__ = ["connect", "first_line"]
 
 
 def connect(scratch: Path, memory_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -28,3 +28,8 @@ def connect(scratch: Path, memory_mb: int, threads: int) -> duckdb.DuckDBPyConne
     )
     db.execute("SET TimeZone = 'UTC'")
     return db
+
+
+def first_line(error: duckdb.Error) -> str:
+    """What DuckDB says, without the drawing below it."""
+    return str(error).strip().split("\n", 1)[0]

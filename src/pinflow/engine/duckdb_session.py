@@ -10,7 +10,7 @@ import duckdb
 
 from pinflow.engine.base import Result, View
 from pinflow.engine.dialect import to_duckdb
-from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_connection import connect, first_line
 from pinflow.engine.duckdb_files import LakeFiles
 from pinflow.errors import CorruptError, PinflowError, UsageError
 
@@ -109,14 +109,14 @@ class DuckDBSession:
                 hint="ask for less, or raise it",
             ) from error
         except duckdb.CatalogException as error:
-            line = _first_line(error)
+            line = first_line(error)
             hint = NO_FUNCTION if "Function" in line.partition(" with name ")[0] else self._tables_hint()
             raise UsageError(line, where="the query", hint=hint) from error
         except duckdb.BinderException as error:
             hint = "SELECT * FROM a table shows its columns"
-            raise UsageError(_first_line(error), where="the query", hint=hint) from error
+            raise UsageError(first_line(error), where="the query", hint=hint) from error
         except duckdb.Error as error:
-            raise UsageError(_first_line(error), where="the query") from error
+            raise UsageError(first_line(error), where="the query") from error
         finally:
             timer.cancel()
 
@@ -138,7 +138,7 @@ def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> N
             _load_rows(db, view, source)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise CorruptError(
-            f"a file of table {view.name!r} cannot be read: {_first_line(error)}",
+            f"a file of table {view.name!r} cannot be read: {first_line(error)}",
             where=view.name,
             hint="bring it back from a copy; pinflow audit names what is missing",
         ) from error
@@ -201,7 +201,3 @@ _PARSE = """
 SELECT json_extract_string(tree, '$..table_name'), json_array_length(tree, '$.statements'), tree ->> 'error_message'
 FROM (SELECT json_serialize_sql(?) AS tree)
 """
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).strip().split("\n", 1)[0]

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.engine.base import RecordPlace
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pinflow.log import Chunk
 
@@ -53,14 +55,20 @@ _NO_OBJECT = {
 }
 
 
-def split(chunks: Iterable[Chunk]) -> tuple[Raw, Rejected]:
-    """Part the records of chunks into JSON objects and the rest. Every record is in exactly one of the two."""
+def split(chunks: Iterable[Chunk], refused: Mapping[RecordPlace, str] | None = None) -> tuple[Raw, Rejected]:
+    """Part the records of chunks into JSON objects and the rest. Every record is in exactly one of the two.
+
+    Those that are `refused` belong to the rest, for the reasons given.
+    """
     raw, rejected = Raw([], [], [], []), Rejected([], [], [], [], [])
     for chunk in chunks:
         try:
-            _split_clean(chunk, raw)
+            if refused:
+                _split_each(chunk, raw, rejected, refused)
+            else:
+                _split_clean(chunk, raw)
         except (TypeError, ValueError, RecursionError):
-            _split_each(chunk, raw, rejected)
+            _split_each(chunk, raw, rejected, {})
     return raw, rejected
 
 
@@ -78,9 +86,9 @@ def _split_clean(chunk: Chunk, raw: Raw) -> None:
     raw.accepted_at.extend(chunk.timestamps)
 
 
-def _split_each(chunk: Chunk, raw: Raw, rejected: Rejected) -> None:
+def _split_each(chunk: Chunk, raw: Raw, rejected: Rejected, refused: Mapping[RecordPlace, str]) -> None:
     for value, offset, accepted_at in zip(chunk.records.values, chunk.offsets, chunk.timestamps, strict=True):
-        reason = _why_no_object(value)
+        reason = refused.get(RecordPlace(chunk.partition, offset)) or _why_no_object(value)
         into: Raw | Rejected = raw if reason is None else rejected
         into.partitions.append(chunk.partition)
         into.offsets.append(offset)

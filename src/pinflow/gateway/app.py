@@ -17,6 +17,7 @@ from pinflow.gateway.pages import Pages
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.produce import Producer, Target
 from pinflow.gateway.topics import Topics
+from pinflow.lake.layout import room_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ class GatewayApp:
 
     Args:
         log: What records go to.
-        config: Its `gateway` section, and `log.partitions` for topics created on first use.
+        config: Its `gateway` section, `log.partitions` for topics created on first use, and where the lake is.
         guard: Lets requests in; None lets all in.
         stall_s: See `Committer`.
 
@@ -56,7 +57,7 @@ class GatewayApp:
         self.metrics = Metrics(pending)
         self.committer = Committer(log, self.metrics, stall_s=stall_s, keep_s=gateway.idempotency_seconds)
         partitions = config.log.partitions if gateway.create_topics else None
-        self._topics = Topics(log, self.metrics, partitions=partitions)
+        self._topics = Topics(log, self.metrics, room_of(config.lake.url), partitions=partitions)
         self._producer = Producer(self.committer, self._topics, pending, self.metrics, gateway)
         self._pages = pages = Pages(self._topics, self.committer, pending, self.metrics, self._producer)
         # An `Answer` is not Starlette's Response, but all that is asked of one is to be an ASGI application.
@@ -100,7 +101,7 @@ def create_app(log: EventLog, config: Config, guard: Guard | None = None) -> Gat
 
     Args:
         log: The open log that records go to. The caller closes it, after the application's lifespan ended.
-        config: Its `gateway` section, and `log.partitions` for topics created on first use.
+        config: Its `gateway` section, `log.partitions` for topics created on first use, and where the lake is.
         guard: Lets requests in; None lets all in.
     """
     return GatewayApp(log, config, guard)

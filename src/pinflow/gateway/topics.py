@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.lake.layout import LONGEST_TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pinflow.gateway.metrics import Metrics
+    from pinflow.lake.layout import Room
     from pinflow.log import EventLog, Partition
 
-__all__ = ["Topics", "check_name"]
+__all__ = ["Topics", "check_name", "name_problem", "room_problem"]
 
-LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
+LEGAL_NAME = re.compile(rf"[a-zA-Z0-9._-]{{1,{LONGEST_TOPIC}}}", re.ASCII)
 """Kafka's rule for topic names; `.` and `..` are not allowed either."""
 
 BLOCKING_TIMEOUT_S = 1.5
@@ -43,11 +45,13 @@ class Topics:
         log: Asked from one thread of its own, for it may block.
         metrics: Is told of every topic created.
         partitions: How many partitions a topic gets that is created on first use; None to create none.
+        room: What the lake can hold: what cannot land is not let in.
     """
 
-    def __init__(self, log: EventLog, metrics: Metrics, *, partitions: int | None) -> None:
+    def __init__(self, log: EventLog, metrics: Metrics, room: Room, *, partitions: int | None) -> None:
         self._log = log
         self._metrics = metrics
+        self._room = room
         self._partitions = partitions
         self._counts: dict[str, int] = {}
         self._finding: dict[str, asyncio.Task[int]] = {}
@@ -80,7 +84,7 @@ class Topics:
         Waits at most `within` seconds for the log; what is under way then goes on, for those who ask next.
 
         Raises:
-            Refusal: The name is not legal.
+            Refusal: The name is not legal, or the lake cannot hold it.
             UnknownTopicError: The topic is not there, and not to be created.
             UnavailableError: The log cannot be asked now.
         """
@@ -100,8 +104,11 @@ class Topics:
         Raises:
             UnavailableError: The log cannot be asked now.
         """
-        self._counts = await self._blocking(self._log.topics.list)
-        return dict(self._counts)
+        counts = await self._blocking(self._log.topics.list)
+        self._counts = {
+            topic: count for topic, count in counts.items() if self._room.fits_topic(topic, count)
+        }
+        return counts
 
     async def get(self, topic: str) -> int:
         """The number of partitions of a topic that is there, from the log itself.
@@ -131,11 +138,13 @@ class Topics:
         """Create a topic.
 
         Raises:
-            Refusal: The name is not legal.
+            Refusal: The name is not legal, or the lake cannot hold it.
             TopicExistsError: It is there already.
             UnavailableError: The log cannot be written now.
         """
         check_name(topic)
+        others = await self.all() if self._room.folds_case else ()
+        self._require_room(topic, partitions, others)
         await self._blocking(lambda: self._log.topics.create(topic, partitions))
         self._counts[topic] = partitions
         self._metrics.topic_created()
@@ -160,6 +169,7 @@ class Topics:
         for _ in range(LOOKS):
             counts = await self.all()
             if topic in counts:
+                self._require_room(topic, counts[topic])
                 return counts[topic]
             if self._partitions is None:
                 raise UnknownTopicError("there is no such topic")
@@ -171,6 +181,11 @@ class Topics:
         raise UnavailableError(
             "the log has the topic and does not show it; pinflow doctor looks at permissions"
         )
+
+    def _require_room(self, topic: str, partitions: int, others: Iterable[str] = ()) -> None:
+        problem = room_problem(topic, partitions, self._room, others)
+        if problem is not None:
+            raise Refusal(Reason.INVALID, problem)
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -186,7 +201,29 @@ def check_name(topic: str) -> None:
     Raises:
         Refusal: The name is not legal.
     """
-    if not LEGAL_NAME.fullmatch(topic) or topic in {".", ".."}:
-        raise Refusal(
-            Reason.INVALID, "a name has 1 to 249 letters, digits, '.', '_' or '-', and is not '.' or '..'"
+    problem = name_problem(topic)
+    if problem is not None:
+        raise Refusal(Reason.INVALID, problem)
+
+
+def name_problem(topic: str) -> str | None:
+    """Why no topic can have this name; None where it can."""
+    if LEGAL_NAME.fullmatch(topic) and topic not in {".", ".."}:
+        return None
+    return f"a name has 1 to {LONGEST_TOPIC} letters, digits, '.', '_' or '-', and is not '.' or '..'"
+
+
+def room_problem(topic: str, partitions: int, room: Room, others: Iterable[str] = ()) -> str | None:
+    """Why the lake cannot hold a topic of a legal name beside others; None where it can."""
+    if not room.fits_topic(topic, partitions):
+        return (
+            f"the name has {len(topic)} letters, and the lake has room for {room.longest_topic(partitions)}: "
+            "its objects are named <topic>+<partition>+<offset>.json.meta"
         )
+    if room.folds_case:
+        for other in others:
+            if other != topic and other.lower() == topic.lower():
+                return (
+                    f"the lake stands on a disk that does not tell this name from {other!r}, which is there"
+                )
+    return None

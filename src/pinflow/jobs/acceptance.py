@@ -25,10 +25,15 @@ class Acceptance:
     """The times of one step; `before` is what the steps before it came to, a partition."""
 
     def __init__(self, before: Mapping[int, Tally]) -> None:
-        self._latest = {partition: tally.latest for partition, tally in before.items()}
+        self._before = {partition: tally.latest for partition, tally in before.items()}
+        self._latest = self._before
 
     def in_order(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """The chunks as they come, in each partition in the order of offsets; none of their times runs backwards."""
+        """All chunks of the step as they come, in each partition in the order of offsets; no time runs backwards.
+
+        May be called again, where they are read again.
+        """
+        self._latest = dict(self._before)
         for chunk in chunks:
             times = chunk.timestamps
             if not times:

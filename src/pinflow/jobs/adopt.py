@@ -22,7 +22,7 @@ from pinflow.errors import CorruptError, GapError, UsageError
 from pinflow.jobs.acceptance import Acceptance
 from pinflow.jobs.land import as_landed, land_positions
 from pinflow.lake import open_store
-from pinflow.lake.landing import ADOPTED
+from pinflow.lake.layout import ADOPTED, object_path
 from pinflow.lake.ledger import Plan, Slice
 from pinflow.lake.probe import require_conditions
 from pinflow.lake.sink import Part, Reader, find_files, first_offset, lines_of, stitched
@@ -86,6 +86,7 @@ class AdoptJob:
             left = [part for part in parts if position is None or part.offset >= int(position)]
             taken = self._fitting(left[:most])
             if taken:
+                self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
                 slices.append(
                     Slice(
                         partition,

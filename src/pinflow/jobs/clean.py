@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pinflow.crash import reached
 from pinflow.errors import GapError
 from pinflow.jobs.acceptance import Acceptance
+from pinflow.jobs.isolating import clean_isolating
 from pinflow.jobs.moving import prepare_move
 from pinflow.jobs.reading import LandingReader, LogReader, Reader
 from pinflow.jobs.sides import Road, Side, side_roads
@@ -46,12 +47,18 @@ class CleanJob:
     ) -> None:
         self.name = name or road.job
         self.rules = road.dataset.rules
-        generation = generation or road.generation(store)
-        self.table, self._quarantine = road.tables_of(store, generation)
-        self._nulled = road.open_nulled(store, generation)
         self._road = road
+        self._store = store
+        self._generation = generation
+        self.renew()
         self._reader = reader
         self._engine = engine
+
+    def renew(self) -> None:
+        """See `lake.plans.Renews`: a replay may have swapped the tables."""
+        generation = self._generation or self._road.generation(self._store)
+        self.table, self._quarantine = self._road.tables_of(self._store, generation)
+        self._nulled = self._road.open_nulled(self._store, generation)
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
         """See `lake.plans.Job`."""
@@ -68,8 +75,12 @@ class CleanJob:
             )
         spans: dict[int, Span] = {}
         acceptance = Acceptance(before)
-        chunks = _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans)
-        cleaned = self._engine.clean(self._road.dataset, self._road.topic, chunks)
+        cleaned = clean_isolating(
+            self._engine,
+            self._road.dataset,
+            self._road.topic,
+            lambda: _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans),
+        )
         _nothing_missing(plan, cleaned)
         writes = [(self.table, cleaned.rows)]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):

@@ -15,6 +15,7 @@ from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.acceptance import Acceptance
 from pinflow.jobs.lineage import Lineage
 from pinflow.jobs.reading import read_slice
+from pinflow.lake.layout import OF_THE_LOG, object_path
 from pinflow.lake.ledger import Plan, Receipt, Slice, Tally, last_plan
 from pinflow.lake.plans import Prepared
 from pinflow.log import Chunk, EventLog, Records, watched
@@ -53,13 +54,18 @@ class LandJob:
         self._owned = False
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `lake.plans.Job`: the partitions that are due."""
+        """See `lake.plans.Job`: the partitions that are due.
+
+        Raises:
+            TerminalError: The lake cannot hold the topic's objects, or holds some that are not pinflow's.
+        """
         slices: list[Slice] = []
 
         def read(partition: Partition) -> bool:
             number = partition.number
             gathered = self._gather(number, positions.get(number))
             if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
+                self._landing.require_room(object_path(OF_THE_LOG, self._topic, number, gathered.first))
                 slices.append(Slice(number, gathered.start, gathered.end, gathered.records))
             return gathered.records > 0
 
@@ -142,6 +148,10 @@ class _Gathered:
     @property
     def start(self) -> str:
         return self.chunks[0].start if self.chunks else (self.end_or_none or "")
+
+    @property
+    def first(self) -> int:
+        return self.chunks[0].offsets[0]
 
     @property
     def end(self) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from arro3.core import Table as Arrow
 
 from pinflow.engine import View
+from pinflow.jobs.isolating import clean_isolating
 from pinflow.jobs.reading import Reader
 from pinflow.jobs.sides import QUARANTINE
 from pinflow.lake.commits import Places
@@ -100,7 +101,7 @@ def prepare_move(
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
     chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
-    cleaned = engine.clean(road.dataset, road.topic, chunks)
+    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
     moved = _grouped(
         (piece.partition, offset)
@@ -177,7 +178,7 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
 
 
 def _cleaned_places(road: Road, engine: Engine, chunks: list[Chunk]) -> list[Places]:
-    return _grouped(_pairs(engine.clean(road.dataset, road.topic, chunks).rows))
+    return _grouped(_pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks).rows))
 
 
 def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:

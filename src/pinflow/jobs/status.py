@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.jobs.failures import Failing, failing_jobs
 from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
 from pinflow.jobs.topics import accepted, every_topic, landed_only
@@ -39,6 +40,8 @@ class TopicStatus(msgspec.Struct, frozen=True):
     """The same of the job that fills the table."""
     nulled: dict[str, int] = {}
     """Field → cells of the rows that had a text and became NULL by a rule."""
+    failing: list[Failing] = []
+    """Jobs of the topic that fail: retried, or set aside."""
 
 
 def status(parts: Parts) -> list[TopicStatus]:
@@ -48,6 +51,7 @@ def status(parts: Parts) -> list[TopicStatus]:
         UnavailableError: The log or the lake cannot be read.
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
+    failing = failing_jobs(parts.store)
     found = []
     topics = every_topic(parts)
     manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
@@ -73,6 +77,7 @@ def status(parts: Parts) -> list[TopicStatus]:
                 landed_to=land_positions(parts, topic, manifest),
                 cleaned_to=_positions(parts, road.job, table) if road and table else {},
                 nulled=cleaned.cells,
+                failing=failing.get(topic, []),
             )
         )
     return found

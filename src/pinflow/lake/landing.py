@@ -21,8 +21,9 @@ from zlib import crc32
 import msgspec
 
 from pinflow.crash import reached
-from pinflow.errors import CorruptError, GapError
+from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.lake.ahead import ahead
+from pinflow.lake.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
 from pinflow.lake.ledger import last_plan
 from pinflow.lake.tables import Column, Table
 from pinflow.log import Chunk, Headers, Records
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
 
     from pinflow.lake.store import Store
 
-__all__ = ["ADOPTED", "OF_THE_LOG", "Followed", "Landed", "Landing", "decode", "encode"]
+__all__ = [
+    "ADOPTED",
+    "OF_THE_LOG",
+    "Followed",
+    "Landed",
+    "Landing",
+    "decode",
+    "encode",
+]
 
 MANIFEST = "landing"
-
-OF_THE_LOG, ADOPTED = "topics", "adopted"
-"""Folders of the objects that come from the log, and of those made of a zone that another sink wrote."""
 
 COLUMNS = (
     Column("path", "string"),
@@ -91,6 +97,7 @@ class Landing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._room = room_of(store.url)
         self.manifest = Table(store, MANIFEST, COLUMNS)
 
     def pinned(self) -> Landing:
@@ -104,10 +111,15 @@ class Landing:
         return list(ahead(self._store, lambda chunk: self.write(chunk, folder), chunks))
 
     def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
-        """Write a chunk's object, over the same object if it is there. It lands with its manifest row."""
-        lines, meta = encode(chunk)
+        """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
+
+        Raises:
+            TerminalError: The lake cannot hold an object of this name.
+        """
         path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
-        self._store.put(_meta_path(path), meta)
+        self.require_room(path)
+        lines, meta = encode(chunk)
+        self._store.put(meta_path(path), meta)
         reached("land", "meta-written")
         self._store.put(path, lines)
         reached("land", "object-written")
@@ -122,6 +134,19 @@ class Landing:
             crc=crc32(meta, crc32(lines)),
         )
 
+    def require_room(self, path: str) -> None:
+        """Check that the lake can hold an object and its `.meta`.
+
+        Raises:
+            TerminalError: Their names are too long.
+        """
+        if not self._room.fits(meta_path(path)):
+            raise TerminalError(
+                "the name of the topic is too long for the lake: its objects cannot be written",
+                where=self._store.child(path),
+                hint="post to a topic with a shorter name; the other topics land",
+            )
+
     def read(self, landed: Landed) -> Chunk:
         """Read an object of the manifest back.
 
@@ -129,9 +154,9 @@ class Landing:
             GapError: The object is not there.
             CorruptError: It is not what was written.
         """
-        lines, meta = self._store.get(landed.path), self._store.get(_meta_path(landed.path))
+        lines, meta = self._store.get(landed.path), self._store.get(meta_path(landed.path))
         if lines is None or meta is None:
-            missing = landed.path if lines is None else _meta_path(landed.path)
+            missing = landed.path if lines is None else meta_path(landed.path)
             raise GapError(
                 "a landed object is gone",
                 where=self._store.child(missing),
@@ -195,11 +220,6 @@ SELECT path, topic, partition, first, next, records, bytes, crc, CAST(landed_at 
 WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsecond, Some("UTC"))')
 """
 """Whole files are passed over by their bounds on both columns."""
-
-
-def object_path(folder: str, topic: str, partition: int, first: int) -> str:
-    """Where the object that begins with offset `first` stands."""
-    return f"{folder}/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
 
 
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:
@@ -285,10 +305,6 @@ def _accepted_us(held: _Meta) -> list[int]:
 def _increases(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     before = [0, *(value for value, _ in runs)]
     return [(value - last, count) for last, (value, count) in zip(before, runs, strict=False)]
-
-
-def _meta_path(path: str) -> str:
-    return f"{path}.meta"
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

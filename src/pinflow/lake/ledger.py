@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.crash import reached
-from pinflow.errors import CorruptError, FencedError
+from pinflow.errors import CorruptError, FencedError, TerminalError
 from pinflow.lake.commits import Places
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def put_receipt(store: Store, receipt: Receipt) -> None:
 def pending_plan(store: Store, job: str, step: int) -> Plan | None:
     """The plan of the step after a committed one, if there is one."""
     data = store.get(plan_path(job, step + 1))
-    return msgspec.json.decode(data, type=Plan) if data is not None else None
+    return _decoded(store, job, step + 1, data) if data is not None else None
 
 
 def last_plan(store: Store, job: str, table: Table) -> Plan | None:
@@ -200,7 +200,23 @@ def read_plan(store: Store, job: str, step: int) -> Plan:
     Raises:
         CorruptError: It is gone.
     """
-    return msgspec.json.decode(_must(store, plan_path(job, step)), type=Plan)
+    return _decoded(store, job, step, _must(store, plan_path(job, step)))
+
+
+def _decoded(store: Store, job: str, step: int, data: bytes) -> Plan:
+    """A plan as it was read.
+
+    Raises:
+        TerminalError: It is of a job whose name differs in case, and the lake does not tell the two apart.
+    """
+    plan = msgspec.json.decode(data, type=Plan)
+    if plan.job != job:
+        raise TerminalError(
+            f"the lake does not tell {job!r} from {plan.job!r}",
+            where=store.child(plan_path(job, step)),
+            hint="give one of the two topics another name, or choose a lake.url that tells case",
+        )
+    return plan
 
 
 def read_receipt(store: Store, job: str, step: int) -> Receipt:

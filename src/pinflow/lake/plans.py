@@ -29,7 +29,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from pinflow.crash import reached
-from pinflow.errors import CorruptError, FencedError
+from pinflow.errors import CorruptError, FencedError, HeldError
 from pinflow.lake.ledger import (
     Plan,
     Receipt,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Table
 
-__all__ = ["ByCommand", "Job", "Prepared", "Removal", "Ruled", "Settles", "Steps"]
+__all__ = ["ByCommand", "Job", "Prepared", "Removal", "Renews", "Ruled", "Settles", "Steps"]
 
 
 class Prepared(NamedTuple):
@@ -99,6 +99,14 @@ class Settles(Protocol):
 
 
 @runtime_checkable
+class Renews(Protocol):
+    """A job that keeps what others may replace: its tables."""
+
+    def renew(self) -> None:
+        """Look again at what it keeps. Called before the job is taken up again after a failure."""
+
+
+@runtime_checkable
 class ByCommand(Protocol):
     """A job whose steps only one command can do, so that no worker of the job's name takes one up."""
 
@@ -142,6 +150,7 @@ class Steps:
 
         Raises:
             FencedError: Another worker advances this job, and this one gives way.
+            HeldError: A command has begun a step that it has to finish.
         """
         plan = self._taken_up() if self._step < 0 else None
         if plan is None:
@@ -208,7 +217,7 @@ class Steps:
         if plan is not None and plan.command != self._command:
             finish = plan.command or f"pinflow {self._kind} --drain"
             give_up = ", with --abandon it is given up" if plan.swaps else ""
-            raise FencedError(
+            raise HeldError(
                 f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
                 where=self._store.child(plan_path(self._job.name, plan.step)),
                 hint=f"{finish}  finishes it{give_up}",
@@ -244,7 +253,8 @@ class Steps:
         other = read_plan(self._store, self._job.name, step)
         if self._outranks(other):
             return other
-        raise FencedError(
+        kind = HeldError if other.command else FencedError
+        raise kind(
             f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
             where=self._store.child(plan_path(self._job.name, step)),
             hint=other.command or "let that worker run, or stop it and start this one again",

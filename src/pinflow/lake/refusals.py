@@ -108,6 +108,12 @@ def _meaning(text: str) -> Meaning:
         return _told(code, status[1] if status else "", text)
     if "redirect without LOCATION" in text:
         return _ELSEWHERE
+    if "Could not parse path" in text:
+        return Meaning(TerminalError, "the lake can have nothing of this name", "use another name")
+    if "File name too long" in text:  # ENAMETOOLONG
+        return Meaning(
+            TerminalError, "the name is too long", "use a shorter name; pinflow status names the job"
+        )
     if "Error performing" in text:
         late = "timed out" in text or "Timeout" in text
         return Meaning(UnavailableError, "no answer came in time" if late else "the store cannot be reached")

@@ -197,7 +197,7 @@ class Store:
             yield
         except AlreadyExistsError:
             raise
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:  # a ValueError for `.` and `..` as names in a path
             if isinstance(error, FileNotFoundError) and not no_bucket(error):
                 raise
             what = f"an object of the lake cannot be {verb}"

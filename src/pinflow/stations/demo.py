@@ -177,12 +177,18 @@ def _drained(settings: Settings, stations: list[Station]) -> None:
     deadline = time.monotonic() + DRAIN_S
     with Parts(settings) as parts:
         while True:
+            topics = status(parts)
             waiting = sum(
                 each.to_land + (each.to_clean if each.topic.startswith("streaming-") else 0)
-                for each in status(parts)
+                for each in topics
             )
             if not waiting:
                 return
+            for failing in (each for topic in topics for each in topic.failing):
+                if failing.state == "set aside":
+                    raise PinflowError(
+                        f"{failing.job}: {failing.what}", where=failing.where, hint=failing.next
+                    )
             for station in stations:
                 station.must_run()
             if time.monotonic() > deadline:

@@ -1,0 +1,122 @@
+"""The last net below the rules: a record at whose value a rule fails goes to quarantine, and all others are cleaned.
+
+The shipped rules fail at no value; this is for a rule, or an engine, that does all the same. The records of the step
+are halved until those are found that fail alone. It is deterministic in the records, so that a step that is done again
+comes to the same, and bounded: a step in which most records fail, or very many, has a broken rule. Then the error is
+raised as it is, and nothing is taken into quarantine that a mended rule would accept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.engine import RecordPlace
+from pinflow.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pinflow.datasets import Dataset
+    from pinflow.engine import Cleaned, Engine
+    from pinflow.log import Chunk
+
+__all__ = ["clean_isolating"]
+
+MOST_FAILING = 1_000
+"""Records of one step that may fail: each takes as many cleanings as the step can be halved, some hundred ms in all."""
+
+ENOUGH = 100
+"""Records after which more failing than clean ones show that it is the rule. Fewer are told one by one."""
+
+LONGEST_REASON = 500
+"""Characters of the engine's message that a reason keeps: it may quote the value."""
+
+
+def clean_isolating(
+    engine: Engine, dataset: Dataset, topic: str, read: Callable[[], Iterable[Chunk]]
+) -> Cleaned:
+    """Clean records, those at which a rule fails set apart as rejects with the engine's message as their reason.
+
+    Args:
+        engine: Cleans them.
+        dataset: Has the rules.
+        topic: Their topic.
+        read: Reads them; called again only after a failure, and then all are kept in memory.
+
+    Raises:
+        RecordError: A rule fails at most of them, or at too many, or only at some together.
+    """
+    try:
+        return engine.clean(dataset, topic, read())
+    except RecordError:
+        chunks = [chunk for chunk in read() if len(chunk)]
+        search = _Search(engine, dataset, topic)
+        search.look(chunks)
+        if not search.failing:
+            raise
+        return engine.clean(dataset, topic, chunks, search.failing)
+
+
+class _Search:
+    """Finds the records that fail alone. `passed` counts those that were cleaned."""
+
+    def __init__(self, engine: Engine, dataset: Dataset, topic: str) -> None:
+        self._engine = engine
+        self._dataset = dataset
+        self._topic = topic
+        self.failing: dict[RecordPlace, str] = {}
+        self.passed = 0
+
+    def look(self, chunks: Sequence[Chunk]) -> None:
+        """Try records together; where they fail, each half."""
+        records = sum(map(len, chunks))
+        if not records:
+            return
+        try:
+            self._engine.clean(self._dataset, self._topic, chunks)
+        except RecordError as error:
+            if records > 1:
+                for half in _halves(chunks, records // 2):
+                    self.look(half)
+                return
+            (chunk,) = chunks
+            place = RecordPlace(chunk.partition, chunk.offsets[0])
+            self.failing[place] = f"a rule fails at it: {error.what[:LONGEST_REASON]}"
+            self._require_few(error)
+        else:
+            self.passed += records
+
+    def _require_few(self, error: RecordError) -> None:
+        failing, seen = len(self.failing), len(self.failing) + self.passed
+        if failing > MOST_FAILING or (seen >= ENOUGH and failing > self.passed):
+            raise RecordError(
+                f"the rules fail at {failing:,} of {seen:,} records: {error.what}",
+                where=f"{self._dataset.where('clean')} or reject.sql, on {self._topic}",
+                hint="mend the rule, then start the job again: it takes the step up",
+            ) from error
+
+
+def _halves(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk]]:
+    """The first so many records, and the others; no chunk is empty."""
+    before: list[Chunk] = []
+    after: list[Chunk] = []
+    left = first
+    for chunk in chunks:
+        cut = min(left, len(chunk))
+        left -= cut
+        before += [_part(chunk, 0, cut)] if cut else []
+        after += [_part(chunk, cut, len(chunk))] if cut < len(chunk) else []
+    return before, after
+
+
+def _part(chunk: Chunk, start: int, end: int) -> Chunk:
+    if (start, end) == (0, len(chunk)):
+        return chunk
+    return msgspec.structs.replace(
+        chunk,
+        offsets=chunk.offsets[start:end],
+        timestamps=chunk.timestamps[start:end],
+        records=chunk.records.slice(start, end),
+    )

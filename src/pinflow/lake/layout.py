@@ -1,0 +1,84 @@
+"""Where landing objects stand in a lake, and how long the names of topics may be for them to find room there.
+
+A folder's bounds are those of the file system: 255 bytes a name (ext4, XFS, APFS, NTFS; a file being written bears two
+more characters than in the end), and Linux's 4,095 bytes a path. A bucket's is that of a key in S3, 1,024 bytes
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+__all__ = ["ADOPTED", "LONGEST_TOPIC", "OF_THE_LOG", "Room", "meta_path", "object_path", "room_of"]
+
+OF_THE_LOG, ADOPTED = "topics", "adopted"
+"""Folders of the objects that come from the log, and of those made of a zone that another sink wrote."""
+
+LONGEST_TOPIC = 249
+"""Kafka's own bound: https://github.com/apache/kafka, org.apache.kafka.common.internals.Topic."""
+
+FILE_NAME_BYTES, PATH_BYTES, KEY_BYTES = 255, 4095, 1024
+
+BEING_WRITTEN = "#1"
+"""What the store puts behind the name of a file until it is whole."""
+
+LAST_OFFSET = 10**10 - 1
+"""Offsets of up to ten digits have room."""
+
+
+class Room(NamedTuple):
+    """The bounds of one lake: bytes of a name between two slashes and of a whole path, and whether case is told."""
+
+    name_bytes: int
+    path_bytes: int
+    folds_case: bool = False
+    """Names that differ only in case are one and the same there, as on most disks of macOS and Windows."""
+
+    def fits(self, path: str) -> bool:
+        """Whether there may be an object of this path."""
+        names = path.encode().split(b"/")
+        return len(path.encode()) <= self.path_bytes and max(map(len, names)) <= self.name_bytes
+
+    def fits_topic(self, topic: str, partitions: int) -> bool:
+        """Whether a topic of this many partitions can be landed."""
+        return self.fits(meta_path(object_path(ADOPTED, topic, max(0, partitions - 1), LAST_OFFSET)))
+
+    def longest_topic(self, partitions: int) -> int:
+        """The most letters that the name of a topic of this many partitions may have."""
+        lengths = range(LONGEST_TOPIC, 0, -1)
+        return next((each for each in lengths if self.fits_topic("x" * each, partitions)), 0)
+
+
+def object_path(folder: str, topic: str, partition: int, first: int) -> str:
+    """Where the object that begins with offset `first` stands."""
+    return f"{folder}/{topic}/partition={partition}/{topic}+{partition}+{first:010d}.json"
+
+
+def meta_path(path: str) -> str:
+    """Where what the lines of an object cannot hold stands."""
+    return f"{path}.meta"
+
+
+def room_of(url: str) -> Room:
+    """The bounds of the lake that a URL names. It need not be there, and is not opened."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme != "file":
+        prefix = urlsplit(url).path.strip("/")
+        return Room(KEY_BYTES, KEY_BYTES - len(f"{prefix}/".encode()))
+    folder = Path(rest if separator else url).absolute()
+    below = len(BEING_WRITTEN)
+    return Room(
+        FILE_NAME_BYTES - below,
+        PATH_BYTES - len(f"{folder}/".encode()) - below,
+        folds_case=_folds_case(folder),
+    )
+
+
+def _folds_case(folder: Path) -> bool:
+    swapped = Path(str(folder).swapcase())
+    try:
+        return swapped != folder and folder.exists() and swapped.exists() and swapped.samefile(folder)
+    except OSError:
+        return False

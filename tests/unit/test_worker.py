@@ -1,0 +1,241 @@
+"""The loop of jobs: each job stands alone."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from functools import cache
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.road import ID, drain, post, rows, select, topic
+
+from pinflow.config import Land
+from pinflow.errors import CorruptError, HeldError, TerminalError, UnavailableError
+from pinflow.jobs.clean import clean_jobs
+from pinflow.jobs.failures import FailureBook, failing_jobs
+from pinflow.jobs.land import LandJob
+from pinflow.jobs.parts import Parts
+from pinflow.jobs.replay import replay
+from pinflow.jobs.sides import side_roads
+from pinflow.jobs.status import status
+from pinflow.jobs.worker import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pinflow.config import Settings
+    from pinflow.lake.ledger import Plan
+    from pinflow.lake.plans import Job
+    from pinflow.log import EventLog, Partition
+
+BROKEN = CorruptError("the topic is broken", where="disk 7", hint="mend it")
+AWAY = UnavailableError("the topic has no leader", where="partition 0", hint="wait")
+
+
+@pytest.fixture
+def parts(settings: Settings) -> Iterator[Parts]:
+    with Parts(settings) as parts:
+        yield parts
+
+
+class FaultyLog:
+    """A log of which some topics fail when they are looked at, until their errors come to an end."""
+
+    def __init__(self, log: EventLog, **faults: Iterable[Exception]) -> None:
+        self._log = log
+        self._faults = {name: iter(errors) for name, errors in faults.items()}
+        self.looks: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def partitions(self, name: str) -> list[Partition]:
+        self.looks[name] += 1
+        if (error := next(self._faults.get(name, iter(())), None)) is not None:
+            raise error
+        return self._log.partitions(name)
+
+
+def landing(parts: Parts, log: Any) -> Callable[[], list[Job]]:
+    config = Land(flush_seconds=0)
+    return lambda: [
+        LandJob(name, log, parts.landing, config, drain=True) for name in sorted(log.topics.readable())
+    ]
+
+
+def work(parts: Parts, jobs: Callable[[], Any], **how: Any) -> int:
+    defaults: dict[str, Any] = {
+        "stop": threading.Event(),
+        "poll_seconds": 0,
+        "drain": True,
+        "retry_seconds": 0.5,
+    }
+    return run(parts.store, jobs, **(defaults | how))
+
+
+def landed(parts: Parts) -> dict[str, int]:
+    return {each.topic: each.landed for each in status(parts)}
+
+
+@pytest.mark.parametrize("error", [BROKEN, AWAY, ZeroDivisionError("a bug")])
+def test_a_topic_that_fails_holds_up_no_other_and_its_error_is_raised_at_the_end(
+    parts: Parts, error: Exception
+) -> None:
+    for name in ("a", "b", "c"):
+        post(parts, name, [b"1", b"2"])
+    log = FaultyLog(parts.log, a=repeat(error))
+    with pytest.raises(type(error), match=str(error).split("\n", maxsplit=1)[0]):
+        work(parts, landing(parts, log))
+    assert landed(parts) == {"a": 0, "b": 2, "c": 2}
+
+
+def test_an_error_that_passes_is_tried_again(parts: Parts) -> None:
+    for name in ("a", "b"):
+        post(parts, name, [b"1"])
+    log = FaultyLog(parts.log, a=[AWAY, AWAY])
+    assert work(parts, landing(parts, log), retry_seconds=30) == 2
+    assert failing_jobs(parts.store) == {}
+
+
+def test_several_failing_jobs_are_all_named_in_the_error(parts: Parts) -> None:
+    for name in ("a", "b", "c"):
+        post(parts, name, [b"1"])
+    log = FaultyLog(parts.log, a=repeat(BROKEN), c=repeat(TerminalError("access is denied", where="c")))
+    with pytest.raises(TerminalError, match=r"2 jobs failed.*land/a: the topic is broken; land/c: access"):
+        work(parts, landing(parts, log))
+    assert landed(parts)["b"] == 1
+
+
+def test_a_worker_without_an_end_goes_on_with_the_others_until_it_is_stopped(parts: Parts) -> None:
+    post(parts, "a", [b"1"])
+    post(parts, "b", [b"1"])
+    stop, steps = threading.Event(), 0
+
+    def on_step(_plan: Plan) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            stop.set()
+        else:
+            post(parts, "b", [b"more"])
+
+    log = FaultyLog(parts.log, a=repeat(BROKEN))
+    with pytest.raises(CorruptError, match="the topic is broken"):
+        work(parts, landing(parts, log), drain=False, stop=stop, on_step=on_step)
+    assert landed(parts) == {"a": 0, "b": 3}
+    assert log.looks["a"] == 1  # set aside: not tried again at every step of the others
+
+
+def test_a_worker_without_an_end_ends_when_every_job_is_set_aside(parts: Parts) -> None:
+    post(parts, "a", [b"1"])
+    with pytest.raises(CorruptError, match="the topic is broken"):
+        work(parts, landing(parts, FaultyLog(parts.log, a=repeat(BROKEN))), drain=False)
+
+
+def test_a_list_of_jobs_that_cannot_be_had_now_is_asked_for_again(parts: Parts) -> None:
+    post(parts, "a", [b"1"])
+    answers: list[Exception] = [AWAY, AWAY]
+    jobs = landing(parts, parts.log)
+
+    def listing() -> list[Job]:
+        if answers:
+            raise answers.pop()
+        return jobs()
+
+    assert work(parts, listing, retry_seconds=30) == 1
+
+
+def test_a_list_of_jobs_that_cannot_be_had_for_long_is_an_error(parts: Parts) -> None:
+    def listing() -> list[Job]:
+        raise AWAY
+
+    with pytest.raises(UnavailableError, match="no leader"):
+        work(parts, listing, drain=False)
+
+
+def test_status_shows_what_fails_until_it_succeeds(parts: Parts) -> None:
+    post(parts, "a", [b"1"])
+    post(parts, "b", [b"1"])
+    with pytest.raises(CorruptError):
+        work(parts, landing(parts, FaultyLog(parts.log, a=repeat(BROKEN))))
+    (failing,), healthy = (each.failing for each in status(parts))
+    assert (failing.job, failing.state) == ("land/a", "set aside")
+    assert (failing.what, failing.where, failing.next) == ("the topic is broken", "disk 7", "mend it")
+    assert healthy == []
+    with pytest.raises(UnavailableError):  # of another worker, that fails with another error
+        work(parts, landing(parts, FaultyLog(parts.log, a=repeat(AWAY))))
+    (again,) = failing_jobs(parts.store)["a"]
+    assert (again.what, again.since) == ("the topic has no leader", failing.since)
+    assert again.tried_at >= failing.tried_at
+    work(parts, landing(parts, parts.log))
+    assert [each.failing for each in status(parts)] == [[], []]
+    assert list(parts.store.list("failing")) == []
+
+
+def test_what_a_dead_worker_left_of_a_topic_that_is_gone_does_not_disturb(parts: Parts) -> None:
+    FailureBook(parts.store).report("land/gone", "set aside", BROKEN, since=1, now=2)
+    post(parts, "a", [b"1"])
+    work(parts, landing(parts, parts.log))
+    assert [each.topic for each in status(parts)] == ["a"]
+
+
+def test_a_lake_that_cannot_take_the_record_of_a_failure_changes_nothing_for_the_others(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(parts, "a", [b"1"])
+    post(parts, "b", [b"1"])
+    put = parts.store.put
+
+    def refusing(path: str, data: bytes) -> None:
+        if path.startswith("failing"):
+            raise UnavailableError("no space")
+        put(path, data)
+
+    monkeypatch.setattr(parts.store, "put", refusing)
+    with pytest.raises(CorruptError, match="the topic is broken"):
+        work(parts, landing(parts, FaultyLog(parts.log, a=repeat(BROKEN))))
+    assert landed(parts) == {"a": 0, "b": 1}
+
+
+def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tables(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same worker: it needs no start to find the tables that a replay has swapped in."""
+    for name in ("geo", "user"):
+        post(parts, topic("batch", name), rows({"ind": 1}))
+    drain(parts, "land", "batch")
+    geo = next(road for road in side_roads("batch", ID) if road.dataset.name == "geo")
+    stop, jobs, first = threading.Event(), cache(lambda: clean_jobs(parts, "batch")), True
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pinflow.jobs.replay._swap", killed)
+        with pytest.raises(KilledError):
+            replay(parts, geo)
+    with pytest.raises(HeldError, match="begun by another command"):
+        work(parts, jobs)
+    for name in ("geo", "user"):
+        post(parts, topic("batch", name), rows({"ind": 2}))
+    drain(parts, "land")
+    monkeypatch.setattr("pinflow.jobs.trouble.LONGEST_WAIT_S", 0.1)
+
+    def on_step(plan: Plan) -> None:
+        nonlocal first
+        if first:
+            assert plan.job.endswith(".user")
+            first = False
+            replay(parts, geo)
+        elif plan.job.endswith(".geo"):
+            stop.set()
+
+    work(parts, jobs, drain=False, stop=stop, on_step=on_step)
+    assert geo.generation(parts.store).number == 1
+    assert select(parts, "SELECT ind FROM geo ORDER BY ind") == [(1,), (2,)]
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
