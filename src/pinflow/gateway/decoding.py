@@ -17,7 +17,7 @@ __all__ = ["decoded", "reason_of"]
 
 T = TypeVar("T")
 
-UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`( - at `\$[^`]*`)?", re.DOTALL)
+UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*?)`( - at `\$[^`]*`)?", re.DOTALL)
 """What msgspec says of a name that the shape does not have."""
 
 SHOWN_NAME = 64
