@@ -99,13 +99,15 @@ def test_a_record_over_the_cap_fails_alone(tmp_path: Path) -> None:
         ("record", b'{"Data":' + b"[" * 200_000, "SerializationException"),
         ("record", b'{"Data":1,"PartitionKey":true}', "ValidationException"),
         ("record", b'{"Data":1,"PartitionKey":"' + b"k" * 257 + b'"}', "ValidationException"),
+        ("record", b'{"Data":1,"PartitionKey":' + b"7" * 257 + b"}", "ValidationException"),
+        ("record", b'{"Data":1,"PartitionKey":' + b"7" * 9999 + b"}", "ValidationException"),
         ("records", b"{}", "ValidationException"),
         ("records", b'{"records":[]}', "ValidationException"),
         ("records", b'{"records":[{}]}', "ValidationException"),
         ("records", b'{"records":[' + b",".join([b'{"data":1}'] * 501) + b"]}", "ValidationException"),
         ("records", rb'{"records":[{"data":"\ud800"}]}', "SerializationException"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_what_is_not_a_request_is_400_and_appends_nothing(
     client: Client, path: str, body: bytes, expected: str

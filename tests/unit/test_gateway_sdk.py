@@ -236,7 +236,7 @@ def test_what_is_not_json_or_base64_is_a_serialization_error(client: Client, bod
     assert named in answer.json()["message"]
 
 
-def test_another_service_and_another_form_are_told_what_there_is(client: Client) -> None:
+def test_another_service_or_form_is_answered_with_what_there_is(client: Client) -> None:
     for target in ("DynamoDB_20120810.PutItem", "Kinesis_20131202.GetRecords", "", "PutRecordX"):
         answer = call(client, "", {}, x_amz_target=target)
         assert (answer.status_code, answer.json()["__type"]) == (400, "UnknownOperationException")

@@ -46,8 +46,11 @@ MAX_SHARDS = 1024
 
 ABSENT = Raw(b"")
 
-Key = Annotated[str, Meta(max_length=256)] | int | float
-"""A partition key; 256 characters are Kinesis' own limit. A number stands for its text."""
+LONGEST_KEY = 256
+"""Characters of a partition key, Kinesis' own limit."""
+
+Key = Annotated[str, Meta(max_length=LONGEST_KEY)] | int | float
+"""A partition key. A number stands for its text."""
 
 HashKey = str | int
 """An `ExplicitHashKey`."""
@@ -160,7 +163,7 @@ class KinesisRecords(_Kinesis):
         keys = [_key(record, index) for index, record in enumerate(records)]
         values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
         hashes = None
-        if any(record.hash is not None for record in records):
+        if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
             hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
         keyed = keys if keys.count(None) != len(keys) else None
         return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
@@ -192,8 +195,17 @@ def parse_create(content_type: bytes, body: bytes) -> Create:
 
 
 def key_bytes(key: Key) -> bytes:
-    """A partition key as it is kept: a number as its text."""
-    return key.encode() if isinstance(key, str) else str(key).encode()
+    """A partition key as it is kept: a number as its text.
+
+    Raises:
+        Refusal: That is longer than a key may be.
+    """
+    if isinstance(key, str):
+        return key.encode()
+    text = str(key).encode()
+    if len(text) > LONGEST_KEY:
+        raise Refusal(Reason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
+    return text
 
 
 def hash_key(given: HashKey | None, where: str) -> int | None:
@@ -237,16 +249,21 @@ def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -
 
 
 def _key(record: _ManyRecord, index: int) -> bytes | None:
-    given = [key for key in (record.key, record.key_camel, record.key_upper) if key is not None]
-    if len(given) > 1:
-        raise Refusal(Reason.INVALID, f"the record has more than one partition key - at `$.records[{index}]`")
-    return key_bytes(given[0]) if given else None
+    key, camel, upper = record.key, record.key_camel, record.key_upper
+    if camel is not None or upper is not None:
+        if (key, camel, upper).count(None) < 2:
+            message = f"the record has more than one partition key - at `$.records[{index}]`"
+            raise Refusal(Reason.INVALID, message)
+        key = upper if camel is None else camel
+    return None if key is None else key_bytes(key)
 
 
 def _data(record: _ManyRecord, index: int) -> bytes:
-    raw = bytes(record.data) or bytes(record.data_upper)
+    raw = bytes(record.data)
     if not raw:
-        raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
-    if record.data is not ABSENT and record.data_upper is not ABSENT:
+        raw = bytes(record.data_upper)
+        if not raw:
+            raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
+    elif record.data_upper is not ABSENT:
         raise Refusal(Reason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`")
     return _decode_text(raw).encode() if raw.startswith(b'"') else raw
