@@ -180,6 +180,22 @@ def test_offsets_count_on_in_each_partition_alone(log: EventLog, topic: str) -> 
         assert (first, other, second, third) == ([0, 1], [0], [2], [3])
 
 
+def test_a_partition_says_which_offset_is_next_where_the_log_counts(log: EventLog, topic: str) -> None:
+    log.append([Produce(topic, 1, Records([b"a", b"b"]))])
+    found = {each.number: each for each in log.partitions(topic)}
+    if log.abilities.places:
+        assert {each.next for each in found.values()} == {None}
+    else:
+        assert [(int(found[number].first), found[number].next) for number in (0, 1)] == [(0, 0), (0, 2)]
+
+
+def test_a_topic_has_settings_under_kafkas_names(log: EventLog, topic: str) -> None:
+    configs = log.topics.configs(topic)
+    assert configs["cleanup.policy"] == "delete"
+    assert int(configs.get("max.message.bytes", "1")) > 0
+    assert all(isinstance(value, str) for value in configs.values())
+
+
 def test_reading_goes_on_at_the_end_of_the_chunk_before(log: EventLog, topic: str) -> None:
     for start in range(0, 30, 3):
         log.append([Produce(topic, 0, values(*(str(n) for n in range(start, start + 3))))])

@@ -33,6 +33,10 @@ DOORS = [
     ("PUT", "/streams/t/record", JSON),
     ("PUT", "/streams/t/records", JSON),
     ("POST", "/streams/t", JSON),
+    *(
+        ("POST", "/", {"x-amz-target": f"Kinesis_20131202.{name}"} | JSON)
+        for name in ("PutRecords", "ListShards")
+    ),
 ]
 
 
@@ -90,7 +94,7 @@ def stored(client: Client, entry: dict[str, Any], topic: str) -> tuple[bytes | N
 
 @pytest.mark.parametrize(("method", "path", "headers"), DOORS, ids=lambda part: str(part)[:60])
 @SETTINGS
-@given(body=st.binary(max_size=200) | st.from_regex(rb'\{"(records|Data)":.{0,40}\}?\]?\}?'))
+@given(body=st.binary(max_size=200) | st.from_regex(rb'\{"(records|Records|Data)":.{0,40}\}?\]?\}?'))
 def test_any_body_gets_an_answer(
     client: Client, method: str, path: str, headers: dict[str, str], body: bytes
 ) -> None:

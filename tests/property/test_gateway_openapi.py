@@ -62,6 +62,11 @@ def as_lines(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
 
+@schemathesis.serializer("application/x-amz-json-1.1")
+def as_aws_json(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_every_answer_is_as_described(described: Any, path: str, method: str) -> None:
     statuses = call(described[path][method], GenerationMode.POSITIVE)

@@ -71,8 +71,13 @@ def test_a_json_value_is_kept_byte_for_byte(client: Client, value: bytes) -> Non
     assert values(client.log, "a.pin") == [value]
 
 
-def test_json_null_is_a_tombstone(client: Client) -> None:
-    assert client.post("a.pin", b'{"records":[{"key":"k","value":null}]}').status_code == 200
+@pytest.mark.parametrize("record", [b'{"key":"k","value":null}', b'{"key":"k"}', b'{"value":null}'])
+@pytest.mark.parametrize("content_type", [KAFKA_JSON, KAFKA_BINARY])
+def test_null_and_a_key_alone_are_tombstones(
+    client: Client, record: bytes, content_type: dict[str, str]
+) -> None:
+    record = record.replace(b'"k"', b'"a2tr"')
+    assert client.post("a.pin", b'{"records":[%s]}' % record, content_type).status_code == 200
     assert values(client.log, "a.pin") == [None]
 
 
@@ -106,6 +111,50 @@ def test_ndjson_is_one_value_a_line_and_blank_lines_do_not_count(client: Client)
     answer = client.post("a.pin", b'{"index": 1}\r\n\n  \nnull\n"x"', NDJSON)
     assert len(answer.json()["offsets"]) == 3
     assert sorted(values(client.log, "a.pin"), key=str) == sorted([b'{"index": 1}', None, b'"x"'], key=str)
+
+
+def test_offsets_of_a_partition_begin_with_the_first_kept_and_end_with_the_next(client: Client) -> None:
+    body = b'{"records":[{"value":1,"partition":2},{"value":2,"partition":2}]}'
+    client.post("a.pin", body)
+    path = "/topics/a.pin/partitions/{}/offsets"
+    assert client.get(path.format(2)).json() == {"beginning_offset": 0, "end_offset": 2}
+    assert client.get(path.format(0)).json() == {"beginning_offset": 0, "end_offset": 0}
+    for missing in ("4", "x"):
+        answer = client.get(path.format(missing))
+        assert (answer.status_code, answer.json()["error_code"]) == (404, 40402)
+    client.post("a.pin", body)
+    assert client.log.trim("a.pin", 2, ["2"], older_than_ms=None, keep_bytes=0) == 2
+    assert client.get(path.format(2)).json() == {"beginning_offset": 2, "end_offset": 4}
+
+
+def test_there_is_one_broker_and_the_root_is_empty(client: Client) -> None:
+    assert client.get("/brokers").json() == {"brokers": [0]}
+    assert client.get("/").json() == {}
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "record"),
+    [
+        (rb'{"records":[{"value":"\ud83d\ude00"},{"value":{"a":["\uD83D"]}},{"value":"\ud800"}]}', 1),
+        (rb'{"records":[{"value":1},{"value":"\\\ude00 "}]}', 1),
+        (rb'{"records":[{"key":"\ud800","value":1}]}', 0),
+        (rb'{"records":[{"value":"\\ud800"},{"value":2},{"value":"\ud800\u0041"}]}', 2),
+        (b'{"records":[{"value":1},{"value":"\xed\xa0\x80"}]}', 1),
+    ],
+    ids=range(5),
+)
+def test_half_a_surrogate_pair_refuses_the_request_and_names_the_record(
+    client: Client, surrogate: bytes, record: int
+) -> None:
+    answer = client.post("a.pin", surrogate)
+    assert (answer.status_code, answer.json()["error_code"]) == (422, 42203)
+    assert f"`$.records[{record}]`" in answer.json()["message"]
+    assert client.get("/topics").json() == []
+
+
+def test_half_a_surrogate_pair_in_a_line_names_the_line(client: Client) -> None:
+    answer = client.post("a.pin", b'{"a":1}\n{"a":"\\ud83d"}', NDJSON)
+    assert answer.json()["message"] == "line 2: half a surrogate pair in a text"
 
 
 def test_a_broken_line_refuses_the_request_and_is_named(client: Client) -> None:
@@ -148,7 +197,7 @@ def test_other_content_types_are_415(client: Client, content_type: str) -> None:
         (b"[]", 422),
         (b'{"records":[]}', 422),
         (b'{"records":null}', 422),
-        (b'{"records":[{"key":1}]}', 422),
+        (b'{"records":[{"partition":0,"value":1,"other":2}]}', 422),
         (b'{"records":[{"value":1,"partition":"0"}]}', 422),
     ],
     ids=range(16),
@@ -225,10 +274,19 @@ def test_topics_and_partitions_can_be_looked_at(client: Client) -> None:
     assert client.get("/topics").json() == ["a.pin"]
     replicas = [{"broker": 0, "leader": True, "in_sync": True}]
     partitions = [{"partition": number, "leader": 0, "replicas": replicas} for number in range(4)]
-    assert client.get("/topics/a.pin").json() == {"name": "a.pin", "configs": {}, "partitions": partitions}
+    described = client.get("/topics/a.pin").json()
+    configs = described.pop("configs")
+    assert described == {"name": "a.pin", "partitions": partitions}
+    assert configs["max.message.bytes"] == str(10 << 20)
+    assert (configs["cleanup.policy"], configs["retention.ms"]) == ("delete", "-1")
     assert client.get("/topics/a.pin/partitions").json() == partitions
     assert client.get("/topics/a.pin/partitions/2").json() == partitions[2]
-    for path in ("/topics/b", "/topics/b/partitions", "/topics/b/partitions/0"):
+    for path in (
+        "/topics/b",
+        "/topics/b/partitions",
+        "/topics/b/partitions/0",
+        "/topics/b/partitions/0/offsets",
+    ):
         answer = client.get(path)
         assert (answer.status_code, answer.json()["error_code"]) == (404, 40401)
         assert answer.headers["content-type"] == V2

@@ -89,6 +89,38 @@ def test_what_kinesis_cannot_carry_is_refused_alone(client: Client) -> None:
     assert sorted(map(str, values(client.log, "t"))) == ["b'2'", "b'2'"]
 
 
+def test_headers_and_a_senders_time_are_refused_with_field_and_record(client: Client) -> None:
+    for more, field in (({"headers": [{"name": "a"}]}, "headers"), ({"timestamp": 1}, "timestamp")):
+        records = [{"value": 1}, {"value": 2, **more}]
+        answer = client.request("POST", "/topics/t", json={"records": records})
+        assert (answer.status_code, answer.json()["error_code"]) == (422, 422)
+        assert answer.json()["message"].endswith(f"at `$.records[1].{field}`")
+    assert values(client.log, "t") == []
+
+
+def test_an_explicit_hash_key_goes_to_the_shard_of_the_stream_that_holds_it(client: Client) -> None:
+    client.request("POST", "/streams/t", json={"ShardCount": 3})
+    shards = client.get("/streams/t").json()["StreamDescription"]["Shards"]
+    for shard in shards:
+        for hash_key in shard["HashKeyRange"].values():
+            record = {"data": 1, "partition-key": "k", "ExplicitHashKey": hash_key}
+            answer = client.request("PUT", "/streams/t/records", json={"records": [record]}).json()
+            assert answer["Records"][0]["ShardId"] == shard["ShardId"]
+
+
+def test_what_the_log_does_not_know_is_not_made_up(client: Client) -> None:
+    client.request("POST", "/streams/t")
+    assert len(client.get("/topics/t/partitions").json()) == 2
+    answer = client.get("/topics/t/partitions/0/offsets")
+    assert (answer.status_code, answer.json()["error_code"]) == (422, 422)
+    configs = client.get("/topics/t").json()["configs"]
+    assert (configs["max.message.bytes"], configs["retention.ms"]) == (str(1 << 20), str(24 * 3_600_000))
+    on_demand = {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
+    refused = client.request("POST", "/streams/u", json=on_demand)
+    assert (refused.status_code, refused.json()["__type"]) == (400, "ValidationException")
+    assert "mode=on-demand" in refused.json()["message"]
+
+
 def test_a_throttled_record_is_told_as_such_in_both_dialects(faults: Faults, prefix: str) -> None:
     code = "ProvisionedThroughputExceededException"
     with gateway(faults.url, prefix, timeout=1.5) as client:

@@ -97,15 +97,17 @@ def test_a_record_over_the_cap_fails_alone(tmp_path: Path) -> None:
         ("record", b"{", "SerializationException"),
         ("record", b'{"Data":"\xff"}', "SerializationException"),
         ("record", b'{"Data":' + b"[" * 200_000, "SerializationException"),
-        ("record", b'{"Data":1,"PartitionKey":7}', "ValidationException"),
+        ("record", b'{"Data":1,"PartitionKey":true}', "ValidationException"),
         ("record", b'{"Data":1,"PartitionKey":"' + b"k" * 257 + b'"}', "ValidationException"),
+        ("record", b'{"Data":1,"PartitionKey":' + b"7" * 257 + b"}", "ValidationException"),
+        ("record", b'{"Data":1,"PartitionKey":' + b"7" * 9999 + b"}", "ValidationException"),
         ("records", b"{}", "ValidationException"),
         ("records", b'{"records":[]}', "ValidationException"),
         ("records", b'{"records":[{}]}', "ValidationException"),
         ("records", b'{"records":[' + b",".join([b'{"data":1}'] * 501) + b"]}", "ValidationException"),
         ("records", rb'{"records":[{"data":"\ud800"}]}', "SerializationException"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_what_is_not_a_request_is_400_and_appends_nothing(
     client: Client, path: str, body: bytes, expected: str
@@ -139,12 +141,103 @@ def test_a_stream_is_created_described_and_deleted(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"ShardCount":0}', b'{"ShardCount":1025}', b'{"ShardCount":"2"}']
+    "body",
+    [
+        b"[]",
+        b'{"ShardCount":0}',
+        b'{"ShardCount":1025}',
+        b'{"ShardCount":"2"}',
+        b'{"ShardCounts":2}',
+        b'{"ShardCount":2,"Tags":{"a":"b"}}',
+        b'{"ShardCount":2,"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}',
+        b'{"StreamModeDetails":{"StreamMode":"OTHER"}}',
+    ],
 )
 def test_a_stream_needs_a_number_of_shards_that_makes_sense(client: Client, body: bytes) -> None:
     status, _ = kind(client, "POST", "/streams/s", body)
     assert status == 400
     assert client.get("/topics").json() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"StreamModeDetails":{"StreamMode":"ON_DEMAND"}}'])
+@pytest.mark.parametrize("create_topics", [True, False])
+def test_a_stream_without_a_number_of_shards_gets_as_many_as_any_topic(
+    tmp_path: Path, body: bytes, create_topics: bool
+) -> None:
+    with gateway(tmp_path, create_topics=create_topics) as client:
+        headers = JSON if body else {}
+        assert client.request("POST", "/streams/s", content=body, headers=headers).json() == {}
+        assert len(client.get("/topics/s/partitions").json()) == 4
+
+
+@pytest.mark.parametrize(("key", "kept"), [(b"7", b"7"), (b"7.5", b"7.5"), (b"-3", b"-3"), (b'"7"', b"7")])
+def test_a_numeric_partition_key_is_its_text(client: Client, key: bytes, kept: bytes) -> None:
+    one = client.put("s/record", b'{"Data":1,"PartitionKey":%s}' % key)
+    many = client.put("s/records", b'{"records":[{"data":2,"partition-key":%s}]}' % key)
+    assert (one.status_code, many.json()["FailedRecordCount"]) == (200, 0)
+    shard = partition_for(kept, 4)
+    chunk = client.log.read("s", shard, None, max_records=9, max_bytes=1 << 20)
+    assert (chunk.records.values, chunk.records.keys) == ([b"1", b"2"], [kept, kept])
+
+
+def test_an_explicit_hash_key_chooses_the_shard_whose_range_holds_it(client: Client) -> None:
+    client.request("POST", "/streams/s", json={"ShardCount": 3})
+    shards = client.get("/streams/s").json()["StreamDescription"]["Shards"]
+    ranges = [shard["HashKeyRange"] for shard in shards]
+    assert ranges[0]["StartingHashKey"] == "0"
+    assert ranges[-1]["EndingHashKey"] == str((1 << 128) - 1)
+    for shard in shards:
+        for hash_key in shard["HashKeyRange"].values():
+            one = {"Data": 1, "PartitionKey": "k", "ExplicitHashKey": hash_key}
+            assert client.put("s/record", json.dumps(one).encode()).json()["ShardId"] == shard["ShardId"]
+            many = {"records": [{"data": 1, "partition-key": "k"}, {"data": 1, "ExplicitHashKey": hash_key}]}
+            entries = client.put("s/records", json.dumps(many).encode()).json()["Records"]
+            assert entries[1]["ShardId"] == shard["ShardId"]
+            assert entries[0]["ShardId"] == f"shardId-{partition_for(b'k', 3):012d}"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("record", {"Data": 1, "PartitionKey": "k", "Headers": {}}, "Headers"),
+        ("record", {"Data": 1, "partitionkey": "k"}, "partitionkey"),
+        ("record", {"Data": 1, "ExplicitHashKey": "x"}, "ExplicitHashKey"),
+        ("record", {"Data": 1, "ExplicitHashKey": str(1 << 128)}, "ExplicitHashKey"),
+        (
+            "record",
+            {"Data": 1, "StreamARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/other"},
+            "StreamARN",
+        ),
+        ("record", {"Data": 1, "StreamARN": "other"}, "StreamARN"),
+        (
+            "records",
+            {"records": [{"data": 1}, {"data": 1, "key": "k"}]},
+            "`key` is not known here and would be lost - at `$.records[1]`",
+        ),
+        ("records", {"records": [{"data": 1}, {"data": 1, "Data": 2}]}, "$.records[1]"),
+        ("records", {"records": [{"data": 1, "partition-key": "a", "PartitionKey": "b"}]}, "$.records[0]"),
+        ("records", {"records": [{"data": 1}], "Records": [{"data": 2}]}, "Records"),
+        ("records", {"records": [{"data": 1}], "DryRun": True}, "DryRun"),
+    ],
+    ids=range(11),
+)
+def test_what_would_be_lost_is_refused_and_named(
+    client: Client, path: str, body: dict[str, object], named: str
+) -> None:
+    answer = client.put(f"s/{path}", json.dumps(body).encode())
+    assert (answer.status_code, answer.json()["__type"]) == (400, "ValidationException")
+    assert named in answer.json()["message"]
+    assert client.get("/topics").json() == []
+
+
+def test_what_means_nothing_more_here_is_taken(client: Client) -> None:
+    body = {
+        "StreamName": "s",
+        "StreamARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/s",
+        "Data": 1,
+        "SequenceNumberForOrdering": "00000000000000000000",
+    }
+    assert client.put("s/record", json.dumps(body).encode()).status_code == 200
 
 
 def test_a_stream_with_an_illegal_name_is_not_created(client: Client) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pinflow.gateway.refusal import Refusal
+    from pinflow.log import Headers
 
 __all__ = ["Answer", "Dialect", "Placed", "Posted"]
 
@@ -31,12 +32,16 @@ class Answer(NamedTuple):
 class Posted(NamedTuple):
     """The records of one request as columns of equal length, in request order.
 
-    `keys` and `partitions` are None where no record has any.
+    `keys`, `partitions`, `headers` and `hashes` are None where no record has any. A record with a hash goes to the
+    partition whose range of `hash_keys` holds it. `topic` is set where the body names the topic, not the path.
     """
 
     values: list[bytes | None]
     keys: list[bytes | None] | None = None
     partitions: list[int | None] | None = None
+    headers: list[Headers] | None = None
+    hashes: list[int | None] | None = None
+    topic: str | None = None
 
 
 class Placed(NamedTuple):

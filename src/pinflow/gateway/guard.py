@@ -37,6 +37,9 @@ CHALLENGES = (
 NOBODY = ApiKey("", "", "", [], digest_of(""))
 """Compared where no key has the id, so that it takes as long as where one has."""
 
+SIGNED = b"aws4-hmac-sha256 "
+"""How the `Authorization` of an AWS SDK begins."""
+
 log = logging.getLogger("pinflow.gateway")
 
 _Stamp = tuple[int, int, int] | None
@@ -74,7 +77,8 @@ class Guard:
         if caller is None:
             return Refusal(
                 Reason.UNAUTHORIZED,
-                "an API key is needed: Authorization: Bearer <key>, or Basic with the key's name and the key",
+                "an API key is needed: Authorization: Bearer <key>, or Basic with the key's name and the key;"
+                " an AWS SDK sends it as its session token (AWS_SESSION_TOKEN)",
                 headers=CHALLENGES,
             )
         topic = _topic_of(path)
@@ -87,7 +91,10 @@ class Guard:
         values = [value for name, value in headers if name == b"authorization"]
         if len(values) != 1:
             return None
-        user, text = _credentials(values[0])
+        if values[0][: len(SIGNED)].lower() == SIGNED:
+            user, text = None, _session_token(headers)
+        else:
+            user, text = _credentials(values[0])
         key = self._keys.get(id_of(text), NOBODY)
         good = compare_digest(digest_of(text), key.sha256)
         if user is not None:
@@ -141,6 +148,16 @@ def _credentials(value: bytes) -> tuple[str | None, str]:
             return "", ""
         return user, password
     return "", ""
+
+
+def _session_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """What an AWS SDK sends beside its signature.
+
+    A signature cannot be checked where only hashes of keys are kept, so its access key is not looked at. The session
+    token is the one credential that an SDK sends as it is, and that its users keep as a secret.
+    """
+    values = [value for name, value in headers if name == b"x-amz-security-token"]
+    return values[0].strip().decode("utf-8", "surrogateescape") if len(values) == 1 else ""
 
 
 def _topic_of(path: str) -> str | None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw
 
 from pinflow.gateway.answer import Answer, Placed, Posted
 from pinflow.gateway.decoding import decoded
+from pinflow.gateway.hash_keys import hash_of_text
+from pinflow.gateway.kinesis_answers import TYPES, put_many, put_one
 from pinflow.gateway.refusal import Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pinflow.log import Partition
-
 __all__ = [
+    "MAX_RECORDS",
+    "MAX_SHARDS",
+    "Create",
+    "HashKey",
+    "Key",
     "KinesisRecord",
     "KinesisRecords",
-    "describe_stream",
+    "hash_key",
     "json_answer",
-    "parse_shard_count",
+    "key_bytes",
+    "parse_create",
     "refused",
+    "stream_of_arn",
 ]
 
 MEDIA_TYPE = b"application/json"
@@ -36,77 +44,80 @@ MAX_RECORDS = 500
 MAX_SHARDS = 1024
 """As many partitions as `log.partitions` may be."""
 
-TYPES: dict[Reason, tuple[int, str]] = {
-    Reason.BROKEN_ENCODING: (400, "SerializationException"),
-    Reason.CONFLICT: (409, "ConflictException"),
-    Reason.EXISTS: (400, "ResourceInUseException"),
-    Reason.FORBIDDEN: (403, "AccessDeniedException"),
-    Reason.HEADER: (400, "ValidationException"),
-    Reason.HEADERS: (431, "RequestHeaderFieldsTooLargeException"),
-    Reason.INTERNAL: (500, "InternalFailure"),
-    Reason.INVALID: (400, "ValidationException"),
-    Reason.MALFORMED: (400, "SerializationException"),
-    Reason.MEDIA_TYPE: (415, "UnsupportedMediaTypeException"),
-    Reason.METHOD: (405, "MethodNotAllowedException"),
-    Reason.OVERLOADED: (429, "ProvisionedThroughputExceededException"),
-    Reason.PARTITION: (400, "ResourceNotFoundException"),
-    Reason.REUSED: (422, "IdempotentParameterMismatchException"),
-    Reason.ROUTE: (404, "UnknownOperationException"),
-    Reason.SLOW: (408, "RequestTimeoutException"),
-    Reason.TOO_LARGE: (413, "RequestEntityTooLargeException"),
-    Reason.TOPIC: (400, "ResourceNotFoundException"),
-    Reason.UNAUTHORIZED: (401, "UnrecognizedClientException"),
-    Reason.UNAVAILABLE: (503, "ServiceUnavailableException"),
-}
-"""Reason → HTTP status and `__type`."""
-
 ABSENT = Raw(b"")
 
-Key = Annotated[str, Meta(max_length=256)]
-"""A partition key; 256 characters are Kinesis' own limit."""
+LONGEST_KEY = 256
+"""Characters of a partition key, Kinesis' own limit."""
+
+Key = Annotated[str, Meta(max_length=LONGEST_KEY)] | int | float
+"""A partition key. A number stands for its text."""
+
+HashKey = str | int
+"""An `ExplicitHashKey`."""
+
+ARN = re.compile(r"arn:aws[a-z-]*:kinesis:[^:]*:[0-9]{12}:stream/([a-zA-Z0-9._-]+)", re.ASCII)
 
 
-class _Record(msgspec.Struct, gc=False):
+class _Named(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """What a body may say of its stream. The path wins over the name, as in the API that is in front of Kinesis."""
+
+    stream: Raw = msgspec.field(name="StreamName", default=ABSENT)
+    arn: str | None = msgspec.field(name="StreamARN", default=None)
+
+
+class _Record(_Named, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """One record.
+
+    Later records of a shard always have greater sequence numbers here, so `SequenceNumberForOrdering` is kept to.
+    """
+
     data: Raw = msgspec.field(name="Data")
     key: Key | None = msgspec.field(name="PartitionKey", default=None)
+    hash: HashKey | None = msgspec.field(name="ExplicitHashKey", default=None)
+    ordering: str | None = msgspec.field(name="SequenceNumberForOrdering", default=None)
 
 
-class _ManyRecord(msgspec.Struct, gc=False):
+class _ManyRecord(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     data: Raw = ABSENT
     data_upper: Raw = msgspec.field(name="Data", default=ABSENT)
     key: Key | None = msgspec.field(name="partition-key", default=None)
     key_camel: Key | None = msgspec.field(name="partitionKey", default=None)
     key_upper: Key | None = msgspec.field(name="PartitionKey", default=None)
+    hash: HashKey | None = msgspec.field(name="ExplicitHashKey", default=None)
 
 
-class _Many(msgspec.Struct, gc=False):
+class _Many(_Named, gc=False, forbid_unknown_fields=True, kw_only=True):
     records: list[_ManyRecord] | None = None
     records_upper: list[_ManyRecord] | None = msgspec.field(name="Records", default=None)
 
 
-class _ShardCount(msgspec.Struct, gc=False):
-    count: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] = msgspec.field(name="ShardCount")
+class _Mode(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    mode: Literal["PROVISIONED", "ON_DEMAND"] = msgspec.field(name="StreamMode")
 
 
-class _Put(msgspec.Struct, gc=False, rename="pascal"):
-    sequence_number: str
-    shard_id: str
+class Create(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """What a stream is to be like."""
 
+    stream: str | None = msgspec.field(name="StreamName", default=None)
+    count: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = msgspec.field(name="ShardCount", default=None)
+    mode: _Mode | None = msgspec.field(name="StreamModeDetails", default=None)
 
-class _Failed(msgspec.Struct, gc=False, rename="pascal"):
-    error_code: str
-    error_message: str
+    def on_demand(self) -> bool:
+        """Whether the number of shards is left to the service.
 
-
-class _PutMany(msgspec.Struct, gc=False, rename="pascal"):
-    failed_record_count: int
-    records: list[_Put | _Failed]
+        Raises:
+            Refusal: It is, and is given all the same.
+        """
+        asked = self.mode is not None and self.mode.mode == "ON_DEMAND"
+        if asked and self.count is not None:
+            raise Refusal(Reason.INVALID, "a stream on demand has no `ShardCount`")
+        return asked
 
 
 _decode = msgspec.json.Decoder(_Record).decode
 _decode_many = msgspec.json.Decoder(_Many).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_shard_count = msgspec.json.Decoder(_ShardCount).decode
+_decode_create = msgspec.json.Decoder(Create).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -124,15 +135,16 @@ class KinesisRecord(_Kinesis):
     def parse(self, content_type: bytes, body: bytes) -> Posted:
         """See `Dialect.parse`."""
         record = _decoded(_decode, content_type, body)
-        keys: list[bytes | None] | None = [record.key.encode()] if record.key is not None else None
-        return Posted([bytes(record.data)], keys)
+        keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
+        hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
+        return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
 
     def accepted(self, placed: Placed) -> Answer:
         """See `Dialect.accepted`; a refused record refuses the request."""
-        for refusal in placed.refused.values():
-            return refused(Refusal(_reason(refusal), refusal.message))
-        number = _sequence_number(placed.offsets[0], by_log=placed.by_log)
-        return json_answer(_Put(number, _shard_id(placed.partitions[0])))
+        try:
+            return json_answer(put_one(placed))
+        except Refusal as refusal:
+            return refused(refusal)
 
 
 class KinesisRecords(_Kinesis):
@@ -141,24 +153,24 @@ class KinesisRecords(_Kinesis):
     def parse(self, content_type: bytes, body: bytes) -> Posted:
         """See `Dialect.parse`."""
         many = _decoded(_decode_many, content_type, body)
+        if many.records is not None and many.records_upper is not None:
+            raise Refusal(Reason.INVALID, "the request holds both `records` and `Records`")
         records = many.records if many.records is not None else many.records_upper
         if not records:
             raise Refusal(Reason.INVALID, "the request holds no records")
         if len(records) > MAX_RECORDS:
             raise Refusal(Reason.INVALID, f"the request holds more than {MAX_RECORDS} records")
-        keys = [_key(record) for record in records]
+        keys = [_key(record, index) for index, record in enumerate(records)]
         values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
-        return Posted(values, keys if keys.count(None) != len(keys) else None)
+        hashes = None
+        if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
+            hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
+        keyed = keys if keys.count(None) != len(keys) else None
+        return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
 
     def accepted(self, placed: Placed) -> Answer:
         """See `Dialect.accepted`: one entry a record, in order."""
-        entries: list[_Put | _Failed] = [
-            _Put(_sequence_number(offset, by_log=placed.by_log), _shard_id(partition))
-            for partition, offset in zip(placed.partitions, placed.offsets, strict=True)
-        ]
-        for index, refusal in placed.refused.items():
-            entries[index] = _Failed(TYPES[_reason(refusal)][1], refusal.message)
-        return json_answer(_PutMany(len(placed.refused), entries))
+        return json_answer(put_many(placed))
 
 
 def refused(refusal: Refusal) -> Answer:
@@ -172,42 +184,60 @@ def json_answer(content: object) -> Answer:
     return Answer(200, _encode(content), MEDIA_TYPE)
 
 
-def parse_shard_count(content_type: bytes, body: bytes) -> int:
-    """The number of shards in the body of a create request.
+def parse_create(content_type: bytes, body: bytes) -> Create:
+    """The body of a create request, which may be empty.
 
     Raises:
-        Refusal: It is missing, no integer, or not between 1 and `MAX_SHARDS`.
+        Refusal: It is not a valid one.
     """
-    count: int = _decoded(_decode_shard_count, content_type, body).count
-    return count
+    create: Create = _decoded(_decode_create, content_type, body) if body.strip() else Create()
+    return create
 
 
-def describe_stream(stream: str, partitions: list[Partition], *, by_log: bool) -> dict[str, object]:
-    """One stream as Kinesis describes it.
+def key_bytes(key: Key) -> bytes:
+    """A partition key as it is kept: a number as its text.
 
-    Where keys go by CRC-32 modulo partitions there are no hash key ranges. A stream that has no shard yet is being
-    created.
+    Raises:
+        Refusal: That is longer than a key may be.
     """
-    described = {
-        "StreamName": stream,
-        "StreamStatus": "ACTIVE" if partitions else "CREATING",
-        "Shards": [_described_shard(partition, by_log=by_log) for partition in partitions],
-        "HasMoreShards": False,
-    }
-    return {"StreamDescription": described}
+    if isinstance(key, str):
+        return key.encode()
+    text = str(key).encode()
+    if len(text) > LONGEST_KEY:
+        raise Refusal(Reason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
+    return text
 
 
-def _described_shard(partition: Partition, *, by_log: bool) -> dict[str, object]:
-    sequences = {"StartingSequenceNumber": _sequence_number(int(partition.first), by_log=by_log)}
-    if partition.last:
-        sequences["EndingSequenceNumber"] = _sequence_number(int(partition.last), by_log=by_log)
-    shard: dict[str, object] = {"ShardId": _shard_id(partition.number), "SequenceNumberRange": sequences}
-    names = ("ParentShardId", "AdjacentParentShardId")
-    shard |= {name: _shard_id(parent) for name, parent in zip(names, partition.parents, strict=False)}
-    if partition.hashes is not None:
-        low, high = partition.hashes
-        shard["HashKeyRange"] = {"StartingHashKey": str(low), "EndingHashKey": str(high)}
-    return shard
+def hash_key(given: HashKey | None, where: str) -> int | None:
+    """The hash key that a record asks for.
+
+    Raises:
+        Refusal: It is not between 0 and 2^128 - 1.
+    """
+    if given is None:
+        return None
+    found = hash_of_text(str(given))
+    if found is None:
+        raise Refusal(
+            Reason.INVALID, f"an ExplicitHashKey is between 0 and 2^128 - 1 - at `{where}.ExplicitHashKey`"
+        )
+    return found
+
+
+def stream_of_arn(arn: str) -> str:
+    """The stream that an ARN names, whatever its account and region.
+
+    Raises:
+        Refusal: It is not the ARN of a stream.
+    """
+    found = ARN.fullmatch(arn)
+    if found is None:
+        raise Refusal(Reason.INVALID, "the StreamARN is not arn:aws:kinesis:<region>:<account>:stream/<name>")
+    return found[1]
+
+
+def _stream_of(named: _Named) -> str | None:
+    return None if named.arn is None else stream_of_arn(named.arn)
 
 
 def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
@@ -218,29 +248,22 @@ def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -
     return decoded(decode, body)
 
 
-def _key(record: _ManyRecord) -> bytes | None:
-    key = record.key
-    if key is None:
-        key = record.key_camel if record.key_camel is not None else record.key_upper
-    return None if key is None else key.encode()
+def _key(record: _ManyRecord, index: int) -> bytes | None:
+    key, camel, upper = record.key, record.key_camel, record.key_upper
+    if camel is not None or upper is not None:
+        if (key, camel, upper).count(None) < 2:
+            message = f"the record has more than one partition key - at `$.records[{index}]`"
+            raise Refusal(Reason.INVALID, message)
+        key = upper if camel is None else camel
+    return None if key is None else key_bytes(key)
 
 
 def _data(record: _ManyRecord, index: int) -> bytes:
-    raw = bytes(record.data) or bytes(record.data_upper)
+    raw = bytes(record.data)
     if not raw:
-        raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
+        raw = bytes(record.data_upper)
+        if not raw:
+            raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
+    elif record.data_upper is not ABSENT:
+        raise Refusal(Reason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`")
     return _decode_text(raw).encode() if raw.startswith(b'"') else raw
-
-
-def _reason(refusal: Refusal) -> Reason:
-    """A record that is too large is an invalid one to Kinesis, not a request that is too large."""
-    return Reason.INVALID if refusal.reason is Reason.TOO_LARGE else refusal.reason
-
-
-def _shard_id(partition: int) -> str:
-    return f"shardId-{partition:012d}"
-
-
-def _sequence_number(offset: int, *, by_log: bool) -> str:
-    """The log's own number as it is; an offset in 20 digits, so that it sorts as text."""
-    return str(offset) if by_log else f"{offset:020d}"

@@ -10,7 +10,7 @@ import msgspec
 
 from pinflow.gateway.answer import Placed
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
-from pinflow.log import ANYWHERE, Produce, Records, partition_for
+from pinflow.log import ANYWHERE, Produce, Records, partition_for, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,10 +108,9 @@ def route(
         posted: The records.
         partitions: How many partitions the topic has.
         turn: Round robin, for records that nothing else places.
-        max_record_bytes: The cap of key and value together; None where the whole body is smaller than that.
+        max_record_bytes: The cap of key, value and headers together; None where the whole body is smaller than that.
         by_log: Leave to the log what is not asked for by number: only the routes are chosen here.
     """
-    values, keys, _ = posted
     if by_log:
         return _routed_by_log(topic, posted, turn, max_record_bytes)
     chosen = _chosen(posted, partitions, turn)
@@ -121,14 +120,20 @@ def route(
     for index in refused:
         chosen[index] = REFUSED
     if not refused and chosen.count(chosen[0]) == len(chosen):
-        return Routed([Produce(topic, chosen[0], Records(values, keys))], [], chosen, refused)
-    cuts = _cuts(values, chosen) if keys is not None or posted.partitions is not None else []
+        return Routed(
+            [Produce(topic, chosen[0], Records(posted.values, posted.keys, posted.headers))],
+            [],
+            chosen,
+            refused,
+        )
+    spread = posted.keys is not None or posted.partitions is not None
+    cuts = _cuts(posted.values, chosen) if spread else []
     groups = members_of(chosen, cuts)
     batches = [
         Produce(
             topic,
             chosen[members[0]],
-            Records([values[i] for i in members], [keys[i] for i in members] if keys is not None else None),
+            _picked(posted, members),
             later=bool(cuts) and at > 0,
         )
         for at, members in enumerate(groups)
@@ -172,7 +177,7 @@ def _cuts(values: Sequence[bytes | None], chosen: list[int]) -> list[int]:
 
 
 def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:
-    values, keys, asked = posted
+    values, keys, asked = posted.values, posted.keys, posted.partitions
     refused = _oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
     refused |= _negative(posted)
     routes = [
@@ -185,12 +190,7 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
         if index not in refused:
             groups.setdefault(ANYWHERE if wanted is None else wanted, []).append(index)
     batches = [
-        Produce(
-            topic,
-            partition,
-            Records([values[i] for i in members], [keys[i] for i in members] if keys is not None else None),
-            [routes[i] for i in members],
-        )
+        Produce(topic, partition, _picked(posted, members), [routes[i] for i in members])
         for partition, members in groups.items()
     ]
     chosen = [REFUSED] * len(values)
@@ -198,6 +198,15 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
         for index in members:
             chosen[index] = partition
     return Routed(batches, list(groups.values()), chosen, refused)
+
+
+def _picked(posted: Posted, members: list[int]) -> Records:
+    values, keys, headers = posted.values, posted.keys, posted.headers
+    return Records(
+        [values[i] for i in members],
+        [keys[i] for i in members] if keys is not None else None,
+        [headers[i] for i in members] if headers is not None else None,
+    )
 
 
 def _route_of(value: bytes | None, key: bytes | None, turn: Turn) -> bytes:
@@ -227,7 +236,7 @@ def post_number(value: bytes | None) -> int | None:
 
 
 def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
-    values, keys, asked = posted
+    values, keys, asked = posted.values, posted.keys, posted.partitions
     if keys is None and asked is None:
         return [
             turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
@@ -282,8 +291,9 @@ def _negative(posted: Posted) -> dict[int, Refusal]:
 
 def _oversized(posted: Posted, limit: int) -> dict[int, Refusal]:
     keys = posted.keys or [None] * len(posted.values)
+    headers = posted.headers or [()] * len(posted.values)
     return {
         index: Refusal(Reason.TOO_LARGE, f"the record is larger than {limit} bytes")
-        for index, (value, key) in enumerate(zip(posted.values, keys, strict=True))
-        if len(value or b"") + len(key or b"") > limit
+        for index, (value, key, more) in enumerate(zip(posted.values, keys, headers, strict=True))
+        if len(value or b"") + len(key or b"") + size_of(more) > limit
     }

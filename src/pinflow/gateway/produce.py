@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinflow.errors import OverloadedError, UnavailableError, UnknownPartitionError, UnknownTopicError
 from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.guard import caller_of
+from pinflow.gateway.hash_keys import partition_of
 from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
-from pinflow.gateway.refusal import refusal_of
+from pinflow.gateway.record_headers import TIMESTAMP
+from pinflow.gateway.refusal import Reason, Refusal, refusal_of
 from pinflow.log import Answered
 
 if TYPE_CHECKING:
@@ -22,18 +24,22 @@ if TYPE_CHECKING:
     from pinflow.config import Gateway
     from pinflow.gateway.answer import Answer, Dialect, Placed, Posted
     from pinflow.gateway.committer import Committer
+    from pinflow.gateway.keys import ApiKey
     from pinflow.gateway.metrics import Metrics
     from pinflow.gateway.once import Asked
     from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
     from pinflow.gateway.topics import Topics
-    from pinflow.log import Appended
+    from pinflow.log import Appended, Headers
 
 __all__ = ["Producer", "Target"]
 
 
 class Target(NamedTuple):
-    """Where a request wants its records: a topic, perhaps one partition of it, in the words of a dialect."""
+    """Where a request wants its records: a topic, perhaps one partition of it, in the words of a dialect.
+
+    The topic is empty where the body names it.
+    """
 
     dialect: Dialect
     topic: str
@@ -107,15 +113,21 @@ class Producer:
 
     async def _request(self, target: Target, scope: Scope, receive: Receive, hold: Hold) -> _Request:
         headers = BodyHeaders.of(scope["headers"])
-        asked = None
-        if self._committer.answers:
-            caller = caller_of(scope)
-            name = caller.name if caller is not None else ""
-            asked = asked_once(scope["headers"], name, scope["method"], scope["path"])
+        asked = self._asked(scope, scope["path"])
         body = await self.read(headers, receive, hold)
         came = time.monotonic()
         posted = target.dialect.parse(headers.content_type, body)
+        if posted.topic is not None:
+            if not target.topic:
+                asked = self._asked(scope, f"/streams/{posted.topic}")
+            target = _named(target, posted.topic, caller_of(scope))
         return _Request(target, headers.content_type, body, posted, asked, came)
+
+    def _asked(self, scope: Scope, path: str) -> Asked | None:
+        if not self._committer.answers:
+            return None
+        caller = caller_of(scope)
+        return asked_once(scope["headers"], caller.name if caller is not None else "", scope["method"], path)
 
     async def _append(self, request: _Request) -> Placed:
         topic = request.target.topic
@@ -155,11 +167,53 @@ class Producer:
             if not self._topics.by_log and not 0 <= partition < partitions:
                 raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")
             posted = posted._replace(partitions=[partition] * len(posted.values))
+        if posted.headers is not None and self._topics.bare:
+            raise _not_kept(posted.headers)
+        if posted.hashes is not None:
+            posted = posted._replace(partitions=await self._by_hash(topic, posted.hashes, partitions))
         turn = self._turns.get(topic)
         if turn is None:
             turn = self._turns[topic] = Turn()
         cap = self._max_record_bytes if len(request.body) > self._max_record_bytes else None
         return route(topic, posted, partitions, turn, max_record_bytes=cap, by_log=self._topics.by_log)
+
+    async def _by_hash(self, topic: str, hashes: list[int | None], partitions: int) -> list[int | None]:
+        """The partition of each record that asks for one by a hash key."""
+        if not self._topics.by_log:
+            return [None if each is None else partition_of(each, partitions) for each in hashes]
+        ranges = [
+            (*each.hashes, each.number)
+            for each in await self._topics.partitions(topic)
+            if each.hashes is not None and not each.closed
+        ]
+        return [
+            None
+            if each is None
+            else next((number for low, high, number in ranges if low <= each <= high), None)
+            for each in hashes
+        ]
+
+
+def _named(target: Target, topic: str, caller: ApiKey | None) -> Target:
+    """The target with the topic that the body names.
+
+    Raises:
+        Refusal: The path names another one, or the API key is not for it.
+    """
+    if target.topic not in {"", topic}:
+        raise Refusal(Reason.INVALID, "the StreamARN names another stream than the path")
+    if caller is not None and not caller.allows(topic):
+        raise Refusal(Reason.FORBIDDEN, "this API key is not for this topic")
+    return target._replace(topic=topic)
+
+
+def _not_kept(headers: list[Headers]) -> Refusal:
+    """A log that carries no headers would lose them, and with them a sender's time."""
+    index = next(at for at, each in enumerate(headers) if each)
+    field = "timestamp" if headers[index][0][0] == TIMESTAMP else "headers"
+    return Refusal(
+        Reason.INVALID, f"this log keeps no headers and no timestamp - at `$.records[{index}].{field}`"
+    )
 
 
 def _raise_if_all_failed(appended: list[Appended]) -> None:

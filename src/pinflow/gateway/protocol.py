@@ -260,7 +260,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _answer(self, refusal: Refusal) -> bytes:
         path = self.scope.get("path", "") if self.scope is not None else ""
-        answer = REFUSED[dialect_of(path)](refusal)
+        asked = self.scope.get("headers", ()) if self.scope is not None else ()
+        answer = REFUSED[dialect_of(path, asked)](refusal)
         headers = (
             (b"content-type", answer.media_type),
             (b"content-length", b"%d" % len(answer.body)),

@@ -29,6 +29,8 @@ log = logging.getLogger("pinflow.gateway")
 class Reason(enum.Enum):
     """What kind of refusal it is."""
 
+    ACCEPT = enum.auto()
+    """No content type that the client accepts can be served."""
     BROKEN_ENCODING = enum.auto()
     """The compressed body cannot be inflated."""
     CONFLICT = enum.auto()

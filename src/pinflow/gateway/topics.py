@@ -44,15 +44,17 @@ class Topics:
     Args:
         log: Asked from one thread of its own, for it may block.
         metrics: Is told of every topic created.
-        partitions: How many partitions a topic gets that is created on first use; None to create none.
         room: What the lake can hold: what cannot land is not let in.
+        partitions: How many partitions a topic gets where nobody says.
+        create: Whether a topic is created on first use.
     """
 
-    def __init__(self, log: EventLog, metrics: Metrics, room: Room, *, partitions: int | None) -> None:
+    def __init__(self, log: EventLog, metrics: Metrics, room: Room, *, partitions: int, create: bool) -> None:
         self._log = log
         self._metrics = metrics
         self._room = room
         self._partitions = partitions
+        self._create = create
         self._counts: dict[str, int] = {}
         self._finding: dict[str, asyncio.Task[int]] = {}
         self._probe: asyncio.Future[dict[str, int]] | None = None
@@ -69,6 +71,11 @@ class Topics:
     def by_log(self) -> bool:
         """Whether the log chooses the partition of a record itself."""
         return self._log.abilities.places
+
+    @property
+    def bare(self) -> bool:
+        """Whether the log keeps neither headers nor a sender's time."""
+        return self._log.abilities.bare
 
     def known(self, topic: str) -> int | None:
         """The number of partitions, if the topic was used before."""
@@ -149,6 +156,24 @@ class Topics:
         self._counts[topic] = partitions
         self._metrics.topic_created()
 
+    async def create_stream(self, stream: str, shards: int | None, *, on_demand: bool) -> None:
+        """Create a topic as Kinesis creates a stream: without a number of shards it gets as many as any topic does.
+
+        Raises as `create`, and:
+
+        Raises:
+            Refusal: It is to be on demand, and the log's own URL says what streams are like.
+        """
+        if on_demand and self.by_log:
+            raise Refusal(
+                Reason.INVALID, "whether streams are on demand is said by the log's URL: mode=on-demand"
+            )
+        await self.create(stream, self._partitions if shards is None else shards)
+
+    async def configs(self, topic: str) -> dict[str, str]:
+        """The settings of a topic as Kafka names them, as far as the log has them; raises as `get`."""
+        return await self._blocking(lambda: self._log.topics.configs(topic))
+
     async def delete(self, topic: str) -> None:
         """Delete a topic; what it took stays in the log to be read. Raises as `get`."""
         self.forget(topic)
@@ -171,7 +196,7 @@ class Topics:
             if topic in counts:
                 self._require_room(topic, counts[topic])
                 return counts[topic]
-            if self._partitions is None:
+            if not self._create:
                 raise UnknownTopicError("there is no such topic")
             try:
                 await self.create(topic, self._partitions)

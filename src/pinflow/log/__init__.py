@@ -24,6 +24,7 @@ from pinflow.log.records import (
     Produce,
     Records,
     Token,
+    size_of,
 )
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "examined",
     "open_log",
     "partition_for",
+    "size_of",
     "watched",
 ]

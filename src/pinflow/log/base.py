@@ -190,6 +190,13 @@ class TopicAdmin(Protocol):
     def readable(self) -> builtins.list[str]:
         """The names of all topics that can be read: those of `list`, and deleted ones that still hold records."""
 
+    def configs(self, topic: str) -> dict[str, str]:
+        """The settings of a topic under the names that Kafka has for them, as far as the log knows any.
+
+        Raises:
+            UnavailableError: The log cannot be asked now.
+        """
+
     def create(self, topic: str, partitions: int) -> None:
         """Create a topic.
 

@@ -81,8 +81,11 @@ class KafkaLog:
 
     def partitions(self, topic: str) -> list[Partition]:
         """See `EventLog.partitions`: one question to the brokers, whose answer the reads that follow go by."""
-        begins = self._marks.ask(topic).begins
-        return [Partition(number, first=str(begin)) for number, begin in enumerate(begins)]
+        marked = self._marks.ask(topic)
+        return [
+            Partition(number, first=str(begin), next=end)
+            for number, (begin, end) in enumerate(zip(marked.begins, marked.ends, strict=True))
+        ]
 
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
         """See `EventLog.extents`. Offsets that held no record count until a reader has passed them."""

@@ -117,15 +117,20 @@ class KafkaTopics:
         Raises:
             UnavailableError: They do not answer.
         """
+        text = self.configs(topic).get("max.message.bytes")
+        return int(text) if text else None
+
+    def configs(self, topic: str) -> dict[str, str]:
+        """See `TopicAdmin.configs`: empty where the brokers do not show them to this user."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
         asked = self._clients.admin.describe_configs([resource], request_timeout=ASK_S)[resource]
         try:
-            entry = asked.result().get("max.message.bytes")
+            entries = asked.result()
         except KafkaException as error:
             if error_of(error).code() in LOST:
                 raise self._clients.failed(error, f"topic {topic!r} cannot be looked at", topic) from error
-            return None
-        return int(entry.value) if entry is not None and entry.value else None
+            return {}
+        return {name: entry.value for name, entry in sorted(entries.items()) if entry.value is not None}
 
     def known(self, topic: str) -> Known:
         """What was found last, asked for only where nothing was. Raises as `find`."""

@@ -59,6 +59,16 @@ class KinesisTopics:
         """See `TopicAdmin.readable`: what is deleted is gone."""
         return self._streams.topics()
 
+    def configs(self, topic: str) -> dict[str, str]:
+        """See `TopicAdmin.configs`."""
+        described = self._streams.described(topic, wait=False)
+        return {
+            "cleanup.policy": "delete",
+            "max.message.bytes": str(described.record_bytes),
+            "message.timestamp.type": "LogAppendTime",
+            "retention.ms": str(described.retention_hours * 3_600_000),
+        }
+
     def create(self, topic: str, partitions: int) -> None:
         """See `TopicAdmin.create`: the stream takes records once it is ACTIVE, on AWS after half a minute.
 

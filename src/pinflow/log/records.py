@@ -30,6 +30,7 @@ __all__ = [
     "Records",
     "Token",
     "raise_if_all_refused",
+    "size_of",
 ]
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -187,6 +188,7 @@ class Partition(NamedTuple):
         first: The number of its first record, or one before it, as the log shows it.
         last: Where it is closed, the number of its last record, or one after it.
         hashes: The first and the last hash of the routes that go to it, where the log places them so.
+        next: The offset that its next record gets; None where the log does not count.
     """
 
     number: int
@@ -195,6 +197,7 @@ class Partition(NamedTuple):
     first: str = "0"
     last: str = ""
     hashes: tuple[int, int] | None = None
+    next: int | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -223,8 +226,14 @@ class Chunk(msgspec.Struct, frozen=True):
 
     @property
     def nbytes(self) -> int:
-        """Size of the values in bytes."""
-        return sum(len(value) for value in self.records.values if value is not None)
+        """Size of the values and headers in bytes."""
+        headers = sum(map(size_of, self.records.headers)) if self.records.headers is not None else 0
+        return headers + sum(len(value) for value in self.records.values if value is not None)
+
+
+def size_of(headers: Headers) -> int:
+    """Bytes of a record's headers, names and values."""
+    return sum([len(name.encode()) + len(value) for name, value in headers])
 
 
 def raise_if_all_refused(appended: Sequence[Appended], *, sparing: type[PinflowError] | None = None) -> None:

@@ -141,7 +141,9 @@ class SqliteLog:
 
     def partitions(self, topic: str) -> list[Partition]:
         """See `EventLog.partitions`: all are open."""
-        return [Partition(each.partition, first=each.begin) for each in self.extents(topic)]
+        return [
+            Partition(each.partition, first=each.begin, next=int(each.end)) for each in self.extents(topic)
+        ]
 
     def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:  # noqa: ARG002 - it counts
         """See `EventLog.extents`."""
@@ -248,6 +250,15 @@ class SqliteTopics:
         """See `TopicAdmin.readable`."""
         with self._log.reading() as db:
             return [name for (name,) in db.execute(_READABLE)]
+
+    def configs(self, topic: str) -> dict[str, str]:  # noqa: ARG002 - all are alike
+        """See `TopicAdmin.configs`. Nothing is dropped by age or size alone, so both limits are off."""
+        return {
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "LogAppendTime",
+            "retention.bytes": "-1",
+            "retention.ms": "-1",
+        }
 
     def create(self, topic: str, partitions: int) -> None:
         """See `TopicAdmin.create`."""

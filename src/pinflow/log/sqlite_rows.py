@@ -9,7 +9,7 @@ from zlib import crc32
 import msgspec
 
 from pinflow.errors import UnknownPartitionError, UnknownTopicError
-from pinflow.log.records import Records
+from pinflow.log.records import Records, size_of
 from pinflow.log.sqlite_clock import microseconds
 
 if TYPE_CHECKING:
@@ -175,11 +175,12 @@ def batches_from(
 def capped(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:
     """The records after `skip` that still fit: at least one, at most `max_records`."""
     rest = records.slice(skip, skip + max(1, max_records))
-    if sum(map(len, filter(None, rest.values))) <= max_bytes:
+    if rest.headers is None and sum(map(len, filter(None, rest.values))) <= max_bytes:
         return rest
     size = 0
     for index, value in enumerate(rest.values):
         size += len(value) if value is not None else 0
+        size += size_of(rest.headers[index]) if rest.headers is not None else 0
         if size > max_bytes and index:
             return rest.slice(0, index)
     return rest
