@@ -104,7 +104,7 @@ def test_bytes_that_are_no_tls_do_not_hurt(tmp_path: Path, files: Certificates) 
     environment = {"PINFLOW__GATEWAY__TLS_CERT": files.cert, "PINFLOW__GATEWAY__TLS_KEY": files.key}
     with server_process(tmp_path, env=environment) as (process, url):
         host, _, port = url.removeprefix("https://").rpartition(":")
-        for noise in (b"GET /healthz HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff", b""):
+        for noise in (b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"\x16\x03\x01\xff\xff", b""):
             with socket.create_connection((host, int(port)), timeout=10) as connection:
                 connection.sendall(noise)
                 connection.shutdown(socket.SHUT_WR)

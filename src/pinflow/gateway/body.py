@@ -95,7 +95,8 @@ async def read_body(
     encoding = headers.content_encoding.strip().lower()
     if encoding not in ENCODINGS:
         raise Refusal(Reason.MEDIA_TYPE, "the content encoding is not one of gzip, zstd and identity")
-    if headers.content_length.isdigit() and int(headers.content_length) > limits.body:
+    length = headers.content_length.strip().lstrip(b"0")  # of thousands of zeros `int` would raise
+    if length.isdigit() and int(length) > limits.body:
         raise _too_large(limits.body, "")
     body, more = await _part(receive, limits.body, hold)
     if more:

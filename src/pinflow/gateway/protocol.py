@@ -3,23 +3,29 @@
 A connection is in one of four states: idle (between requests), in the headers, in the body, or waiting for its answer.
 The first three have a time by which they have to end. No request sets a timer for that: `connections` looks at all
 connections twice a second.
+
+The same bytes give the same requests and the same answers, however they are cut into packets; only the bound on
+requests that wait, `MAX_PIPELINED`, depends on what comes at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import logging
 from math import inf
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from pinflow.gateway.cycle import Cycle, ExpectingCycle
+from pinflow.gateway.framing import FRAMING, TRAILER_FAULT, fault_of, without_offer
 from pinflow.gateway.pages import REFUSED, dialect_of
 from pinflow.gateway.refusal import Reason, Refusal
 
 if TYPE_CHECKING:
-    import asyncio
-
     from uvicorn import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
@@ -34,6 +40,9 @@ are, and each costs some kilobytes."""
 
 CHUNK_COST = 16
 """Bytes of framing that a byte of a chunked body may cost: a chunk of one byte costs 6."""
+
+BLANKS = b"\r\n"
+"""What may stand before a request line and begins no request."""
 
 READ_BYTES = 1 << 18
 """The most that the event loop hands over at once; so much of the next message may have been counted with this one."""
@@ -55,6 +64,8 @@ class _State(enum.Enum):
 class GatewayProtocol(HttpToolsProtocol):
     """uvicorn's protocol on httptools, bounded by a `Connections`."""
 
+    cycle: Cycle
+
     def __init__(
         self,
         config: Config,
@@ -73,7 +84,10 @@ class GatewayProtocol(HttpToolsProtocol):
         self._fed = 0
         self._delivered = 0
         self._header_bytes = 0
+        self._framing: list[tuple[bytes, bytes]] = []
         self._over = False
+        self._ended = False
+        self._farewell = b""
         self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -88,7 +102,8 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         for cycle in (self._running, *[cycle for cycle, _ in self.pipeline]):
             if cycle is not None and not cycle.response_complete:
-                _hang_up(cycle)
+                cycle.disconnected = True
+                cycle.message_event.set()
         self._owner.closed(self)
         self._over = True
         self._deadline = self._write_deadline = inf
@@ -97,18 +112,41 @@ class GatewayProtocol(HttpToolsProtocol):
         """Parse what came, within the limits."""
         if self._over:
             return
-        if self._state is _State.IDLE:
+        if self._state is not _State.IDLE:
+            self._unset_keepalive_if_required()
+        elif data[0] not in BLANKS or data.strip(BLANKS):
+            self._unset_keepalive_if_required()
             self._begin()
         self._fed += len(data)
-        super().data_received(data)
+        self._parse(data)
         unspent = self._fed - CHUNK_COST * self._delivered
-        if self._state is _State.HEADERS and self._fed > self._limits.max_header_bytes:
+        if self._state in (_State.IDLE, _State.HEADERS) and self._fed > self._limits.max_header_bytes:
             self._too_long()
         elif self._state is _State.BODY and unspent > self._limits.max_header_bytes + READ_BYTES:
             self._too_long()  # trailers or chunk extensions without end
 
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser; where it stops at an offer to upgrade, read that head without the offer, and go on.
+
+        Having stopped, the parser takes the body for the next request, and it has no option that says otherwise.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+            except httptools.HttpParserUpgrade as stop:
+                if not self._over:
+                    method, version = self.parser.get_method(), self.parser.get_http_version()
+                    data = data[stop.args[0] :]
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                    data = without_offer(method, self.url, version, self.headers) + data
+                    continue
+            return
+
     def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are no HTTP in a dialect's own form."""
+        """Answer bytes that are not HTTP in a dialect's own form."""
         self.refuse(Refusal(Reason.HEADER, msg))
 
     def on_message_begin(self) -> None:
@@ -118,6 +156,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._begin()
         self._fed = self._delivered = self._header_bytes = 0
+        self._framing = []
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
@@ -126,22 +165,74 @@ class GatewayProtocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
-        if not self._over:
-            self._count(len(name) + len(value) + 4)
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Start the request, unless too many wait before it; then it, and all that follows, is not taken."""
+        """Take a header. A trailer is counted and dropped: the application may have read the headers by now."""
         if self._over:
             return
-        if len(self.pipeline) >= MAX_PIPELINED:
+        self._count(len(name) + len(value) + 4)
+        name = name.lower()
+        if self._state is not _State.BODY:
+            self.headers.append((name, value))
+            if name in FRAMING:
+                self._framing.append((name, value))
+        elif name in FRAMING:
+            self.refuse(Refusal(Reason.HEADER, TRAILER_FAULT))
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless it is refused or too many wait before it; then all that follows is not taken."""
+        parser = self.parser
+        method, version = parser.get_method(), parser.get_http_version()
+        if self._over or (parser.should_upgrade() and method != b"CONNECT"):
+            return  # see `_parse`
+        self._read_target(method, version)
+        fault = fault_of(method, version, self._framing)
+        if fault is not None:
+            self.refuse(Refusal(Reason.HEADER, fault))
+        elif len(self.pipeline) >= MAX_PIPELINED:
             self._owner.refused("pipelining")
-            self._last(self.pipeline[0][0])
-            return
-        super().on_headers_complete()
+            self._last(self.cycle)
+        else:
+            self._take(keep_alive=version == "1.1" and parser.should_keep_alive())
+
+    def _read_target(self, method: bytes, version: str) -> None:
+        """Fill the scope; raises, into the parser, where the target is not a path or an absolute URL."""
+        scope = self.scope
+        scope["method"] = method.decode()
+        scope["http_version"] = version
+        if method == b"CONNECT":
+            return  # its target is an authority
+        target = httptools.parse_url(self.url)
+        raw_path: bytes = target.path or b"/"
+        path = raw_path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = target.query or b""
+
+    def _take(self, *, keep_alive: bool) -> None:
+        """What uvicorn does at the end of the headers, with a `Cycle`, for the settings that the gateway uses."""
+        before = self.cycle
+        expects = self.scope["http_version"] == "1.1" and any(
+            name == b"expect" and value.strip().lower() == b"100-continue" for name, value in self._framing
+        )
+        self.cycle = (ExpectingCycle if expects else Cycle)(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
         self._state = _State.BODY
         self._deadline = self.loop.time() + self._limits.body_s
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -151,17 +242,27 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here; from now on it is ours to be quick."""
-        if not self._over:
-            super().on_message_complete()
-            self._state = _State.ANSWER
-            self._deadline = inf
+        if self._over or self._state is not _State.BODY:
+            return
+        super().on_message_complete()
+        self._state = _State.ANSWER
+        self._deadline = inf
+        if not self.cycle.keep_alive:
+            self._over = True  # its answer ends the connection
+        elif self.cycle.response_complete:
+            self._rest()
 
     def on_response_complete(self) -> None:
         """The connection is idle, unless its next request is already on the way."""
         super().on_response_complete()
-        if self._state is _State.ANSWER and not self.pipeline and not self.transport.is_closing():
-            self._state = _State.IDLE
-            self._owner.idle(self)
+        if self.transport.is_closing() or not self.cycle.response_complete:
+            return
+        if self._over:
+            self._part()
+        elif self._state is _State.ANSWER:
+            self._rest()
+        else:
+            self._unset_keepalive_if_required()  # what is on the way has a time of its own
 
     def pause_writing(self) -> None:
         """The client does not read its answer."""
@@ -196,51 +297,74 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._over:
             return
         self._owner.refused(refusal.reason.name.lower())
-        newest: RequestResponseCycle | None = self.cycle
-        if self._state is _State.BODY and newest is not None and not newest.response_complete:
-            if self.pipeline:
-                self.pipeline.popleft()
-                newest = self.pipeline[0][0] if self.pipeline else self._running
-            elif newest.response_started:
-                linger = False
-            else:
-                _hang_up(newest)
-                newest = None
-        if newest is not None and not newest.response_complete:
-            self._last(newest)
-            return
         self._over = True
         self._deadline = inf
-        self._unset_keepalive_if_required()
-        if not self.transport.is_closing():
-            self.transport.write(self._answer(refusal))
-        self._close(linger=linger)
+        if self._state is _State.BODY:
+            self._break_off(self._answer(refusal))
+        else:
+            self._farewell = self._answer(refusal)
+            if not self._waits():
+                self._part(linger=linger)
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # uvicorn's never keeps the other half open
         """The client sends no more; what it has sent whole is still answered."""
-        waits = self.cycle is not None and not self.cycle.response_complete
-        if self._state is not _State.ANSWER or not waits or self.scheme == "https":
+        self._ended = True
+        if self.scheme == "https" or not self._waits():
             return None  # close
-        self._last(self.cycle)
+        if not self._over:
+            if self._state is _State.BODY:
+                self._over = True
+                self._deadline = inf
+                self._break_off(b"")
+            else:
+                self._last(self.cycle)
         return True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _last(self, cycle: RequestResponseCycle) -> None:
+    def _waits(self) -> bool:
+        """Whether a request that was taken has no answer yet."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and not cycle.disconnected
+
+    def _last(self, cycle: Cycle) -> None:
         """Take no more; the answer to this request, which was taken, ends the connection."""
         cycle.keep_alive = False
         self._over = True
         self._deadline = inf
 
-    def _close(self, *, linger: bool) -> None:
-        if linger and self.transport.can_write_eof() and not self.transport.is_closing():
+    def _break_off(self, farewell: bytes) -> None:
+        """The request being sent will never be whole: answer it with `farewell`, unless its answer needs no body."""
+        if self.cycle.response_complete:
+            self._part()
+        else:
+            self._farewell = farewell
+            self.cycle.break_off(self._part)
+
+    def _part(self, *, linger: bool = True) -> None:
+        """Send what is left to say, and close."""
+        self._unset_keepalive_if_required()
+        if self.transport.is_closing():
+            return
+        self.transport.write(self._farewell)
+        if linger and not self._ended and self.transport.can_write_eof():
             self.flow.resume_reading()
             self.transport.write_eof()
             self.loop.call_later(LINGER_S, self.transport.close)
         else:
             self.transport.close()
+
+    def _rest(self) -> None:
+        """All is answered; the next request has as long as a connection is kept."""
+        self._state = _State.IDLE
+        self._fed = 0
+        self._owner.idle(self)
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _begin(self) -> None:
         if self._state is not _State.HEADERS:
@@ -259,9 +383,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self.refuse(Refusal(Reason.HEADERS, f"the headers are longer than {limit} bytes"))
 
     def _answer(self, refusal: Refusal) -> bytes:
-        path = self.scope.get("path", "") if self.scope is not None else ""
-        asked = self.scope.get("headers", ()) if self.scope is not None else ()
-        answer = REFUSED[dialect_of(path, asked)](refusal)
+        scope: Any = self.scope if self.scope is not None and self._state is not _State.IDLE else {}
+        answer = REFUSED[dialect_of(scope.get("path", ""), scope.get("headers", ()))](refusal)
         headers = (
             (b"content-type", answer.media_type),
             (b"content-length", b"%d" % len(answer.body)),
@@ -269,10 +392,5 @@ class GatewayProtocol(HttpToolsProtocol):
             *answer.headers,
         )
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return STATUS_LINE[answer.status] + lines + b"\r\n" + answer.body
-
-
-def _hang_up(cycle: RequestResponseCycle) -> None:
-    """Tell the request that nobody waits for its answer."""
-    cycle.disconnected = True
-    cycle.message_event.set()
+        body = b"" if scope.get("method") == "HEAD" else answer.body
+        return STATUS_LINE[answer.status] + lines + b"\r\n" + body
