@@ -2,12 +2,19 @@
 
 The engine bounds what it allocates for rows, but a single value can be larger than that, and a single function call
 longer than its interrupt. The system's bounds hold for both.
+
+The process is not one of `multiprocessing`, which imports the caller's main script again, and looks for its own modules
+in the working folder first.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import pickle
 import resource
+import subprocess
+import sys
+import traceback
 from typing import TYPE_CHECKING
 
 from pinflow.engine import Result
@@ -16,8 +23,6 @@ from pinflow.jobs.ask import run_sql
 from pinflow.jobs.parts import Parts
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from pinflow.config import Settings
 
 __all__ = ["run_fenced"]
@@ -36,36 +41,50 @@ def run_fenced(settings: Settings, sql: str) -> Result:
         UsageError: It is not one SELECT, or reaches for anything but the tables.
         PinflowError: It takes too long or too much.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(settings, sql, theirs), daemon=True)
-    process.start()
-    theirs.close()
     seconds = settings.config.query.timeout_seconds
-    try:
-        answer = ours.recv() if ours.poll(seconds + START_S) else _too_long(seconds)
-    except EOFError:
-        answer = _too_much(settings)
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
+    command = [sys.executable, "-P", "-m", "pinflow.jobs.fenced_sql"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+        try:
+            sent, _ = process.communicate(pickle.dumps((settings, sql)), seconds + START_S)
+        except subprocess.TimeoutExpired:
+            raise _too_long(seconds) from None
+        finally:
+            process.kill()
+    if process.returncode > 0:
+        raise RuntimeError(f"the process of free SQL ended with code {process.returncode}")
+    if process.returncode < 0:  # what cannot be allocated deep in the engine ends it
+        raise _too_much(settings)
+    answer = pickle.loads(sent)  # noqa: S301 - of our own child
     if isinstance(answer, Result):
         return answer
     raise answer
 
 
-def _answer(settings: Settings, sql: str, pipe: Connection) -> None:
-    """The body of the process: one answer, or one error, into the pipe."""
+def _main() -> None:
+    """The body of the process: one answer, or one error, on standard output, which nothing else may write to."""
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)
+        settings, sql = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own parent
+        answer = _answer(settings, sql)
+        try:
+            data = pickle.dumps(answer)
+        except MemoryError:
+            data = pickle.dumps(_too_much(settings))
+        out.write(data)
+
+
+def _answer(settings: Settings, sql: str) -> Result | Exception:
     most = (settings.config.query.memory_mb << 20) + BESIDE_THE_ENGINE_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         with Parts(settings, read_only=True) as parts:
-            pipe.send(run_sql(parts, sql))
+            return run_sql(parts, sql)
     except PinflowError as error:
-        pipe.send(error)
+        return error
     except MemoryError:
-        pipe.send(_too_much(settings))
+        return _too_much(settings)
+    except Exception:  # noqa: BLE001 - a bug, which the caller shows as one
+        return RuntimeError(f"free SQL failed:\n{traceback.format_exc()}")
 
 
 def _too_long(seconds: float) -> PinflowError:
@@ -82,3 +101,7 @@ def _too_much(settings: Settings) -> PinflowError:
         where="query.memory_mb",
         hint="ask for less, or raise it",
     )
+
+
+if __name__ == "__main__":
+    _main()
