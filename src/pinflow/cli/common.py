@@ -34,7 +34,7 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--home",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False, readable=False, path_type=Path),
         envvar="PINFLOW_HOME",
         default=Path(".pinflow"),
         show_default=True,
@@ -43,7 +43,7 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--config",
         "config_file",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, readable=False, path_type=Path),
         envvar="PINFLOW_CONFIG",
         help="The configuration  [default: pinflow.toml in the home folder]",
     )

@@ -17,7 +17,7 @@ from pinflow.config.model import (
     Worker,
 )
 from pinflow.config.showing import masked, shown, template
-from pinflow.config.urls import is_server, split_url
+from pinflow.config.urls import is_server, odd_characters, split_url
 
 __all__ = [
     "FILE_NAME",
@@ -39,6 +39,7 @@ __all__ = [
     "is_server",
     "load",
     "masked",
+    "odd_characters",
     "override",
     "shown",
     "split_url",

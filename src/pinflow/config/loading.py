@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pinflow.config.model import Config
+from pinflow.config.urls import odd_characters
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ __all__ = ["FILE_NAME", "Settings", "flattened", "load", "override"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
-
-NOT_IN_A_HOME = "?#%*[]{}"
-"""Characters that mean something else in the URLs made of the home folder, or in the names of its files."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -131,11 +129,10 @@ def _unknown(key: str, where: str) -> ConfigError:
 
 
 def _require_plain(home: Path) -> None:
-    bad = sorted(set(str(home)) & set(NOT_IN_A_HOME))
-    if bad or not str(home).isprintable():
+    if bad := odd_characters(str(home)):
         raise ConfigError(
-            f"the home folder's path has characters that a URL cannot carry: {' '.join(bad)}",
-            where=repr(str(home)),
+            f"the home folder's path has characters that a URL or a file's name cannot hold: {bad}",
+            where=ascii(str(home)),
             hint="choose another folder with --home",
         )
 
