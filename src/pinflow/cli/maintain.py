@@ -28,6 +28,8 @@ __all__ = ["maintain"]
 def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json: bool) -> None:
     """Keep log, tables and plans small, beside running jobs and readers.
 
+    With --every, --json writes a line a run.
+
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
     maintain.retention_hours. Safe at any kill; run it again.
     """
@@ -39,7 +41,10 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     with Parts(settings, read_only=dry_run) as parts:
         while not stop.is_set():
             done = run(parts, dry_run=dry_run)
-            echo_json(done) if as_json else _print(done)
+            if as_json:
+                echo_json(done, indent=2 if every is None else 0)
+            else:
+                _print(done)
             failed = bool(done.problems)
             if every is None:
                 break

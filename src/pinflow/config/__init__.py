@@ -16,7 +16,7 @@ from pinflow.config.model import (
     Stream,
     Worker,
 )
-from pinflow.config.showing import masked, shown, template
+from pinflow.config.showing import masked, secret_values, shown, template
 from pinflow.config.urls import is_server, odd_characters, split_url
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "masked",
     "odd_characters",
     "override",
+    "secret_values",
     "shown",
     "split_url",
     "template",

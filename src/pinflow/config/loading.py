@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import tomllib
@@ -95,13 +96,41 @@ _SECTIONS = {key.partition(".")[0] for key in KNOWN if "." in key}
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise ConfigError(
-            f"the configuration cannot be read: {error}", where=str(path), hint="pinflow init"
+            f"the configuration cannot be read: {error.strerror or error}",
+            where=str(path),
+            hint="pinflow init makes one"
+            if isinstance(error, FileNotFoundError)
+            else "let this user read the file",
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the configuration is not TOML: {error}", where=str(path)) from error
+    try:
+        return tomllib.loads(_decoded(data, path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            f"the configuration is not TOML: {error}",
+            where=str(path),
+            hint="mend the line; pinflow init --home ELSEWHERE writes a file to compare with",
+        ) from error
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    """The text of a file in UTF-8. A byte order mark at its head, as some editors write, is no part of it."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("the configuration is in UTF-16", where=str(path), hint=SAVE_AS_UTF_8)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"the configuration is not UTF-8: byte {data[error.start]:#04x} in line {line}",
+            where=str(path),
+            hint=SAVE_AS_UTF_8,
+        ) from error
+
+
+SAVE_AS_UTF_8 = "save the file as UTF-8"
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +152,9 @@ def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, A
 
 
 def _unknown(key: str, where: str) -> ConfigError:
+    if key in _SECTIONS:
+        hint = f"write its settings below [{key}]"
+        return ConfigError(f"{key!r} is a section, and not a setting", where=where, hint=hint)
     close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
     return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)

@@ -83,8 +83,8 @@ def _answer(settings: Settings, sql: str) -> Result | Exception:
         return error
     except MemoryError:
         return _too_much(settings)
-    except Exception:  # noqa: BLE001 - a bug, which the caller shows as one
-        return RuntimeError(f"free SQL failed:\n{traceback.format_exc()}")
+    except Exception as error:  # noqa: BLE001 - a bug, which the caller shows as one
+        return RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
 
 
 def _too_long(seconds: float) -> PinflowError:
