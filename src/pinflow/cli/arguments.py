@@ -14,7 +14,10 @@ from pinflow.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FilledPath", "FiniteRange", "home_of", "readable"]
+__all__ = ["MOST_POSTS", "FilledPath", "FiniteRange", "home_of", "readable"]
+
+MOST_POSTS = 2_147_483_648
+"""A post's number is an integer of 32 bits, from 0."""
 
 
 class FilledPath(click.Path):
@@ -34,7 +37,7 @@ class FiniteRange(click.FloatRange):
         """See `click.FloatRange`."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number of {param.metavar or 'units'}" if param else "", param, ctx)
+            self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
 
 
@@ -51,7 +54,9 @@ def readable(name: str, value: Any) -> Any:
     try:
         return value.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"the value of {name} is not UTF-8", where="the command line") from error
+        raise UsageError(
+            f"the value of {name} is not UTF-8", where="the command line", hint="write it in UTF-8"
+        ) from error
 
 
 def home_of(path: Path) -> Path:

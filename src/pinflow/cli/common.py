@@ -71,9 +71,11 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
             raise
         except OSError as error:
             _fail(_refused(error, home), settings, debug=debug)
-        except BaseException as error:  # noqa: BLE001 - the last net, also for a panic of a library
-            from pinflow.cli.unexpected import report
+        except BaseException as error:  # the last net, also for a panic of a library
+            from pinflow.cli.unexpected import is_interrupt, report
 
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
             sys.exit(report(error, home, settings, debug=debug))
 
     return wrapped

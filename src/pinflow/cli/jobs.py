@@ -37,6 +37,8 @@ def land(settings: Settings, *, drain: bool, adopt: str | None, accept_gaps: boo
     PREFIX is a folder below the lake (topics/), a folder of the disk (/data/topics, ./topics), or a URL (s3://...).
     """
     if adopt is not None:
+        if not adopt.isprintable():
+            raise click.UsageError(f"{adopt!r} is not a folder that can be adopted")
         _adopt(settings, adopt, accept_gaps=accept_gaps, as_json=as_json)
         return
     if accept_gaps:

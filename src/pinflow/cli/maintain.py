@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinflow.cli.arguments import FiniteRange
 from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
 
 if TYPE_CHECKING:
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["maintain"]
 
+LONGEST_PAUSE_S = 1e9
+"""Some thirty years; Python cannot wait for much longer."""
+
 
 @click.command
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=LONGEST_PAUSE_S),
     help="Run again after so many seconds, until stopped.",
 )
 @json_option

@@ -21,7 +21,7 @@ from pinflow.cli.text import visible
 if TYPE_CHECKING:
     from pinflow.config import Settings
 
-__all__ = ["report", "without_secrets"]
+__all__ = ["is_interrupt", "report", "without_secrets"]
 
 LONGEST_MESSAGE = 300
 
@@ -57,6 +57,11 @@ def report(error: BaseException, home: Path | None, settings: Settings | None, *
         err=True,
     )
     return 1
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C while DuckDB works, which takes the signal and raises this."""
+    return type(error) is RuntimeError and str(error) == "Query interrupted"
 
 
 def without_secrets(text: str, settings: Settings | None) -> str:

@@ -39,7 +39,7 @@ def _shortener(kind: DuckDBPyType) -> Callable[[Any], Any] | None:
         return _short
     if kind.id not in {*LISTS, "struct", "map"}:
         return None
-    children: list[tuple[str, Any]] = kind.children  # type: ignore[assignment]
+    children: list[tuple[str, Any]] = kind.children
     if kind.id == "struct":
         fields = {name: found for name, child in children if (found := _shortener(child))}
         return (lambda value: _struct(value, fields)) if fields else None

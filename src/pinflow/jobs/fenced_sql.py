@@ -14,7 +14,9 @@ import pickle
 import resource
 import subprocess
 import sys
+import threading
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pinflow.engine import Result
@@ -23,6 +25,8 @@ from pinflow.jobs.ask import run_sql
 from pinflow.jobs.parts import Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pinflow.config import Settings
 
 __all__ = ["run_fenced"]
@@ -42,8 +46,7 @@ def run_fenced(settings: Settings, sql: str) -> Result:
         PinflowError: It takes too long or too much.
     """
     seconds = settings.config.query.timeout_seconds
-    command = [sys.executable, "-P", "-m", "pinflow.jobs.fenced_sql"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+    with _child() as process:
         try:
             sent, _ = process.communicate(pickle.dumps((settings, sql)), seconds + START_S)
         except subprocess.TimeoutExpired:
@@ -60,8 +63,33 @@ def run_fenced(settings: Settings, sql: str) -> Result:
     raise answer
 
 
+@contextmanager
+def _child() -> Iterator[subprocess.Popen[bytes]]:
+    """The process. Ctrl-C reaches its parent alone, and it ends when its parent does, however that ends."""
+    watched, held = os.pipe()
+    command = [sys.executable, "-P", "-m", "pinflow.jobs.fenced_sql", str(watched)]
+    try:
+        with subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[watched],
+            process_group=0,
+        ) as process:
+            yield process
+    finally:
+        os.close(watched)
+        os.close(held)
+
+
+def _end_with_parent(watched: int) -> None:
+    os.read(watched, 1)  # nothing is ever written
+    os._exit(1)
+
+
 def _main() -> None:
     """The body of the process: one answer, or one error, on standard output, which nothing else may write to."""
+    threading.Thread(target=_end_with_parent, args=[int(sys.argv[1])], daemon=True).start()
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
         settings, sql = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own parent
