@@ -33,8 +33,9 @@ def stations(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
     found = {}
     for child in psutil.Process(process.pid).children():
         try:
-            found[child.cmdline()[3]] = child
-        except (psutil.NoSuchProcess, psutil.ZombieProcess, IndexError):
+            words = child.cmdline()
+            found[words[words.index("pinflow") + 1]] = child
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, ValueError):
             continue
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -10,16 +11,20 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from pinflow.cli.arguments import FilledPath, home_of, readable
+from pinflow.cli.streams import OutputClosed, write_data
+from pinflow.cli.text import visible
 from pinflow.errors import PinflowError, UnavailableError
 from pinflow.stations.process import STDIN_ENDS_IT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pinflow.config import Settings
 
 __all__ = ["command_options", "echo_json", "json_option", "stop_on_signals", "watch_stdin"]
 
@@ -34,7 +39,7 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option(
         "--home",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=FilledPath(file_okay=False, readable=False, path_type=Path),
         envvar="PINFLOW_HOME",
         default=Path(".pinflow"),
         show_default=True,
@@ -43,7 +48,7 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--config",
         "config_file",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FilledPath(dir_okay=False, readable=False, path_type=Path),
         envvar="PINFLOW_CONFIG",
         help="The configuration  [default: pinflow.toml in the home folder]",
     )
@@ -53,34 +58,65 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
         from pinflow.config import load
 
         _talk(debug=debug)
+        settings: Settings | None = None
         try:
-            command(load(home.expanduser().absolute(), file=config_file), **arguments)
+            home = home_of(home)
+            settings = load(home, file=config_file)
+            command(settings, **{name: readable(name, value) for name, value in arguments.items()})
         except PinflowError as error:
-            _fail(error, debug=debug)
-        except BrokenPipeError:
+            _fail(error, settings, debug=debug)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OutputClosed):
+            raise
+        except (KeyboardInterrupt, SystemExit):
             raise
         except OSError as error:
-            where = str(error.filename or home)
-            told = UnavailableError(
-                f"the system refuses: {error.strerror or error}", where=where, hint="pinflow doctor"
-            )
-            _fail(told, debug=debug)
+            _fail(_refused(error, home), settings, debug=debug)
+        except BaseException as error:  # the last net, also for a panic of a library
+            from pinflow.cli.unexpected import is_interrupt, report
+
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
+            sys.exit(report(error, home, settings, debug=debug))
 
     return wrapped
 
 
-def _fail(error: PinflowError, *, debug: bool) -> None:
+def _refused(error: OSError, home: Path) -> PinflowError:
+    where = error.filename if isinstance(error.filename, str) else str(home)
+    hint = NEXT_AFTER.get(error.errno or 0, "pinflow doctor")
+    return UnavailableError(f"the system refuses: {error.strerror or error}", where=where, hint=hint)
+
+
+NEXT_AFTER = {
+    errno.EACCES: "run as a user who may, or choose another folder with --home",
+    errno.EPERM: "run as a user who may, or choose another folder with --home",
+    errno.EROFS: "mount the disk for writing, or choose another folder with --home",
+    errno.ENOSPC: "make room on the disk",
+    errno.ENAMETOOLONG: "choose a shorter path with --home",
+    errno.ENOENT: "choose another folder with --home",
+    errno.ENOTDIR: "choose another folder with --home",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+}
+"""What to do about an error of the system, by its number."""
+
+
+def _fail(error: PinflowError, settings: Settings | None, *, debug: bool) -> NoReturn:
     if debug:
-        traceback.print_exc()
-    click.echo(f"pinflow: {error}", err=True)
+        from pinflow.cli.unexpected import without_secrets
+
+        click.echo(without_secrets(traceback.format_exc(), settings), err=True)
+    click.echo(f"pinflow: {visible(str(error), keep=LINE_END)}", err=True)
     sys.exit(error.exit_code)
 
 
-def echo_json(value: object) -> None:
-    """Print a value as JSON, two blanks deep."""
-    import msgspec
+LINE_END = "\n"
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+def echo_json(value: object, *, indent: int = 2) -> None:
+    """Print a value as one JSON document, on one line without `indent`."""
+    from pinflow.cli.json_text import json_text
+
+    write_data(f"{json_text(value, indent=indent)}\n")
 
 
 def stop_on_signals() -> threading.Event:
@@ -118,10 +154,18 @@ def _talk(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
         stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
     )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_VisibleFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("urllib3", "sqlglot", "sqlalchemy", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if not debug:  # what it warns of comes as an error of ours too, and without its traceback
         logging.getLogger("botocore").setLevel(logging.CRITICAL)
+
+
+class _VisibleFormatter(logging.Formatter):
+    """Log lines hold texts of clients, which may not act on a terminal that shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record), keep=LINE_END)

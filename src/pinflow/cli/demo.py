@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinflow.cli.arguments import MOST_POSTS
 from pinflow.cli.common import command_options, echo_json, json_option
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DIFFERENCE = 3
 @click.command
 @click.option(
     "--posts",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_POSTS),
     default=11_154,
     show_default=True,
     help="Size of a new source.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from pinflow.cli.arguments import FilledPath
 from pinflow.cli.common import command_options, echo_json, json_option, watch_stdin
 from pinflow.cli.topics import topics as topics_group
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gateway"]
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = FilledPath(dir_okay=False, path_type=Path)
 
 
 @click.group(invoke_without_command=True)

@@ -56,6 +56,8 @@ def land(
     if adopt is not None and metrics_port is not None:
         raise click.UsageError("--metrics-port does not go with --adopt")
     if adopt is not None:
+        if not adopt.isprintable():
+            raise click.UsageError(f"{adopt!r} is not a folder that can be adopted")
         _adopt(settings, adopt, accept_gaps=accept_gaps, as_json=as_json)
         return
     if accept_gaps:

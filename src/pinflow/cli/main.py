@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pinflow import __version__
+from pinflow.cli.streams import OutputClosed, finish, mute, prepare
+from pinflow.errors import PinflowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,16 +88,37 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code: 0 done, 1 failed, 2 wrong usage, 3 audit found a difference."""
+    prepare()
     try:
-        cli.main(args=list(args) if args is not None else None, prog_name="pinflow", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        code = _run(args)
+        finish()
+    except OutputClosed:
+        mute()
+        code = 1
+    except PinflowError as error:
+        click.echo(f"pinflow: {error}", err=True)
+        mute()
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(
+            args=list(args) if args is not None else None, prog_name="pinflow", standalone_mode=False
+        )
+    except SystemExit as done:
+        code = done.code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        code = 130
+    except (OutputClosed, PinflowError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last net, also for a panic of a library
+        from pinflow.cli.unexpected import report
+
+        code = report(error, None, None, debug="--debug" in sys.argv)
+    return code if isinstance(code, int) else 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinflow.cli.arguments import FiniteRange
 from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
 
 if TYPE_CHECKING:
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["maintain"]
 
+LONGEST_PAUSE_S = 1e9
+"""Some thirty years; Python cannot wait for much longer."""
+
 
 @click.command
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=LONGEST_PAUSE_S),
     help="Run again after so many seconds, until stopped.",
 )
 @json_option
 @command_options
 def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json: bool) -> None:
     """Keep log, tables and plans small, beside running jobs and readers.
+
+    With --every, --json writes a line a run.
 
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
     maintain.retention_hours. Safe at any kill; run it again.
@@ -39,7 +45,10 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     with Parts(settings, read_only=dry_run) as parts:
         while not stop.is_set():
             done = run(parts, dry_run=dry_run)
-            echo_json(done) if as_json else _print(done)
+            if as_json:
+                echo_json(done, indent=2 if every is None else 0)
+            else:
+                _print(done)
             failed = bool(done.problems)
             if every is None:
                 break

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.csv_text import csv_text
+from pinflow.cli.streams import is_terminal, write_data
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -32,7 +33,7 @@ __all__ = ["query"]
 def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: str | None) -> None:
     """Answer a question from the tables, or all of them with the name `all`; without a name, list the questions."""
     from pinflow.jobs.parts import Parts
-    from pinflow.queries import question, questions
+    from pinflow.queries import question
 
     if name is not None and sql is not None:
         raise click.UsageError("a question or --sql, not both")
@@ -48,9 +49,7 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
         from pinflow.jobs.ask import ask
 
         if name == "all":
-            for each, result in ask(parts, side).items():
-                click.echo(f"\n{each}: {questions()[each].title}", err=True)
-                _print(result, form)
+            _print_all(ask(parts, side), form)
         else:
             asked = question(name or "")
             _print(ask(parts, side, [asked])[asked.name], form)
@@ -65,12 +64,32 @@ def _list(form: str) -> None:
 
 def _print(result: Result, form: str) -> None:
     if form == "json":
-        echo_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+        echo_json(_objects(result))
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows(result.rows)
+        write_data(csv_text(result.columns, result.rows, is_shown=is_terminal(sys.stdout)))
     else:
         from pinflow.cli.show import print_rows
 
         print_rows(result.columns, result.rows)
+
+
+def _print_all(answers: dict[str, Result], form: str) -> None:
+    """Print several answers: one JSON object by question, or tables of which each says its question."""
+    from pinflow.queries import questions
+
+    if form == "json":
+        echo_json({name: _objects(result) for name, result in answers.items()})
+        return
+    for index, (name, result) in enumerate(answers.items()):
+        if index:
+            click.echo()
+        if form == "csv":
+            named = [(name, *row) for row in result.rows]
+            _print(result._replace(columns=["query", *result.columns], rows=named), form)
+        else:
+            click.echo(f"{name}: {questions()[name].title}")
+            _print(result, form)
+
+
+def _objects(result: Result) -> list[dict[str, object]]:
+    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]

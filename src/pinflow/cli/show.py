@@ -1,15 +1,20 @@
-"""Tables and progress for people, on rich."""
+"""Tables and progress for people, on rich where there is a terminal."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
-from io import StringIO
 from typing import TYPE_CHECKING, Self
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from pinflow.cli.streams import is_terminal
+from pinflow.cli.text import text_of, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,52 +23,71 @@ if TYPE_CHECKING:
 
     from pinflow.jobs.status import TopicStatus
 
-__all__ = ["Bar", "columns_of", "failing_lines", "print_rows", "text_of"]
+__all__ = ["Bar", "columns_of", "console", "failing_lines", "print_rows"]
 
 WIDEST = 10_000
-"""Columns of a table that goes to a pipe or a file: no cell is broken."""
+"""Where there is no terminal no cell is broken or cut; beyond this width the next column is out of line instead."""
 
 LINES_A_BAR = 10
 """Where there is no terminal, a bar becomes at most so many lines."""
 
 
-def text_of(value: object) -> str:
-    """A value as people read it: whole floats without their point, NULL as a blank."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+def console(*, stderr: bool = False) -> Console:
+    """A console that is a terminal only if there is one, and takes no text for markup."""
+    stream = sys.stderr if stderr else sys.stdout
+    terminal = is_terminal(stream)
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        force_interactive=terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def columns_of(rows: Sequence[Sequence[object]], names: Sequence[str]) -> Table:
-    """A plain table; numbers stand to the right."""
+    """A plain table for a terminal; numbers stand to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(names):
-        values = [row[index] for row in rows if row[index] is not None]
-        numbers = bool(values) and all(isinstance(value, int | float) for value in values)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+        justify = "right" if _is_numeric(rows, index) else "left"
+        table.add_column(Text(_cell(name)), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*map(_escaped, row))
+        table.add_row(*(Text(_cell(value)) for value in row))
     return table
 
 
-def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], *, stderr: bool = False) -> None:
-    """Print a table; a pipe gets as wide a one as it needs."""
-    console = Console(stderr=stderr, highlight=False)
-    if console.is_terminal:
-        console.print(columns_of(list(rows), names))
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on stdout; a pipe or a file gets as wide a one as it needs."""
+    found = list(rows)
+    if is_terminal(sys.stdout):
+        console().print(columns_of(found, names))
         return
-    wide = Console(highlight=False, width=WIDEST, file=StringIO())
-    with wide.capture() as text:
-        wide.print(columns_of(list(rows), names))
-    click.echo("\n".join(line.rstrip() for line in text.get().splitlines()), err=stderr)
+    cells = [[_cell(name) for name in names], *([_cell(value) for value in row] for row in found)]
+    widths = [min(WIDEST, max(map(cell_len, column))) for column in zip(*cells, strict=True)]
+    right = [_is_numeric(found, index) for index in range(len(names))]
+    lines = (
+        "  ".join(_padded(*each) for each in zip(line, widths, right, strict=True)).rstrip() for line in cells
+    )
+    click.echo("\n".join(lines))
 
 
-def _escaped(value: object) -> str:
-    from rich.markup import escape
+def _is_numeric(rows: Sequence[Sequence[object]], index: int) -> bool:
+    values = [row[index] for row in rows if row[index] is not None]
+    return bool(values) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
 
-    return escape("".join(char if char.isprintable() else " " for char in text_of(value)))
+
+def _cell(value: object) -> str:
+    """A value on one line, in characters that stdout has."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return visible(text_of(value)).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if right else text + blanks
 
 
 def failing_lines(topic: TopicStatus) -> list[str]:
@@ -87,7 +111,7 @@ class Bar:
     """`pinflow.progress.Progress` on stderr: a bar on a terminal, a few plain lines elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._what, self._total, self._done, self._told = "", 0, 0, 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinflow.cli.arguments import MOST_POSTS
 from pinflow.cli.common import command_options, echo_json, json_option
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def source() -> None:
 
 @source.command
 @click.option(
-    "--posts", type=click.IntRange(min=1), default=11_154, show_default=True, help="How many posts."
+    "--posts", type=click.IntRange(1, MOST_POSTS), default=11_154, show_default=True, help="How many posts."
 )
 @click.option("--seed", type=int, default=100, show_default=True, help="The same seed gives the same posts.")
 @replace_option

@@ -38,14 +38,13 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
 
     Each is a process of its own; one that dies is started again. Their talk is in the logs folder of the home.
     """
-    from rich.console import Console
     from rich.live import Live
 
-    from pinflow.cli.show import Bar
+    from pinflow.cli.show import Bar, console
     from pinflow.stations.supervisor import up as run
 
     stop = stop_on_signals()
-    console = Console(highlight=False)
+    screen = console()
     told = 0
 
     def plain(snapshot: Snapshot) -> None:
@@ -56,8 +55,8 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
 
     given = None if no_emulator else str(rate)
     with Bar() as bar:
-        if console.is_terminal:
-            with Live(console=console, auto_refresh=False, transient=True) as live:
+        if screen.is_terminal:
+            with Live(console=screen, auto_refresh=False, transient=True) as live:
                 show = lambda snapshot: live.update(_picture(snapshot), refresh=True)  # noqa: E731
                 run(settings, stop=stop, rate=given, progress=bar, show=show)
         else:

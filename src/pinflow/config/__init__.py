@@ -16,8 +16,8 @@ from pinflow.config.model import (
     Stream,
     Worker,
 )
-from pinflow.config.showing import masked, shown, template
-from pinflow.config.urls import is_server, split_url
+from pinflow.config.showing import masked, secret_values, shown, template
+from pinflow.config.urls import is_server, odd_characters, split_url
 
 __all__ = [
     "FILE_NAME",
@@ -39,7 +39,9 @@ __all__ = [
     "is_server",
     "load",
     "masked",
+    "odd_characters",
     "override",
+    "secret_values",
     "shown",
     "split_url",
     "template",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import tomllib
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pinflow.config.model import Config
+from pinflow.config.urls import odd_characters
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ __all__ = ["FILE_NAME", "Settings", "flattened", "load", "override"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
-
-NOT_IN_A_HOME = "?#%*[]{}"
-"""Characters that mean something else in the URLs made of the home folder, or in the names of its files."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -97,13 +96,41 @@ _SECTIONS = {key.partition(".")[0] for key in KNOWN if "." in key}
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise ConfigError(
-            f"the configuration cannot be read: {error}", where=str(path), hint="pinflow init"
+            f"the configuration cannot be read: {error.strerror or error}",
+            where=str(path),
+            hint="pinflow init makes one"
+            if isinstance(error, FileNotFoundError)
+            else "let this user read the file",
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the configuration is not TOML: {error}", where=str(path)) from error
+    try:
+        return tomllib.loads(_decoded(data, path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            f"the configuration is not TOML: {error}",
+            where=str(path),
+            hint="mend the line; pinflow init --home ELSEWHERE writes a file to compare with",
+        ) from error
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    """The text of a file in UTF-8. A byte order mark at its head, as some editors write, is no part of it."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigError("the configuration is in UTF-16", where=str(path), hint=SAVE_AS_UTF_8)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"the configuration is not UTF-8: byte {data[error.start]:#04x} in line {line}",
+            where=str(path),
+            hint=SAVE_AS_UTF_8,
+        ) from error
+
+
+SAVE_AS_UTF_8 = "save the file as UTF-8"
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,17 +152,19 @@ def _merge(values: dict[str, Any], origins: dict[str, str], flat: Mapping[str, A
 
 
 def _unknown(key: str, where: str) -> ConfigError:
+    if key in _SECTIONS:
+        hint = f"write its settings below [{key}]"
+        return ConfigError(f"{key!r} is a section, and not a setting", where=where, hint=hint)
     close = difflib.get_close_matches(key, KNOWN, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "pinflow config show lists every setting"
     return ConfigError(f"unknown setting {key!r}", where=where, hint=hint)
 
 
 def _require_plain(home: Path) -> None:
-    bad = sorted(set(str(home)) & set(NOT_IN_A_HOME))
-    if bad or not str(home).isprintable():
+    if bad := odd_characters(str(home)):
         raise ConfigError(
-            f"the home folder's path has characters that a URL cannot carry: {' '.join(bad)}",
-            where=repr(str(home)),
+            f"the home folder's path has characters that a URL or a file's name cannot hold: {bad}",
+            where=ascii(str(home)),
             hint="choose another folder with --home",
         )
 

@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(ge=0)]
-Timeout = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Timeout = Annotated[float, Meta(gt=0, le=1e9)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import msgspec
 
 from pinflow.config.model import Config, Section
 
-__all__ = ["masked", "shown", "template"]
+__all__ = ["masked", "secret_values", "shown", "template"]
 
 HIDDEN = "***"
 
@@ -52,3 +53,23 @@ def masked(value: object) -> str:
 def shown(key: str, value: object) -> str:
     """A setting's value as it may be shown: `masked`, and nothing of a setting that is a secret."""
     return HIDDEN if key in SECRETS and value else masked(value)
+
+
+def secret_values(config: Config) -> list[str]:
+    """Every value of the configuration that must not be seen: its secrets, and the passwords of its URLs."""
+    found = []
+    for name, value in msgspec.to_builtins(config).items():
+        settings = value if isinstance(value, dict) else {}
+        for key, inner in settings.items():
+            if f"{name}.{key}" in SECRETS and inner:
+                found.append(str(inner))
+            elif isinstance(inner, str) and (password := _password(inner)):
+                found.append(password)
+    return found
+
+
+def _password(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""

@@ -6,7 +6,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pinflow.errors import ConfigError
 
-__all__ = ["is_server", "split_url"]
+__all__ = ["is_server", "odd_characters", "split_url"]
+
+NOT_IN_A_FOLDER = "?#%*[]{}^|\\"
+"""Characters that mean something else in the URLs made of a folder, or in the patterns by which files are found."""
 
 
 def split_url(url: str, key: str, hint: str) -> SplitResult:
@@ -30,3 +33,9 @@ def is_server(text: str) -> bool:
         return False
     bare = parts.path in {"", "/"} and not parts.query and not parts.fragment and "@" not in parts.netloc
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and bare
+
+
+def odd_characters(path: str) -> str:
+    """What a folder's path holds that URLs and table libraries cannot, for people; blank where it holds nothing."""
+    bad = sorted({char for char in path if char in NOT_IN_A_FOLDER or not char.isprintable()})
+    return " ".join(char if char in NOT_IN_A_FOLDER else ascii(char) for char in bad)

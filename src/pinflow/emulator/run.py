@@ -93,7 +93,7 @@ def emulate(
 
     Raises:
         UsageError: A number makes no sense.
-        ConfigError: The gateway's URL is none, or `ca_file` cannot be loaded.
+        ConfigError: The gateway's URL cannot be used, or `ca_file` cannot be loaded.
         AbsentError: There is no source, or no post in it that could be drawn.
         UnavailableError: The gateway, or the source, cannot be reached.
         UnknownTopicError: The gateway does not know the topics.
@@ -240,7 +240,13 @@ def _require_url(url: str) -> None:
         parsed = None
     if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigError(
-            "the gateway's URL is none",
+            "this is not a URL of a gateway",
             where=f"emulator.url = {masked(url)}",
             hint="use http://<host>:<port>, as pinflow gateway prints it",
+        )
+    if parsed.auth:
+        raise ConfigError(
+            "the gateway's URL has a user and a password, which are not sent",
+            where=f"emulator.url = {masked(url)}",
+            hint="leave them out, and set emulator.api_key",
         )

@@ -12,6 +12,7 @@ from pinflow.engine.base import Result, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect, first_line
 from pinflow.engine.duckdb_files import LakeFiles
+from pinflow.engine.duckdb_floats import shortened
 from pinflow.errors import CorruptError, PinflowError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class DuckDBSession:
                 where="query.max_rows",
                 hint="add a LIMIT, or raise it",
             )
-        return Result(_distinct(found.columns), rows)
+        return Result(_distinct(found.columns), shortened(rows, found.types))
 
     def _tables_hint(self) -> str:
         quoted = (f'"{name}"' if name[:1].isdigit() else name for name in self._views)

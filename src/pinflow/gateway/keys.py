@@ -191,4 +191,8 @@ def _write(path: Path, keys: list[ApiKey]) -> None:
 
 
 def _not_written(path: Path, error: OSError) -> UnavailableError:
-    return UnavailableError(f"the API keys cannot be written: {error.strerror}", where=str(path))
+    return UnavailableError(
+        f"the API keys cannot be written: {error.strerror}",
+        where=str(path),
+        hint="run as a user who may write there, or set gateway.keys_file",
+    )

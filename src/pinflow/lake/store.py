@@ -12,6 +12,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
+from pinflow.config import odd_characters
 from pinflow.errors import AbsentError, ConfigError, UnavailableError
 from pinflow.lake.refusals import failure, no_bucket
 
@@ -239,6 +240,12 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
 
 
 def _open_folder(folder: Path, *, read_only: bool) -> Store:
+    if bad := odd_characters(str(folder)):
+        raise ConfigError(
+            f"the lake's path has characters that tables cannot have in theirs: {bad}",
+            where=ascii(str(folder)),
+            hint="choose another folder with lake.url",
+        )
     if read_only and not folder.exists():
         raise AbsentError("there is no lake yet", where=str(folder), hint="pinflow demo, or pinflow up")
     try:

@@ -39,6 +39,7 @@ from pinflow.log.records import (
 )
 from pinflow.log.sqlite_clock import keep_last, next_moment
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
+from pinflow.log.sqlite_reader import Undisturbed
 from pinflow.log.sqlite_rows import (
     StoredRecords,
     batches_from,
@@ -193,8 +194,13 @@ class SqliteLog:
             self._local = threading.local()
 
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection, opened on first use."""
+        """This thread's connection, opened on first use, and again when another has begun to write."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if isinstance(db, Undisturbed) and db.outdated:
+            with self._lock:
+                self._connections.remove(db)
+            db.close()
+            db = None
         if db is None:
             db = self._local.db = connect(self._path, read_only=self._read_only)
             with self._lock:

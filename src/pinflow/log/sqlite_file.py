@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
 from pinflow.log import sqlite_answers, sqlite_clock
+from pinflow.log.sqlite_reader import Undisturbed, open_to_read
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
@@ -42,12 +42,18 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     Raises:
         AbsentError: It is only to be read, and not there.
         UnavailableError: It cannot be opened.
+        TerminalError: It is only to be read, and this user may not.
         CorruptError: It is no database.
     """
-    if read_only and not path.exists():
-        raise AbsentError("there is no log yet", where=str(path), hint="pinflow gateway, or pinflow demo")
     try:
-        return _opened_to_read(path) if read_only else _opened(path)
+        if not read_only:
+            return _opened(path)
+        path.stat()
+        return open_to_read(path, timeout=BUSY_TIMEOUT_S)
+    except FileNotFoundError as error:
+        raise AbsentError(
+            "there is no log yet", where=str(path), hint="pinflow gateway, or pinflow demo"
+        ) from error
     except (sqlite3.Error, OSError) as error:
         raise _told("opened", error, str(path)) from error
 
@@ -60,21 +66,6 @@ def _opened(path: Path) -> sqlite3.Connection:
     db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
     if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'clock'").fetchone() == (0,):
         db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}{sqlite_clock.SCHEMA}COMMIT;")
-    return db
-
-
-def _opened_to_read(path: Path) -> sqlite3.Connection:
-    """Open without writing. Where the folder cannot be written nobody else writes, and no lock is needed."""
-    mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
-    db = sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}",
-        uri=True,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,):
-        raise AbsentError("the file holds no log", where=str(path), hint="pinflow gateway, or pinflow demo")
     return db
 
 
@@ -100,6 +91,10 @@ class Reading:
         return self._db
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(self._db, Undisturbed) and self._db.torn:
+            raise UnavailableError(
+                "the log began to be written while it was read", where=self._where, hint="run it again"
+            ) from error
         if isinstance(error, sqlite3.Error):
             raise _told("read", error, self._where) from error
 
@@ -136,11 +131,19 @@ class Transaction:
 
 
 def _told(verb: str, error: Exception, where: str) -> PinflowError:
-    if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) in DAMAGED:
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+    if code in DAMAGED:
         return CorruptError(
             f"the log cannot be {verb}: {error}", where=where, hint="bring the file back from a copy"
         )
-    return UnavailableError(f"the log cannot be {verb}: {error}", where=where, hint="pinflow doctor")
+    hint = "pinflow doctor"
+    if code in REFUSED or isinstance(error, PermissionError):
+        hint = "run as a user who may write the file and its folder, and see whether the disk is mounted read-only"
+    return UnavailableError(f"the log cannot be {verb}: {error}", where=where, hint=hint)
 
+
+PRIMARY_CODE = 0xFF
+"""SQLite's extended codes have what kind of error it is in their lowest byte."""
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+REFUSED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)

@@ -129,9 +129,9 @@ def _source(settings: Settings, posts: int, say: Say, progress: Progress) -> int
     except AbsentError:
         held = 0
     if held:
-        say(f"the source holds {held:,} posts already")
+        say(f"the source holds {held:,} post{'s' * (held != 1)} already")
         return held
-    say(f"making a source of {posts:,} synthetic posts")
+    say(f"making a source of {posts:,} synthetic post{'s' * (posts != 1)}")
     source.create(url, posts=posts, progress=progress)
     return posts
 
@@ -169,8 +169,9 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
         )
         return report.acknowledged
 
-    say(f"posting {posts:,} posts through both doors, and {posts // AGAIN_SHARE:,} again")
-    return send(posts=None, each_once=True) + send(posts=posts // AGAIN_SHARE, each_once=False)
+    again = posts // AGAIN_SHARE
+    say(f"posting {posts:,} post{'s' * (posts != 1)} through both doors, and {again:,} again")
+    return send(posts=None, each_once=True) + (send(posts=again, each_once=False) if again else 0)
 
 
 def _drained(settings: Settings, stations: list[Station]) -> None:

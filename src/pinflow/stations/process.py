@@ -37,7 +37,7 @@ class Station:
         self.name = name
         self.talk = settings.home / "logs" / f"{name}.log"
         self.starts = 0
-        self._command = [sys.executable, "-m", "pinflow", *args, "--home", str(settings.home)]
+        self._command = [sys.executable, "-P", "-m", "pinflow", *args, "--home", str(settings.home)]
         if settings.file is not None:
             self._command += ["--config", str(settings.file)]
         self._env = os.environ | {STDIN_ENDS_IT: "1"} | dict(env or {})
