@@ -58,11 +58,13 @@ TRUST = "! command -v update-ca-certificates >/dev/null || update-ca-certificate
 """Takes up the machine's own certificates, from which Java's store is made later; without it, its package does so."""
 
 MOUNTS = """
+mount --bind "$0" "$0"
 mount --rbind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/dev/shm"
 mount --rbind /sys "$0/sys"
 mount -t proc proc "$0/proc"
 exec chroot "$0" /bin/sh -ec "$1"
 """
+"""The root is a mount, as on any machine: without that nothing in it could have namespaces of its own."""
 
 
 class SkippedError(Exception):
