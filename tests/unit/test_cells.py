@@ -147,10 +147,10 @@ def test_cells_of_rows_that_are_superseded_or_removed_stay_counted(parts: Parts,
 
 def without_cells(path: Path) -> None:
     """What an earlier version would have written."""
-    told: dict[str, Any] = json.loads(path.read_bytes())
-    for tally in told["totals"].values():
+    written: dict[str, Any] = json.loads(path.read_bytes())
+    for tally in written["totals"].values():
         tally.pop("cells", None)
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(written))
 
 
 def test_receipts_of_an_earlier_version_count_no_cells_and_the_next_steps_do(
