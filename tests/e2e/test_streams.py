@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,17 @@ def test_all_answers_are_one_json_document(home: Path) -> None:
     assert len(found) == 10
     assert found["category_counts_by_year"] == []
     assert all(isinstance(rows, list) for rows in found.values())
+
+
+def test_a_report_that_comes_again_is_a_line_each_time(home: Path) -> None:
+    words = command("maintain", "--every", "0.01", "--json", home=home)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        found = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert all(json.loads(line) for line in process.stdout)
+    assert process.returncode == 0
+    assert all(each["problems"] == [] for each in found)
 
 
 def test_each_row_of_all_answers_in_csv_names_its_question(home: Path) -> None:
