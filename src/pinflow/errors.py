@@ -25,7 +25,7 @@ The tree:
     └── TopicExistsError      a topic of this name is there already
 
 An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it.
-Anything that is not a `PinflowError` is a bug and is left to be seen.
+Anything that is not a `PinflowError` is a bug. Only the command catches it: `pinflow.cli.unexpected` reports it.
 """
 
 from __future__ import annotations

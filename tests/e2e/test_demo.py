@@ -104,3 +104,9 @@ def test_free_sql_is_bounded_by_the_system_in_memory_and_time(home: Path, second
         assert done.returncode in (1, 2), done.stdout[:200]
         assert told in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_demo_of_one_post_is_a_demo_too(tmp_path: Path) -> None:
+    found = pinflow_json("demo", "--posts", "1", home=tmp_path / "home")
+    assert found["ok"] is True
+    assert (found["posts"], found["acknowledged"]) == (1, 6)

@@ -24,7 +24,7 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     except ValueError:
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise click.BadParameter(f"{value!r} is no rate; write 50/s for posts a second, or max")
+        raise click.BadParameter(f"{value!r} is not a rate; write 50/s for posts a second, or max")
     return rate
 
 

@@ -12,14 +12,12 @@ __all__ = ["json_text"]
 _UNSEEN = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
 """What JSON lets stand in a text as it is, and a terminal acts on."""
 
-INT_64 = range(-(1 << 63), 1 << 64)
-
 
 def json_text(value: object, *, indent: int = 0) -> str:
     """A value as JSON, on one line without `indent`. A float that is not a number is null."""
     try:
         data = msgspec.json.encode(value, enc_hook=str)
-    except (OverflowError, TypeError, ValueError):
+    except UnicodeEncodeError:
         data = msgspec.json.encode(_encodable(value), enc_hook=str)
     if indent:
         data = msgspec.json.format(data, indent=indent)
@@ -27,20 +25,13 @@ def json_text(value: object, *, indent: int = 0) -> str:
 
 
 def _encodable(value: object) -> Any:
-    """The same, with long integers, lone surrogates and keys of any kind in a form that the encoder takes."""
+    """The same with lone surrogates, as names of files have them, written out: JSON has none."""
     if isinstance(value, dict):
-        return {_key(key): _encodable(inner) for key, inner in value.items()}
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_encodable(inner) for inner in value]
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, int) and value not in INT_64:
-        return msgspec.Raw(str(value).encode())
     if isinstance(value, msgspec.Struct):
         return _encodable(msgspec.structs.asdict(value))
     return value
-
-
-def _key(key: object) -> str:
-    encodable = _encodable(key)
-    return encodable if isinstance(encodable, str) else json_text(key)

@@ -32,10 +32,8 @@ LONGEST_PAUSE_S = 1e9
 def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json: bool) -> None:
     """Keep log, tables and plans small, beside running jobs and readers.
 
-    With --every, --json writes a line a run.
-
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
-    maintain.retention_hours. Safe at any kill; run it again.
+    maintain.retention_hours. Safe at any kill; run it again. With --every, --json writes one line a run.
     """
     from pinflow.jobs.maintain import maintain as run
     from pinflow.jobs.parts import Parts
