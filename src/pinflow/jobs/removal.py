@@ -107,5 +107,6 @@ SELECT _partition, _offset
 FROM (
   SELECT *, row_number() OVER (PARTITION BY ind ORDER BY _offset DESC, _partition DESC) AS newest FROM kept
 ) AS ranked
-WHERE newest > 1
+WHERE newest > 1 AND _partition IS NOT NULL AND _offset IS NOT NULL
 """
+"""Rows that another program has added have no place, and are left alone."""

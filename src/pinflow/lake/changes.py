@@ -42,7 +42,7 @@ DELETION_VECTORS = "deletionVectors"
 
 _FEATURE = re.compile(r"(?:features required: \[|Feature ')([\w, -]+)")
 _LACKING = re.compile(
-    r"unsupported|not supported|cannot cast schema|not found in schema|schema mismatch|append-only"
+    r"unsupported|not supported|cannot cast schema|not found in schema|schema mismatch|schema error|append-only"
     r"|failed validation check",
     re.IGNORECASE,
 )

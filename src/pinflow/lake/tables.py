@@ -191,6 +191,15 @@ class Table:
         """
         self._require(unwritable(self._delta(), self.columns), "written")
 
+    def require_readable(self) -> None:
+        """Check that the table's rows can be read as others have left it; one that is not there can.
+
+        Raises:
+            ChangedTableError: They cannot.
+        """
+        if self.exists():
+            self._require(unreadable(self._reopened(), self.columns), "read")
+
     def opened(self) -> DeltaTable:
         """The Delta table itself, from a fresh look, for what `lake.upkeep` does to it."""
         delta, self._opened = self._reopened(), None
@@ -227,10 +236,9 @@ class Table:
         """
         if not self.exists():
             return []
-        delta = self._reopened()
-        self._require(unreadable(delta, self.columns), "read")
+        self.require_readable()
         with self.calling("read"):
-            paths = delta.get_add_actions(flatten=True).column("path").to_pylist()
+            paths = self._reopened().get_add_actions(flatten=True).column("path").to_pylist()
         return [f"{self.url}/{path}" for path in paths]
 
     def num_rows(self) -> int:
