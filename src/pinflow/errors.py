@@ -14,6 +14,7 @@ The tree:
     │   ├── AbsentError       a part has not been made yet
     │   ├── FencedError       another worker holds the job
     │   │   └── HeldError     a command that has not ended holds the job
+    │   ├── ChangedTableError another program has changed a table so that pinflow cannot go on with it
     │   ├── CorruptError      stored bytes are not what was written
     │   ├── RecordError       a rule fails at a record's value
     │   └── GapError          records that should be there are not
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 __all__ = [
     "AbsentError",
+    "ChangedTableError",
     "ConfigError",
     "CorruptError",
     "DialectError",
@@ -142,6 +144,10 @@ class FencedError(TerminalError):
 
 class HeldError(FencedError):
     """A command that has not ended holds the job, and no worker can do its step."""
+
+
+class ChangedTableError(TerminalError):
+    """Another program has changed a table so that pinflow cannot go on with it."""
 
 
 class CorruptError(TerminalError):

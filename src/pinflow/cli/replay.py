@@ -55,7 +55,7 @@ def replay(
     from pinflow.jobs.parts import Parts
     from pinflow.jobs.replay import replay as run
     from pinflow.jobs.requarantine import retry_quarantine
-    from pinflow.jobs.sides import cleaned_roads
+    from pinflow.jobs.standing import cleaned_roads
 
     if abandon and (quarantine or dry_run):
         raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")
@@ -97,6 +97,8 @@ def _print_replayed(found: list[Replayed]) -> None:
     rows: list[list[object]] = []
     for each in found:
         what = each.difference
+        if not each.compared:
+            continue
         rows.append([each.table, "posts", what.before, what.after, None])
         rows += [[each.table, "posts that came", None, None, what.added]] if what.added else []
         rows += [[each.table, "posts that went", None, None, what.removed]] if what.removed else []
@@ -108,6 +110,9 @@ def _print_replayed(found: list[Replayed]) -> None:
         ]
     print_rows(["table", "what", "before", "after", "changed"], rows)
     for each in found:
-        verdict = "differs" if each.difference.any else "is the same"
+        if not each.compared:
+            verdict = "cannot be compared with what stood before"
+        else:
+            verdict = "differs" if each.difference.any else "is the same"
         end = "and was swapped in" if each.swapped else "nothing was swapped"
         click.echo(f"replay: {each.table} of {each.records:,} records {verdict}, {end}", err=True)

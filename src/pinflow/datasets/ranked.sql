@@ -1,7 +1,7 @@
 -- How the records of each post follow each other: `_rank` 1 is the latest, the one that stands.
 -- Within a partition offsets say which record came later. Across partitions it is the time of acceptance, which within
 -- a partition never runs backwards: `_moment`, in microseconds, is the greatest so far. Records of one moment in several
--- partitions are in the order of those.
+-- partitions are in the order of those. Rows that another program has added have no place, and stand for nothing.
 SELECT
   ind,
   _partition,
@@ -17,4 +17,5 @@ FROM (
     _accepted_at,
     unix_micros(max(_accepted_at) OVER (PARTITION BY _partition ORDER BY _offset)) AS _moment
   FROM {table}
+  WHERE _partition IS NOT NULL AND _offset IS NOT NULL
 ) AS placed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from pinflow.errors import ConfigError
+from pinflow.errors import ConfigError, PinflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,12 +64,16 @@ class Cleaned(NamedTuple):
 
 
 class View(msgspec.Struct, frozen=True):
-    """A table as questions see it: its name, the Parquet files it is made of, its columns, and SQL over `{table}`."""
+    """A table as questions see it: its name, the Parquet files it is made of, its columns, and SQL over `{table}`.
+
+    Only the columns named are read. `unreadable` is raised by a question that needs the view, and by no other.
+    """
 
     name: str
     files: list[str]
     columns: dict[str, str]
     sql: str = "SELECT * FROM {table}"
+    unreadable: PinflowError | None = None
 
 
 class Result(NamedTuple):

@@ -126,23 +126,35 @@ NO_FUNCTION = "DuckDB's own functions can be used, but none that reaches for fil
 
 
 def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> None:
-    if view.files:
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
-        source = f"read_parquet([{listed}])"
-    else:
-        columns = ", ".join(
-            f'CAST(NULL AS {EMPTY_TYPES.get(kind, kind)}) AS "{name}"' for name, kind in view.columns.items()
-        )
-        source = f"(SELECT {columns} LIMIT 0)"
+    """Load a view's own columns by their names: in files that others wrote there may be more, in another order."""
+    if view.unreadable is not None:
+        raise view.unreadable
     try:
         with files.lent(db, view.files):
-            _load_rows(db, view, source)
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            try:
+                _load_rows(db, view, _source(view))
+            except (duckdb.InvalidInputException, duckdb.BinderException):
+                if not view.files:
+                    raise
+                # Files differ in their columns; to look at all of them first takes longer where they are far away.
+                _load_rows(db, view, _source(view, ", union_by_name = true"))
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
         raise CorruptError(
             f"a file of table {view.name!r} cannot be read: {first_line(error)}",
             where=view.name,
             hint="bring it back from a copy; pinflow audit names what is missing",
         ) from error
+
+
+def _source(view: View, options: str = "") -> str:
+    """The view's columns as they are stored, in the types that they should have."""
+    kinds = {name: EMPTY_TYPES.get(kind, kind) for name, kind in view.columns.items()}
+    if not view.files:
+        columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in kinds.items())
+        return f"(SELECT {columns} LIMIT 0)"
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
+    columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in kinds.items())
+    return f"(SELECT {columns} FROM read_parquet([{listed}]{options}))"  # noqa: S608
 
 
 def _load_rows(db: duckdb.DuckDBPyConnection, view: View, source: str) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from pinflow.datasets import LINEAGE
 from pinflow.engine import Result, Session, View
-from pinflow.errors import AbsentError
+from pinflow.errors import AbsentError, ChangedTableError
 from pinflow.jobs.sides import NULLED, QUARANTINE, Road, Side, roads, side_roads
 from pinflow.queries import Question, questions
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pinflow.jobs.parts import Parts
+    from pinflow.lake.tables import Table
 
 __all__ = ["ask", "open_side", "run_sql"]
 
@@ -69,11 +70,8 @@ def _made(parts: Parts, needed: Iterable[Road]) -> None:
 def _latest(parts: Parts, side: Side) -> dict[str, View]:
     """Dataset → its latest rows, named as the table."""
     return {
-        road.dataset.name: View(
-            road.table,
-            road.open_table(parts.store).files(),
-            road.dataset.clean | LINEAGE,
-            road.dataset.latest_sql,
+        road.dataset.name: _view(
+            road.table, road.open_table(parts.store), road.dataset.clean | LINEAGE, road.dataset.latest_sql
         )
         for road in side_roads(side, parts.config.id)
     }
@@ -82,6 +80,14 @@ def _latest(parts: Parts, side: Side) -> dict[str, View]:
 def _beside(parts: Parts) -> list[View]:
     views = []
     for road in roads(parts.config.id):
-        views.append(View(road.quarantine, road.open_quarantine(parts.store).files(), QUARANTINE))
-        views.append(View(road.nulled, road.open_nulled(parts.store).files(), NULLED))
+        views.append(_view(road.quarantine, road.open_quarantine(parts.store), QUARANTINE))
+        views.append(_view(road.nulled, road.open_nulled(parts.store), NULLED))
     return views
+
+
+def _view(name: str, table: Table, columns: dict[str, str], sql: str = "SELECT * FROM {table}") -> View:
+    """A view of a table; one that another program has changed is missed only by the questions that need it."""
+    try:
+        return View(name, table.files(), columns, sql)
+    except ChangedTableError as changed:
+        return View(name, [], columns, sql, changed)

@@ -18,12 +18,12 @@ import msgspec
 from pinflow.config import masked
 from pinflow.datasets import LINEAGE, over_ranked
 from pinflow.engine import View
-from pinflow.errors import CorruptError
+from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.integrity import damage
 from pinflow.jobs.removal import removed_rows
 from pinflow.jobs.sides import NULLED, QUARANTINE, Road, roads
 from pinflow.jobs.topics import accepted, every_topic, landed_only
-from pinflow.lake.ledger import Tally, last_receipt
+from pinflow.lake.ledger import Tally, last_receipt, pending_plan
 
 if TYPE_CHECKING:
     from pinflow.jobs.parts import Parts
@@ -101,10 +101,11 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
     without_log = landed_only(parts)
     for topic in every_topic(parts):
         landed = _totals(parts, f"land/{topic}", landing.manifest)
-        road = _look(parts, by_topic[topic], problems, deep=deep) if topic in by_topic else None
+        road = by_topic.get(topic)
+        look = _look_or_report(parts, road, problems, deep=deep) if road is not None else None
         came = accepted(parts, topic, landing.manifest, only_landed=topic in without_log)
         for partition, count in came.items():
-            line = _line(topic, partition, count, landed.get(partition, Tally()), road)
+            line = _line(topic, partition, count, landed.get(partition, Tally()), road, look)
             lines.append(line)
             if line.difference or line.waiting < 0:
                 problems.append(
@@ -125,6 +126,15 @@ class _Look(msgspec.Struct, frozen=True):
     rows: dict[int, _Rows] | None
 
 
+def _look_or_report(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look | None:
+    """Look at a road's tables; where they do not let themselves be looked at, that is a problem of this road alone."""
+    try:
+        return _look(parts, road, problems, deep=deep)
+    except (ChangedTableError, CorruptError) as error:
+        problems.append(f"{road.table}: {error.what}; next: {error.hint}")
+        return None
+
+
 def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look:
     """Look at a road's tables as of one step of its job, whatever is committed meanwhile."""
     generation = road.generation(parts.store)
@@ -135,10 +145,13 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
     nulled = road.open_nulled(parts.store, generation).pinned(road.job, at_most=step)
     totals = _totals(parts, road.job, table)
     removed = removed_rows(parts.store, table)
+    if pending_plan(parts.store, road.job, step + 1) is not None and now_table.version_of(road.job) == step:
+        problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
+        each.require_readable()
         told = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != told:
-            problems.append(f"{each.name}: the table holds {held} rows, its job's receipts say {told}")
+            problems.append(_miscounted(each, held, told))
     cells = sum(sum(tally.cells.values()) for tally in totals.values())
     if (samples := nulled.num_rows()) > cells:
         problems.append(
@@ -148,7 +161,7 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
     if deep:
         try:
             rows = _rows_by_partition(parts, road, table, quarantine, nulled)
-        except CorruptError as error:
+        except (ChangedTableError, CorruptError) as error:
             problems.append(f"{error.where}: {error.what}")
         for partition, seen in (rows or {}).items():
             problems += _row_problems(road, partition, seen)
@@ -156,9 +169,24 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
     return _Look(road, totals, removed, rows)
 
 
-def _line(topic: str, partition: int, accepted: int, landed: Tally, look: _Look | None) -> Line:
-    if look is None:
+def _miscounted(table: Table, held: int, told: int) -> str:
+    """In words, that a table does not hold the rows that its job has written to it."""
+    counts = f"the table holds {held} rows, its job's receipts say {told}"
+    if held < told:
+        return (
+            f"{table.name}: {told - held} rows are missing: {counts}; another program may have deleted them; "
+            f"next: {table.mend}"
+        )
+    return f"{table.name}: {held - told} rows are there that its job has not written: {counts}; next: {table.mend}"
+
+
+def _line(
+    topic: str, partition: int, accepted: int, landed: Tally, road: Road | None, look: _Look | None
+) -> Line:
+    if road is None:
         return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
+    if look is None:  # where its records are cannot be said
+        return Line(topic, partition, road.table, accepted, landed.records, 0, None, 0, 0, accepted)
     total = look.totals.get(partition, Tally())
     superseded, cleaned, quarantined = None, total.rows, total.rejected
     if look.rows is not None:
@@ -222,7 +250,9 @@ def _rows_by_partition(
 STANDING = over_ranked("standing").replace("{table}", "kept")
 
 _REJECTS = """
-SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects GROUP BY _partition
+SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects
+WHERE _partition IS NOT NULL AND _offset IS NOT NULL
+GROUP BY _partition
 """
 
 _BOTH = """

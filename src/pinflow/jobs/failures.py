@@ -25,8 +25,9 @@ FOLDER = "failing"
 
 _log = logging.getLogger(__name__)
 
-State = Literal["retrying", "set aside"]
-"""`retrying`: tried again within seconds. `set aside`: tried again once in a while, or by the next worker."""
+State = Literal["retrying", "set aside", "unreadable"]
+"""`retrying`: tried again within seconds. `set aside`: tried again once in a while, or by the next worker.
+`unreadable`: not a job, but a table of which nothing can be shown."""
 
 
 class Failing(msgspec.Struct, frozen=True, omit_defaults=True):

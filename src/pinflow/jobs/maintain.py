@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.crash import reached
-from pinflow.errors import TransientError
+from pinflow.errors import ChangedTableError, TransientError
 from pinflow.jobs.leftovers import remove_leftovers
 from pinflow.jobs.removal import RemovalJob, clock_slack, count_superseded, removal_name
 from pinflow.jobs.retention import trim_log
@@ -52,7 +52,7 @@ class TableUpkeep(msgspec.Struct, frozen=True):
 class Maintained(msgspec.Struct, frozen=True):
     """What one run did, or with `dry_run` would do; `trimmed` is topic → records that left the log.
 
-    `problems` are tables that others wrote to all the time, in words; the next run takes them up.
+    `problems` are tables that others wrote to all the time, or have changed, in words; the next run takes them up.
     """
 
     dry_run: bool
@@ -74,7 +74,7 @@ def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
     for table, jobs, road in _tables(parts):
         try:
             tables.append(_kept(parts, table, jobs, road, dry_run=dry_run))
-        except TransientError as error:
+        except (TransientError, ChangedTableError) as error:
             problems.append(f"{table.name}: {error.what}")
     generations = remove_leftovers(parts, dry_run=dry_run)
     return Maintained(dry_run, tables, trimmed, generations, problems)

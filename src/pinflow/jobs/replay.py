@@ -10,6 +10,9 @@
 6. **Swap.** The generation is put, if absent, and with it the sums of the build as what the step came to: now readers
    and workers find the new tables, and the step is committed.
 
+Where another program has changed or deleted the table, the job's plans say how far it has come (`jobs.standing`), and
+its last plan is covered by the build though no worker can commit it.
+
 Before 6 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
 its build, and its fence, where they are. One without a fence may as well not be.
 """
@@ -24,14 +27,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow.crash import reached
-from pinflow.errors import AbsentError, FencedError, GapError, UnavailableError
+from pinflow.errors import ChangedTableError, CorruptError, FencedError, GapError, UnavailableError
 from pinflow.jobs.abandoning import abandon
 from pinflow.jobs.clean import CleanJob, road_reader
 from pinflow.jobs.comparing import Cells, Difference, compare, compare_cells
 from pinflow.jobs.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.rereading import Rereader, Target
+from pinflow.jobs.standing import standing
 from pinflow.lake.generations import Generation, put_generation
-from pinflow.lake.ledger import Plan, Receipt, last_plan, last_receipt, pending_plan, put_plan
+from pinflow.lake.ledger import Plan, Receipt, last_receipt, pending_plan, put_plan
 from pinflow.lake.plans import Steps
 
 if TYPE_CHECKING:
@@ -51,7 +55,8 @@ FENCE_ATTEMPTS = 20
 class Replayed(msgspec.Struct, frozen=True):
     """One road replayed; `swapped` is False for a dry run. `records` is how many were read again.
 
-    `cells` are None where a dry run covers less than the job has, so that they cannot be compared.
+    `cells` are None where a dry run covers less than the job has, so that they cannot be compared. Where the table that
+    stood before cannot be read any more, nothing is `compared`.
     """
 
     side: str
@@ -61,6 +66,7 @@ class Replayed(msgspec.Struct, frozen=True):
     records: int
     difference: Difference
     cells: list[Cells] | None = None
+    compared: bool = True
 
 
 class _Build(NamedTuple):
@@ -114,8 +120,7 @@ def _build(parts: Parts, road: Road, origin: Origin) -> _Build:
 
 
 def _fenced(parts: Parts, road: Road) -> bool:
-    table = road.open_table(parts.store)
-    pending = pending_plan(parts.store, road.job, table.version_of(road.job)) if table.exists() else None
+    pending = pending_plan(parts.store, road.job, standing(parts, road).step)
     return pending is not None and bool(pending.command)
 
 
@@ -123,10 +128,10 @@ def _advance(parts: Parts, build: _Build, *, tail: bool) -> None:
     """Take the build as far as the road's job has come."""
     road, name = build.road, build_name(build.generation.table)
     table, _ = road.tables_of(parts.store, build.generation)
-    plan, receipt = _standing(parts, road)
+    stand = standing(parts, road)
     targets = {
-        partition: Target(position, receipt.totals[partition].records)
-        for partition, position in plan.positions.items()
+        partition: Target(position, stand.totals[partition].records)
+        for partition, position in stand.positions.items()
     }
 
     def done() -> dict[int, int]:
@@ -141,36 +146,20 @@ def _advance(parts: Parts, build: _Build, *, tail: bool) -> None:
         continue
 
 
-def _standing(parts: Parts, road: Road) -> tuple[Plan, Receipt]:
-    """The plan and the receipt of the last step that the road's job has committed.
-
-    Raises:
-        AbsentError: There is none.
-    """
-    table = road.open_table(parts.store)
-    for _ in range(FENCE_ATTEMPTS):
-        plan, receipt = (
-            last_plan(parts.store, road.job, table),
-            last_receipt(parts.store, road.job, table),
-        )
-        if plan is None or receipt is None:
-            raise AbsentError("nothing was cleaned yet", where=road.job, hint=f"pinflow {road.side} --drain")
-        if plan.step == receipt.step:
-            return plan, receipt
-    raise UnavailableError("the job moves all the time", where=road.job, hint="try again")
-
-
 def _fence(parts: Parts, build: _Build) -> Plan:
-    road = build.road
+    road, by_plans = build.road, False
     for _ in range(FENCE_ATTEMPTS):
         if not _in_time(parts, build):
             raise _late(road)
-        last, _receipt = _standing(parts, road)
+        last = standing(parts, road, by_plans=by_plans)
         pending = pending_plan(parts.store, road.job, last.step)
         if pending is not None and pending.command:
             return pending
         if pending is not None:
-            _finish_for_it(parts, road)
+            try:
+                _finish_for_it(parts, road)
+            except ChangedTableError:
+                by_plans = True  # no worker can finish it: it is covered by the build
             continue
         plan = Plan(
             job=road.job,
@@ -209,13 +198,12 @@ def _finish_for_it(parts: Parts, road: Road) -> None:
 
 
 def _all_there(parts: Parts, build: _Build) -> None:
-    _, wanted = _standing(parts, build.road)
     built = _built(parts, build)
-    for partition, tally in wanted.totals.items():
+    for partition, wanted in standing(parts, build.road).totals.items():
         found = built.totals[partition].records if partition in built.totals else 0
-        if found != tally.records:
+        if found != wanted.records:
             raise GapError(
-                f"{found} of {tally.records} records were found to be read again",
+                f"{found} of {wanted.records} records were found to be read again",
                 where=f"{build.road.topic} partition {partition}",
                 hint="pinflow audit --deep",
             )
@@ -229,7 +217,8 @@ def _built(parts: Parts, build: _Build) -> Receipt:
 
 def _told(parts: Parts, build: _Build, *, swapped: bool) -> Replayed:
     built = _built(parts, build)
-    before = _standing(parts, build.road)[1].totals.values()
+    difference = _compared(parts, build, partial=not swapped)
+    before = standing(parts, build.road).totals.values()
     after = built.totals.values()
     whole = sum(tally.records for tally in before) == sum(tally.records for tally in after)
     return Replayed(
@@ -238,9 +227,17 @@ def _told(parts: Parts, build: _Build, *, swapped: bool) -> Replayed:
         table=build.road.table,
         swapped=swapped,
         records=sum(tally.records for tally in after),
-        difference=compare(parts, build.road, build.generation, partial=not swapped),
-        cells=compare_cells(before, after) if whole else None,
+        difference=difference or Difference(0, 0, 0, 0, {}, []),
+        cells=compare_cells(before, after) if whole and difference is not None else None,
+        compared=difference is not None,
     )
+
+
+def _compared(parts: Parts, build: _Build, *, partial: bool) -> Difference | None:
+    try:
+        return compare(parts, build.road, build.generation, partial=partial)
+    except (ChangedTableError, CorruptError):  # the old table: that is why it is built anew
+        return None
 
 
 def _swap(parts: Parts, build: _Build, plan: Plan) -> None:

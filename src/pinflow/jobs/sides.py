@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pinflow.datasets import LINEAGE, Dataset, datasets
-from pinflow.errors import AbsentError
 from pinflow.lake.generations import Generation, current_generation
 from pinflow.lake.tables import Column, Table
 
 if TYPE_CHECKING:
     from pinflow.lake.store import Store
 
-__all__ = ["NULLED", "QUARANTINE", "SIDES", "Road", "Side", "cleaned_roads", "roads", "side_roads"]
+__all__ = ["NULLED", "QUARANTINE", "SIDES", "Road", "Side", "roads", "side_roads"]
 
 Side = Literal["batch", "stream"]
 
@@ -78,9 +77,10 @@ class Road(NamedTuple):
         """The table of clean rows and the quarantine of one generation."""
         clean = [Column(*pair) for pair in (self.dataset.clean | LINEAGE).items()]
         rejected = [Column(*pair) for pair in QUARANTINE.items()]
+        mend = f"pinflow replay {self.side} {self.dataset.name}"
         return (
-            Table(store, self.table, clean, generation.table),
-            Table(store, self.quarantine, rejected, generation.quarantine),
+            Table(store, self.table, clean, generation.table, mend=mend),
+            Table(store, self.quarantine, rejected, generation.quarantine, mend=mend),
         )
 
 
@@ -97,18 +97,3 @@ def side_roads(side: Side, user_id: str) -> list[Road]:
 def roads(user_id: str) -> list[Road]:
     """The six roads of both sides."""
     return [road for side in SIDES for road in side_roads(side, user_id)]
-
-
-def cleaned_roads(store: Store, side: Side, user_id: str, dataset: str | None) -> list[Road]:
-    """The road of a dataset, or without one all of a side whose jobs have made their tables.
-
-    Raises:
-        AbsentError: None has.
-    """
-    found = [road for road in side_roads(side, user_id) if dataset in (None, road.dataset.name)]
-    made = [
-        road for road in found if (table := road.open_table(store)).exists() and table.version_of(road.job)
-    ]
-    if not made:
-        raise AbsentError("nothing was cleaned yet", where=store.url, hint=f"pinflow {side} --drain")
-    return made

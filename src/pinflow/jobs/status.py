@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.failures import Failing, failing_jobs
 from pinflow.jobs.land import land_positions
 from pinflow.jobs.sides import roads
@@ -13,7 +15,9 @@ from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.lake.ledger import Tally, last_plan, last_receipt
 
 if TYPE_CHECKING:
+    from pinflow.errors import PinflowError
     from pinflow.jobs.parts import Parts
+    from pinflow.jobs.sides import Road
     from pinflow.lake.tables import Table
 
 __all__ = ["TopicStatus", "status"]
@@ -60,9 +64,14 @@ def status(parts: Parts) -> list[TopicStatus]:
         total = sum(came.values())
         landed = _sum(parts, f"land/{topic}", manifest)
         road = by_topic.get(topic)
-        # Pinned, so that rows and positions are of one commit.
-        table = road.open_table(parts.store).pinned() if road else None
-        cleaned = _sum(parts, road.job, table) if road and table else Tally()
+        fails = failing.get(topic, [])
+        cleaned = Tally()
+        positions: dict[int, str] = {}
+        if road is not None:
+            try:
+                cleaned, positions = _cleaned(parts, road)
+            except (ChangedTableError, CorruptError) as error:
+                fails = [*fails, _unreadable(road, error)]
         found.append(
             TopicStatus(
                 topic=topic,
@@ -75,12 +84,23 @@ def status(parts: Parts) -> list[TopicStatus]:
                 to_land=max(0, total - landed.records),
                 to_clean=max(0, total - cleaned.records) if road else 0,
                 landed_to=land_positions(parts, topic, manifest),
-                cleaned_to=_positions(parts, road.job, table) if road and table else {},
+                cleaned_to=positions,
                 nulled=cleaned.cells,
-                failing=failing.get(topic, []),
+                failing=fails,
             )
         )
     return found
+
+
+def _cleaned(parts: Parts, road: Road) -> tuple[Tally, dict[int, str]]:
+    """What a road's job has come to, and where it stands; of one commit, whatever is committed meanwhile."""
+    table = road.open_table(parts.store).pinned()
+    return _sum(parts, road.job, table), _positions(parts, road.job, table)
+
+
+def _unreadable(road: Road, error: PinflowError) -> Failing:
+    now = time.time_ns() // 1_000_000
+    return Failing(road.table, "unreadable", error.what, 0, now, "", error.where, error.hint)
 
 
 def _positions(parts: Parts, job: str, table: Table) -> dict[int, str]:

@@ -47,12 +47,15 @@ class Span(NamedTuple):
     last: int
 
 
-def append_rows(delta: DeltaTable, rows: ArrowStreamExportable, job: str, step: int, mark: str) -> None:
-    """Append rows in one commit; fails if the table has moved."""
+def append_rows(
+    delta: DeltaTable, rows: ArrowStreamExportable, job: str, step: int, mark: str, *, wider: bool = False
+) -> None:
+    """Append rows in one commit; fails if the table has moved. In one that is `wider` other columns are NULL."""
     write_deltalake(
         delta,
         rows,
         mode="append",
+        schema_mode="merge" if wider else None,
         commit_properties=_properties(job, step, mark, retries=0),
         post_commithook_properties=HOOKS,
     )
@@ -69,7 +72,9 @@ def remove_rows(delta: DeltaTable, places: Sequence[Places], job: str, step: int
         commit_nothing(delta, job, step, mark)
 
 
-def replace_rows(delta: DeltaTable, spans: Sequence[Span | Places], rows: ArrowStreamExportable) -> None:
+def replace_rows(
+    delta: DeltaTable, spans: Sequence[Span | Places], rows: ArrowStreamExportable, *, wider: bool = False
+) -> None:
     """Put rows in the place of all that are of these records, in one commit; fails if the table has moved.
 
     It carries no transaction: to do it again makes no difference.
@@ -78,6 +83,7 @@ def replace_rows(delta: DeltaTable, spans: Sequence[Span | Places], rows: ArrowS
         delta,
         rows,
         mode="overwrite",
+        schema_mode="merge" if wider else None,
         predicate=_predicate(spans),
         commit_properties=CommitProperties(max_commit_retries=0),
         post_commithook_properties=HOOKS,

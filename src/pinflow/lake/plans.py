@@ -204,6 +204,7 @@ class Steps:
     def _taken_up(self) -> Plan | None:
         """Find where the job stands; the plan that is put but not committed, if there is one."""
         self._step = self._job.table.version_of(self._job.name)
+        self._job.table.require_writable()
         if self._step > 0:
             last = read_plan(self._store, self._job.name, self._step)
             receipt = read_receipt(self._store, self._job.name, self._step)
@@ -232,7 +233,7 @@ class Steps:
             raise CorruptError(
                 f"table {table.name!r} has lost commits: it knows step {self._step} of {name!r}, not {ahead.step - 1}",
                 where=table.url,
-                hint="bring the table back from a copy; pinflow audit says what is missing",
+                hint=f"bring the table back from a copy; or: {table.mend}",
             )
 
     def _planned(self, slices: Sequence[Slice]) -> Plan:

@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
+from deltalake.schema import Field, Schema
 
+from pinflow.errors import ChangedTableError
+from pinflow.lake.changes import delta_type, is_wider, refused_for, unreadable, unwritable
 from pinflow.lake.commits import append_rows, bears, commit_nothing, remove_rows, replace_rows
 
 if TYPE_CHECKING:
@@ -33,23 +35,17 @@ CHECKPOINT_INTERVAL = 50
 REMOTE_INTERVAL = 20
 """The same in a bucket, where to open a table takes three requests for every commit since the checkpoint."""
 
+TAKE_BACK = "take the change back, for example with DeltaTable.restore of the package deltalake"
+"""What mends a table that nothing builds anew."""
+
 LOG_RETENTION = "interval 1 days"
 
 COMMIT_ATTEMPTS = 20
 """Appends of other jobs to the same table that one commit may lose against before it gives up."""
 
-TYPES = {
-    "int": "integer",
-    "bigint": "long",
-    "string": "string",
-    "binary": "binary",
-    "float": "float",
-    "timestamp": "timestamp",
-}
-
 
 class Column(NamedTuple):
-    """A column by its Spark SQL type: one of `TYPES`, or `array<…>` of one. Every column may be NULL."""
+    """A column by its Spark SQL type (`lake.changes.SPARK_TYPES`, or `array<…>` of one). Every column may be NULL."""
 
     name: str
     type: str
@@ -59,14 +55,18 @@ class Table:
     """A Delta table of the lake, opened on first use and made if it is not there.
 
     Its folder below `tables/` is its name, unless told otherwise: `lake.generations`. Not safe to share between
-    threads. Several processes may append to one table.
+    threads. Several processes may append to one table, and other programs may change it (`lake.changes`); `mend` is
+    the command to run where pinflow cannot go on with what they made of it.
     """
 
-    def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str = "") -> None:
+    def __init__(
+        self, store: Store, name: str, columns: Sequence[Column], folder: str = "", *, mend: str = TAKE_BACK
+    ) -> None:
         self.name = name
         self.folder = folder or name
         self.url = store.child(f"tables/{self.folder}")
         self.columns = tuple(columns)
+        self.mend = mend
         self._store = store
         self._opened: DeltaTable | None = None
         self._opened_with: dict[str, str] | None = None
@@ -79,7 +79,7 @@ class Table:
 
         With `at_most` as it was before `job` committed a step beyond that.
         """
-        twin = Table(self._store, self.name, self.columns, self.folder)
+        twin = Table(self._store, self.name, self.columns, self.folder, mend=self.mend)
         twin._pinned = True
         if self.exists():
             delta = self._reopened()
@@ -105,9 +105,16 @@ class Table:
             True when this call made the commit.
 
         Raises:
+            ChangedTableError: Another program has made something else of the table.
             UnavailableError: The table cannot be written now.
         """
-        return self._once(job, step, lambda delta, mark: append_rows(delta, rows, job, step, mark))
+        return self._once(
+            job,
+            step,
+            lambda delta, mark: append_rows(
+                delta, rows, job, step, mark, wider=is_wider(delta, self.columns)
+            ),
+        )
 
     def remove(self, job: str, step: int, places: Sequence[Places]) -> bool:
         """Remove rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
@@ -133,9 +140,13 @@ class Table:
             UnavailableError: The table cannot be written now, or others wrote to it all the time.
         """
         for _ in range(COMMIT_ATTEMPTS):
+            delta = self._reopened()
+            self._require(unwritable(delta, self.columns), "written")
             try:
-                replace_rows(self._reopened(), spans, rows)
-            except CommitFailedError:
+                replace_rows(delta, spans, rows, wider=is_wider(delta, self.columns))
+            except CommitFailedError as error:
+                if refused_for(delta, error) is not None:
+                    raise self._failed("written", error) from error
                 continue
             except (DeltaError, OSError) as error:
                 raise self._failed("written", error) from error
@@ -152,9 +163,12 @@ class Table:
         for _ in range(COMMIT_ATTEMPTS):
             if self._step(delta, job) >= step:
                 return False
+            self._require(unwritable(delta, self.columns), "written")
             try:
                 write(delta, mark)
-            except CommitFailedError:
+            except CommitFailedError as error:
+                if refused_for(delta, error) is not None:
+                    raise self._failed("written", error) from error
                 delta = self._reopened()  # the table moved under us: look again
                 if self._bears(delta, mark):
                     return True  # it was moved by this very call, which has not heard of it
@@ -168,6 +182,23 @@ class Table:
                 self._opened = None
             return True
         raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def require_writable(self) -> None:
+        """Check that a step can be committed to the table as others have left it.
+
+        Raises:
+            ChangedTableError: It cannot.
+        """
+        self._require(unwritable(self._delta(), self.columns), "written")
+
+    def require_readable(self) -> None:
+        """Check that the table's rows can be read as others have left it; one that is not there can.
+
+        Raises:
+            ChangedTableError: They cannot.
+        """
+        if self.exists():
+            self._require(unreadable(self._reopened(), self.columns), "read")
 
     def opened(self) -> DeltaTable:
         """The Delta table itself, from a fresh look, for what `lake.upkeep` does to it."""
@@ -198,9 +229,14 @@ class Table:
         return self._store.holds_any(f"tables/{self.folder}/_delta_log")
 
     def files(self) -> list[str]:
-        """The addresses of the Parquet files that make up the table now; none when it is not there."""
+        """The addresses of the Parquet files that make up the table now; none when it is not there.
+
+        Raises:
+            ChangedTableError: Its columns are not to be found in them.
+        """
         if not self.exists():
             return []
+        self.require_readable()
         with self.calling("read"):
             paths = self._reopened().get_add_actions(flatten=True).column("path").to_pylist()
         return [f"{self.url}/{path}" for path in paths]
@@ -276,11 +312,25 @@ class Table:
         with self.calling("read"):
             return bears(delta, mark)
 
+    def _require(self, changes: Sequence[str], verb: str) -> None:
+        if changes:
+            raise self._changed(verb, "; ".join(changes))
+
+    def _changed(self, verb: str, change: str) -> ChangedTableError:
+        return ChangedTableError(
+            f"another program has changed table {self.name!r}, so that it cannot be {verb}: {change}",
+            where=self.url,
+            hint=self.mend,
+        )
+
     def _failed(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
+        change = refused_for(self._opened, reason)
+        if change is not None:
+            return self._changed(verb, change)
         return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
 
     def _created(self) -> DeltaTable:
-        fields = [Field(column.name, _delta_type(column.type)) for column in self.columns]
+        fields = [Field(column.name, delta_type(column.type)) for column in self.columns]
         try:
             return DeltaTable.create(
                 self.url,
@@ -294,9 +344,3 @@ class Table:
             )
         except DeltaError:
             return self._open()  # another process made it first
-
-
-def _delta_type(name: str) -> PrimitiveType | ArrayType:
-    if name.startswith("array<"):
-        return ArrayType(_delta_type(name.removeprefix("array<").removesuffix(">")), contains_null=True)
-    return PrimitiveType(TYPES[name])
