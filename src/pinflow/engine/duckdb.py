@@ -10,6 +10,7 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine.base import Cleaned, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
+from pinflow.engine.duckdb_numbers import maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb_session import DuckDBSession
 from pinflow.engine.raw import Raw, Rejected, split
 from pinflow.lake.ledger import Tally
@@ -46,14 +47,12 @@ class DuckDBEngine:
         db.register("texts", _texts(raw))
         db.register("unreadable", _unreadable(rejected))
         reject_sql, clean_sql = self._sql_of(dataset)
-        db.execute(
-            _PARSED.format(
-                topic=_quoted(topic), keys=dataset.raw, paths=_paths(dataset), columns=_columns(dataset)
-            )
-        )
+        db.execute(_parsed(dataset, topic, "texts"))
         db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
+        _read_numbers_again(db, dataset, topic, reject_sql)
         db.execute(
-            "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
+            "CREATE OR REPLACE TEMP VIEW raw AS "
+            "SELECT * EXCLUDE (_reason, _maybe_rewritten) FROM checked WHERE _reason IS NULL"
         )
         db.execute(_REJECTED.format(topic=_quoted(topic)))
         return Cleaned(
@@ -88,18 +87,27 @@ class DuckDBEngine:
 
 _PARSED = """
 CREATE OR REPLACE TEMP VIEW parsed AS
-SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_ms * 1000) AS _accepted_at,
-  CASE
-    WHEN _fields IS NULL THEN 'not JSON that can be read'
-    WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
-  END AS _broken
+SELECT * EXCLUDE (_text), {maybe_rewritten} AS _maybe_rewritten
 FROM (
-  SELECT _partition, _offset, _accepted_ms, try(json_extract_string(_text, {paths})) AS _fields,
-    try(json_keys(_text)) AS _keys
-  FROM texts
+  SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_ms * 1000) AS _accepted_at,
+    CASE
+      WHEN _fields IS NULL THEN 'not JSON that can be read'
+      WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
+    END AS _broken, _text
+  FROM (
+    SELECT _text, _partition, _offset, _accepted_ms, try(json_extract_string(_text, {paths})) AS _fields,
+      try(json_keys(_text)) AS _keys
+    FROM {texts}
+  )
 )
 """
 """Every field as text, by its name; the texts are JSON objects already."""
+
+_READ_AGAIN = """
+SELECT _text, _partition, _offset, _accepted_ms FROM texts SEMI JOIN (
+  SELECT _partition, _offset FROM checked WHERE _maybe_rewritten AND _broken IS NULL
+) USING (_partition, _offset)
+"""
 
 _REJECTED = """
 CREATE OR REPLACE TEMP TABLE rejected AS
@@ -110,6 +118,31 @@ WHERE _reason IS NOT NULL
 UNION ALL
 SELECT raw, raw_bytes, reason, {topic}, _partition, _offset, make_timestamptz(_accepted_ms * 1000) FROM unreadable
 """
+
+
+def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
+    return _PARSED.format(
+        topic=_quoted(topic),
+        keys=dataset.raw,
+        paths=_paths(dataset),
+        columns=_columns(dataset),
+        maybe_rewritten=maybe_rewritten(dataset.raw),
+        texts=texts,
+    )
+
+
+def _read_numbers_again(
+    db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str
+) -> None:
+    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
+    found = db.execute(_READ_AGAIN).fetchall()
+    if not found:
+        return
+    texts, *others = map(list, zip(*found, strict=True))
+    db.register("numbers_as_texts", _texts(Raw(list(map(numbers_as_texts, texts)), *others)))
+    db.execute(_parsed(dataset, topic, "numbers_as_texts"))
+    db.execute("DELETE FROM checked WHERE _maybe_rewritten AND _broken IS NULL")
+    db.execute(f"INSERT INTO checked {reject_sql}")
 
 
 def _columns(dataset: Dataset) -> str:

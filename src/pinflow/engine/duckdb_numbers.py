@@ -1,0 +1,63 @@
+r"""Numbers of records as they were sent, which DuckDB's JSON does not keep.
+
+It reads a number with a fraction or an exponent as a DOUBLE and writes that: `1e3` comes as `1000.0`, `1.50` as `1.5`,
+`25.00000000000000000001` as `25.0`, and `-0` as `0`. So a field that looks like such a writing, and does not verifiably
+stand in the record as it is, is read again from the record with its numbers made texts. There are few: whole numbers
+and texts are never written anew, and other numbers are mostly sent as DuckDB writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["maybe_rewritten", "numbers_as_texts"]
+
+WRITTEN = r"'\A-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?\z'"
+"""How DuckDB writes a DOUBLE; also `0`, which it makes of `-0`. A string that looks so is read again for nothing."""
+
+LONGEST = 25
+"""Characters of a DOUBLE as DuckDB writes it, at most."""
+
+FLAT = r"NOT contains(_text, '\') AND strpos(substring(_text, strpos(_text, '{') + 1), '{') = 0"
+"""Without a backslash and a second object, `"name":` can only be the name of a field of the record itself."""
+
+
+def maybe_rewritten(fields: Sequence[str]) -> str:
+    """A condition of DuckDB's over `_text` and columns of these names: whether some field may be not as it was sent."""
+    return " OR ".join(map(_maybe_rewritten, fields))
+
+
+def _maybe_rewritten(name: str) -> str:
+    """Cheap tests first: a CASE asks the next one only of what the one before lets through."""
+    field = f'"{name}"'
+    number = (
+        f"{field} < ':' AND {field} >= '-' AND strlen({field}) <= {LONGEST}"
+        f" AND ({field} = '0' OR contains({field}, '.') OR contains({field}, 'e'))"
+        f" AND regexp_matches({field}, {WRITTEN})"
+    )
+    stands = (
+        f"""CASE WHEN contains(_text, '"{name}":' || {field} || ',') THEN TRUE """
+        f"""WHEN contains(_text, '"{name}": ' || {field} || ',') THEN TRUE """
+        f"""ELSE regexp_matches(_text, '"{name}": ?' || regexp_escape({field}) || '}}') END"""
+    )
+    return f"CASE WHEN {number} THEN CASE WHEN {FLAT} THEN NOT {stands} ELSE TRUE END ELSE FALSE END"
+
+
+def numbers_as_texts(text: str) -> str:
+    """The text of a JSON object, each number that is a field of it made a string of the same characters."""
+    members = _members(text)
+    for name, value in members.items():
+        token = bytes(value)
+        if token[:1] in NUMBER_BEGINS:
+            members[name] = msgspec.Raw(b'"' + token + b'"')
+    return msgspec.json.encode(members).decode()
+
+
+NUMBER_BEGINS = frozenset(bytes([byte]) for byte in b"-0123456789")
+
+_members: Any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
