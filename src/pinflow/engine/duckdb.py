@@ -12,7 +12,7 @@ from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect
 from pinflow.engine.duckdb_numbers import maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb_session import DuckDBSession
-from pinflow.engine.raw import Raw, Rejected, split
+from pinflow.engine.raw import Raw, Rejected, raw_columns, split
 from pinflow.lake.ledger import Tally
 
 if TYPE_CHECKING:
@@ -78,9 +78,10 @@ class DuckDBEngine:
 
     def _sql_of(self, dataset: Dataset) -> tuple[str, str]:
         if dataset.name not in self._translated:
+            columns = raw_columns(dataset)
             self._translated[dataset.name] = (
-                to_duckdb(dataset.reject_sql, where=dataset.where("reject")),
-                to_duckdb(dataset.clean_sql, where=dataset.where("clean")),
+                to_duckdb(dataset.reject_sql, where=dataset.where("reject"), columns=columns, total=True),
+                to_duckdb(dataset.clean_sql, where=dataset.where("clean"), columns=columns, total=True),
             )
         return self._translated[dataset.name]
 
@@ -131,9 +132,7 @@ def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
     )
 
 
-def _read_numbers_again(
-    db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str
-) -> None:
+def _read_numbers_again(db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str) -> None:
     """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
     found = db.execute(_READ_AGAIN).fetchall()
     if not found:

@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["maybe_rewritten", "numbers_as_texts"]
 
-WRITTEN = r"'\A-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?\z'"
-"""How DuckDB writes a DOUBLE; also `0`, which it makes of `-0`. A string that looks so is read again for nothing."""
-
 LONGEST = 25
-"""Characters of a DOUBLE as DuckDB writes it, at most."""
+"""Characters of a DOUBLE as DuckDB writes it, at most. Strings may look so, too, and are read again for nothing."""
 
-FLAT = r"NOT contains(_text, '\') AND strpos(substring(_text, strpos(_text, '{') + 1), '{') = 0"
+FLAT = r"NOT contains(_text, '\') AND _text NOT LIKE '%{%{%'"
 """Without a backslash and a second object, `"name":` can only be the name of a field of the record itself."""
 
 
@@ -38,14 +35,14 @@ def _maybe_rewritten(name: str) -> str:
     number = (
         f"{field} < ':' AND {field} >= '-' AND strlen({field}) <= {LONGEST}"
         f" AND ({field} = '0' OR contains({field}, '.') OR contains({field}, 'e'))"
-        f" AND regexp_matches({field}, {WRITTEN})"
+        f" AND NOT contains({field}, ' ') AND TRY_CAST({field} AS DOUBLE) IS NOT NULL"
     )
-    stands = (
-        f"""CASE WHEN contains(_text, '"{name}":' || {field} || ',') THEN TRUE """
-        f"""WHEN contains(_text, '"{name}": ' || {field} || ',') THEN TRUE """
-        f"""ELSE regexp_matches(_text, '"{name}": ?' || regexp_escape({field}) || '}}') END"""
+    stands = " OR ".join(
+        f"""contains(_text, '"{name}":{blank}' || {field} || '{end}')"""
+        for end in ",}"
+        for blank in ("", " ")
     )
-    return f"CASE WHEN {number} THEN CASE WHEN {FLAT} THEN NOT {stands} ELSE TRUE END ELSE FALSE END"
+    return f"CASE WHEN {number} THEN NOT ({FLAT} AND ({stands})) ELSE FALSE END"
 
 
 def numbers_as_texts(text: str) -> str:
