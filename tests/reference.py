@@ -12,7 +12,7 @@ import re
 import struct
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from statistics import median
@@ -38,13 +38,13 @@ NO_POSTER = {"User Info Error"}
 NO_TAGS = {"N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e"}
 NO_IMAGE = {"Image src error."}
 
-INTEGER = re.compile(r"[+-]?[0-9]+")
-FOLLOWERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMbB]?)")
-TIMES = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+WHOLE = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+FOLLOWERS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMbB])")
+ZEROS = {"k": "e3", "m": "e6", "b": "e9"}
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 MOMENT = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-    r"(?:\.([0-9]{1,6}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]| UTC|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -144,12 +144,22 @@ def _text(
 
 
 def _integer(text: str | None) -> int | None:
-    if text is None or not INTEGER.fullmatch(text):
+    """A whole number of 32 bits, however it is written."""
+    match = WHOLE.fullmatch(text or "")
+    if not match:
         return None
-    digits = text.lstrip("+-").lstrip("0")
-    if len(digits) > 10:  # as long as int32 can be, and short enough for int()
+    sign, whole, fraction, exponent = match.groups("")
+    digits = (whole + fraction).strip("0")
+    if not digits:
+        return 0
+    exponent_digits = exponent.lstrip("+-0")
+    if len(exponent_digits) > 9:  # further than any record is long
         return None
-    number = int(f"-{digits or 0}" if text[0] == "-" else digits or "0")
+    power = int(exponent_digits or 0) * (-1 if exponent[:1] == "-" else 1) - len(fraction)
+    power += len(whole + fraction) - len((whole + fraction).rstrip("0"))
+    if power < 0 or power + len(digits) > 10:
+        return None
+    number = int(sign + digits) * 10**power
     return number if number in INT32 else None
 
 
@@ -165,10 +175,9 @@ def _number_of_post(record: dict[str, Any], name: str) -> int:
 
 def _followers(text: str | None) -> int | None:
     match = FOLLOWERS.fullmatch(text or "")
-    if not match:
-        return None
-    count = Fraction(Decimal(match[1])) * TIMES[match[2].lower()]
-    return int(count) if count.denominator == 1 and int(count) in INT32 else None
+    if match:
+        return _integer(match[1] + ZEROS[match[2].lower()])
+    return _integer(text) if (text or "")[:1].isdigit() else None
 
 
 def _float32(text: str | None) -> float | None:
@@ -205,16 +214,17 @@ def _moment(text: str | None) -> datetime | None:
     match = MOMENT.fullmatch(text or "")
     if not match:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    zone = match[8] or "Z"
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    micros = int((match[7] or "")[:6].ljust(6, "0"))
+    hours, minutes = int(match[9] or 0), int(match[10] or 0)
+    away = timedelta(hours=hours, minutes=minutes) * (-1 if match[8] == "-" else 1)
+    if abs(away) > timedelta(hours=18) or minutes > 59:
+        return None
     try:
-        away = timedelta(0) if zone == "Z" else timedelta(hours=int(zone[1:3]), minutes=int(zone[4:]))
-        if away > timedelta(hours=18) or int(zone[4:] or 0) > 59:
-            return None
-        offset = timezone(-away if zone[0] == "-" else away)
-        micros = int((match[7] or "").ljust(6, "0"))
-        return datetime(year, month, day, hour, minute, second, micros, offset).astimezone(UTC)
-    except (ValueError, OverflowError):
+        # 400 years are a whole number of weeks, and the year 0 has none of datetime
+        shifted = datetime(year % 400 + 2000, month, day, hour, minute, second, micros, UTC) - away
+        return shifted.replace(year=shifted.year - 2000 + year - year % 400)
+    except ValueError:
         return None
 
 

@@ -2,8 +2,10 @@
 
 Run by hand after adding cases, in an environment of its own, with Java 17 or later on the path:
 
-    python -m venv spark && spark/bin/pip install pyspark==4.1.4
-    spark/bin/python tests/tools/record_dialect.py
+    python -m venv spark && spark/bin/pip install pyspark==4.1.4 msgspec
+    PYTHONPATH=src spark/bin/python tests/tools/record_dialect.py
+
+A case may ask for a shared rule of the datasets: `{whole_number(x)}` stands for `datasets/rules/whole_number.sql`.
 
 A case is a line of `tests/unit/fixtures/dialect/*.tsv`: what follows SELECT in Spark SQL, a tab, and Spark's answer,
 which this program writes. A new case is a line without the answer. Blank lines and lines that begin with `#` are kept.
@@ -19,6 +21,8 @@ from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pinflow.datasets.shared import with_rules
 
 CASES = Path(__file__).parent.parent / "unit" / "fixtures" / "dialect"
 
@@ -51,7 +55,7 @@ def encoded(value: Any) -> Any:
 def answer(session: Any, case: str) -> Any:
     """What Spark answers to one case."""
     try:
-        frame = session.sql(f"SELECT {case}")
+        frame = session.sql(with_rules(f"SELECT {case}"))
         times = [field.name for field in frame.schema.fields if field.dataType.typeName() == "timestamp"]
         frame = frame.toDF(*[f"c{at}" for at in range(len(frame.columns))])
         columns = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from pinflow.datasets.shared import with_rules
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.dialect.functions import FUNCTIONS
 from pinflow.errors import DialectError
@@ -36,7 +37,7 @@ def cases(*names: str) -> list[tuple[str, Any]]:
 
 
 CARRIED = cases(
-    "aggregates", "casts", "conditions", "like", "numbers", "queries", "regex", "text", "timestamps"
+    "aggregates", "casts", "conditions", "like", "numbers", "queries", "regex", "rules", "text", "timestamps"
 )
 STOPPED = cases("stopped")
 
@@ -49,7 +50,7 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def answer(db: duckdb.DuckDBPyConnection, case: str) -> Any:
-    relation = db.sql(to_duckdb(f"SELECT {case}", where="case.sql"))
+    relation = db.sql(to_duckdb(with_rules(f"SELECT {case}"), where="case.sql"))
     columns = [
         f"epoch_us(#{at})" if str(kind) == "TIMESTAMP WITH TIME ZONE" else f"#{at}"
         for at, kind in enumerate(relation.types, 1)

@@ -74,7 +74,10 @@ def test_of_an_empty_record_only_the_number_is_known() -> None:
         ("", None),
         ("-1", None),
         ("1.k", None),
-        ("1e3", None),
+        ("1e3", 1_000),
+        ("1.5e3", 1_500),
+        ("2.5e1k", None),
+        ("1İ", None),
         ("12k\n", None),
         (None, None),
         ("9" * 5_000, None),
@@ -131,9 +134,17 @@ def test_save_locations(text: str, place: str | None) -> None:
         ("2020-08-28 24:00:00", None),
         ("2020-02-30 00:00:00", None),
         ("0000-01-01 00:00:00", None),
-        ("2020-08-28", None),
+        ("2020-08-28", datetime(2020, 8, 28, tzinfo=UTC)),
         ("2020", None),
-        ("2020-08-28 03:52:47.1234567", None),
+        ("2020-08-28 03:52:47.1234567", datetime(2020, 8, 28, 3, 52, 47, 123_456, UTC)),
+        ("2020-08-28t03:52:47.9999999z", datetime(2020, 8, 28, 3, 52, 47, 999_999, UTC)),
+        ("2020-08-28T03:52:47+0200", datetime(2020, 8, 28, 1, 52, 47, tzinfo=UTC)),
+        ("2020-08-28T03:52:47-02", datetime(2020, 8, 28, 5, 52, 47, tzinfo=UTC)),
+        ("2020-08-28T03:52:47 UTC", datetime(2020, 8, 28, 3, 52, 47, tzinfo=UTC)),
+        ("2020-08-28T03:52:47 utc", None),
+        ("2020-08-28T03:52:47 +02", None),
+        ("0000-12-31 23:59:59-01:00", datetime(1, 1, 1, 0, 59, 59, tzinfo=UTC)),
+        ("9999-12-31 23:59:59-01:00", None),
         ("2020-08-28 03:52:47\n", None),
         ("", None),
     ],
@@ -193,8 +204,16 @@ def test_user_names(first: str | None, last: str | None, name: str) -> None:
         ("0" * 100 + "7", 7),
         ("9" * 5_000, None),
         (2.7, None),
-        (2.0, None),
-        ("1e3", None),
+        (2.0, 2),
+        ("25.0", 25),
+        ("2.5e1", 25),
+        ("2500e-2", 25),
+        ("-2.5E+1", -25),
+        ("25.00000000000000000001", None),
+        ("0e99999999999999999999", 0),
+        ("1e99999999999999999999", None),
+        ("1e-400", None),
+        ("1e3", 1_000),
         ("1_0", None),
         (" 1", None),
         ("٣", None),
@@ -222,7 +241,7 @@ def test_raw_columns_are_taken_as_text() -> None:
 def test_a_number_keeps_the_text_it_came_as() -> None:
     row = clean_pin('{"index": 1, "title": 1.50, "category": 1e3, "follower_count": 1e3}')
     assert isinstance(row, dict)
-    assert (row["title"], row["category"], row["follower_count"]) == ("1.50", "1e3", None)
+    assert (row["title"], row["category"], row["follower_count"]) == ("1.50", "1e3", 1_000)
 
 
 @pytest.mark.parametrize(

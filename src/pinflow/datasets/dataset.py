@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 
 from pinflow import __version__
+from pinflow.datasets.shared import with_rules
 
 __all__ = ["LINEAGE", "Dataset", "dataset", "datasets", "over_ranked"]
 
@@ -64,8 +65,8 @@ def dataset(name: str) -> Dataset:
         number=facts["number"],
         raw=facts["raw"],
         clean=facts["clean"],
-        reject_sql=(folder / "reject.sql").read_text(encoding="utf-8"),
-        clean_sql=(folder / "clean.sql").read_text(encoding="utf-8"),
+        reject_sql=with_rules((folder / "reject.sql").read_text(encoding="utf-8")),
+        clean_sql=with_rules((folder / "clean.sql").read_text(encoding="utf-8")),
         latest_sql=over_ranked("latest").replace("{columns}", columns),
     )
 

@@ -12,8 +12,9 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine.base import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect, first_line
+from pinflow.engine.duckdb_numbers import maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb_session import DuckDBSession
-from pinflow.engine.raw import Raw, Rejected, split
+from pinflow.engine.raw import Raw, Rejected, raw_columns, split
 from pinflow.errors import RecordError, TerminalError, UnavailableError
 from pinflow.lake.ledger import Tally
 
@@ -55,14 +56,12 @@ class DuckDBEngine:
             db = self._connected()
             db.register("texts", _texts(raw))
             db.register("unreadable", _unreadable(rejected))
-            db.execute(
-                _PARSED.format(
-                    topic=_quoted(topic), keys=dataset.raw, paths=_paths(dataset), columns=_columns(dataset)
-                )
-            )
+            db.execute(_parsed(dataset, topic, "texts"))
             db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
+            _read_numbers_again(db, dataset, topic, reject_sql)
             db.execute(
-                "CREATE OR REPLACE TEMP VIEW raw AS SELECT * EXCLUDE (_reason) FROM checked WHERE _reason IS NULL"
+                "CREATE OR REPLACE TEMP VIEW raw AS "
+                "SELECT * EXCLUDE (_reason, _maybe_rewritten) FROM checked WHERE _reason IS NULL"
             )
             db.execute(_REJECTED.format(topic=_quoted(topic)))
             if db.sql("SELECT 1 FROM checked WHERE _reason IS NOT NULL LIMIT 1").fetchone():
@@ -121,27 +120,37 @@ class DuckDBEngine:
 
     def _sql_of(self, dataset: Dataset) -> tuple[str, str]:
         if dataset.rules not in self._translated:
+            columns = raw_columns(dataset)
             self._translated[dataset.rules] = (
-                to_duckdb(dataset.reject_sql, where=dataset.where("reject")),
-                to_duckdb(dataset.clean_sql, where=dataset.where("clean")),
+                to_duckdb(dataset.reject_sql, where=dataset.where("reject"), columns=columns, total=True),
+                to_duckdb(dataset.clean_sql, where=dataset.where("clean"), columns=columns, total=True),
             )
         return self._translated[dataset.rules]
 
 
 _PARSED = """
 CREATE OR REPLACE TEMP VIEW parsed AS
-SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_us) AS _accepted_at,
-  CASE
-    WHEN _fields IS NULL THEN 'not JSON that can be read'
-    WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
-  END AS _broken
+SELECT * EXCLUDE (_text), {maybe_rewritten} AS _maybe_rewritten
 FROM (
-  SELECT _partition, _offset, _accepted_us, try(json_extract_string(_text, {paths})) AS _fields,
-    try(json_keys(_text)) AS _keys
-  FROM texts
+  SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_us) AS _accepted_at,
+    CASE
+      WHEN _fields IS NULL THEN 'not JSON that can be read'
+      WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
+    END AS _broken, _text
+  FROM (
+    SELECT _text, _partition, _offset, _accepted_us, try(json_extract_string(_text, {paths})) AS _fields,
+      try(json_keys(_text)) AS _keys
+    FROM {texts}
+  )
 )
 """
 """Every field as text, by its name; the texts are JSON objects already."""
+
+_READ_AGAIN = """
+SELECT _text, _partition, _offset, _accepted_us FROM texts SEMI JOIN (
+  SELECT _partition, _offset FROM checked WHERE _maybe_rewritten AND _broken IS NULL
+) USING (_partition, _offset)
+"""
 
 _REJECTED = """
 CREATE OR REPLACE TEMP TABLE rejected AS
@@ -179,6 +188,29 @@ GROUP BY ALL
 def _nulled(dataset: Dataset) -> str:
     texts = " ".join(f"""WHEN '{name}' THEN raw."{name}\"""" for name in dataset.raw)
     return _NULLED.format(text=f"CASE field {texts} END", most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
+
+
+def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
+    return _PARSED.format(
+        topic=_quoted(topic),
+        keys=dataset.raw,
+        paths=_paths(dataset),
+        columns=_columns(dataset),
+        maybe_rewritten=maybe_rewritten(dataset.raw),
+        texts=texts,
+    )
+
+
+def _read_numbers_again(db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str) -> None:
+    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
+    found = db.execute(_READ_AGAIN).fetchall()
+    if not found:
+        return
+    texts, *others = map(list, zip(*found, strict=True))
+    db.register("numbers_as_texts", _texts(Raw(list(map(numbers_as_texts, texts)), *others)))
+    db.execute(_parsed(dataset, topic, "numbers_as_texts"))
+    db.execute("DELETE FROM checked WHERE _maybe_rewritten AND _broken IS NULL")
+    db.execute(f"INSERT INTO checked {reject_sql}")
 
 
 def _columns(dataset: Dataset) -> str:

@@ -16,9 +16,16 @@ from pinflow.engine.base import RecordPlace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pinflow.datasets import Dataset
     from pinflow.log import Chunk
 
-__all__ = ["Raw", "Rejected", "split"]
+__all__ = ["Raw", "Rejected", "raw_columns", "split"]
+
+
+def raw_columns(dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    """What the SQL of a dataset reads: each column and its kind, as the dialect layer names kinds."""
+    lineage = {"_topic": "text", "_partition": "int", "_offset": "int", "_accepted_at": "time"}
+    return tuple((dict.fromkeys([*dataset.raw, "_broken"], "text") | lineage).items())
 
 
 class Raw(msgspec.Struct, frozen=True):

@@ -5,7 +5,10 @@ SELECT
   CASE
     WHEN _broken IS NOT NULL THEN _broken
     WHEN `ind` IS NULL THEN 'the post number `ind` is missing'
-    WHEN NOT `ind` RLIKE '^[+-]?[0-9]+\\z' THEN 'the post number `ind` is no integer'
-    WHEN try_cast(`ind` AS INT) IS NULL THEN 'the post number `ind` does not fit 32 bits'
+    WHEN try_cast({whole_number(`ind`)} AS INT) IS NULL THEN
+      CASE
+        WHEN {whole_number(`ind`)} IS NULL THEN 'the post number `ind` is not a whole number'
+        ELSE 'the post number `ind` does not fit 32 bits'
+      END
   END AS _reason
 FROM parsed

@@ -1,6 +1,5 @@
--- The clean columns of pin. '' and the placeholders that the site writes for "no value" become NULL. A follower count
--- is a number with an optional k, M or B; one that is no whole number, or does not fit 32 bits, is NULL. Most have no
--- fraction and few digits: those are counted in whole numbers, which is many times faster than in decimals.
+-- The clean columns of pin. '' and the placeholders that the site writes for "no value" become NULL. A follower count that
+-- does not fit 32 bits is NULL. What a whole number and a follower count are is said in ../rules.
 -- `_nulled` names, comma-joined, the fields that had a text, neither '' nor a placeholder, and came to NULL; NULL where
 -- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares.
 SELECT
@@ -29,16 +28,14 @@ SELECT
   ) AS _nulled
 FROM (
   SELECT
-    try_cast(`index` AS INT) AS ind,
+    coalesce(try_cast(`index` AS INT), try_cast({whole_number(`index`)} AS INT)) AS ind,
     nullif(unique_id, '') AS unique_id,
     CASE WHEN title NOT IN ('', 'No Title Data Available') THEN title END AS title,
     CASE
       WHEN description NOT IN ('', 'No description available', 'No description available Story format')
         THEN description
     END AS description,
-    CASE
-      WHEN followers = floor(followers) AND followers <= 2147483647 THEN try_cast(floor(followers) AS INT)
-    END AS follower_count,
+    coalesce(try_cast(followers AS INT), try_cast({whole_number(followers)} AS INT)) AS follower_count,
     CASE WHEN poster_name NOT IN ('', 'User Info Error') THEN poster_name END AS poster_name,
     CASE WHEN tag_list NOT IN ('', 'N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e') THEN tag_list END AS tag_list,
     nullif(is_image_or_video, '') AS is_image_or_video,
@@ -51,25 +48,5 @@ FROM (
     _accepted_at,
     CASE WHEN follower_count NOT IN ('', 'User Info Error') THEN 'follower_count' END AS _follower_count,
     CASE WHEN save_location <> '' THEN 'save_location' END AS _save_location
-  FROM (
-    SELECT
-      *,
-      CASE
-        WHEN follower_count RLIKE '^[0-9]{1,9}[kKmMbB]?\\z'
-          THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS BIGINT) * factor
-        WHEN follower_count RLIKE '^0*[0-9]{1,13}([.][0-9]{1,9}0*)?[kKmMbB]?\\z'
-          THEN try_cast(regexp_replace(follower_count, '[kKmMbB]\\z', '') AS DECIMAL(24, 9)) * factor
-      END AS followers
-    FROM (
-      SELECT
-        *,
-        CASE lower(substring(follower_count, -1, 1))
-          WHEN 'k' THEN 1000
-          WHEN 'm' THEN 1000000
-          WHEN 'b' THEN 1000000000
-          ELSE 1
-        END AS factor
-      FROM raw
-    ) AS scaled
-  ) AS counted
+  FROM (SELECT *, {followers(follower_count)} AS followers FROM raw) AS counted
 ) AS cleaned

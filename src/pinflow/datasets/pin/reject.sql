@@ -5,7 +5,10 @@ SELECT
   CASE
     WHEN _broken IS NOT NULL THEN _broken
     WHEN `index` IS NULL THEN 'the post number `index` is missing'
-    WHEN NOT `index` RLIKE '^[+-]?[0-9]+\\z' THEN 'the post number `index` is no integer'
-    WHEN try_cast(`index` AS INT) IS NULL THEN 'the post number `index` does not fit 32 bits'
+    WHEN try_cast({whole_number(`index`)} AS INT) IS NULL THEN
+      CASE
+        WHEN {whole_number(`index`)} IS NULL THEN 'the post number `index` is not a whole number'
+        ELSE 'the post number `index` does not fit 32 bits'
+      END
   END AS _reason
 FROM parsed

@@ -3,7 +3,7 @@
 Only what is listed is carried, functions in `functions` and constructs in `constructs`; everything
 else is refused with its place. What is listed but differs is mended by the rules of `rules`. Where a
 difference shows only in the data (text to cast in a form that DuckDB cannot be made to read), the query stops with an
-error and never answers otherwise.
+error and never answers otherwise. `what_may_raise` names such parts before there is any data.
 
 DuckDB must run with `TimeZone` UTC and its default order of NULLs. Not seen, as columns have no types here: a column
 of text compared with a column of numbers, and text literals compared with a column of another type, which each engine
@@ -12,8 +12,9 @@ casts by its own rules.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlglot import TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -23,12 +24,17 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 from sqlglot.parsers.spark import SparkParser
 
 from pinflow.engine.dialect.constructs import check
+from pinflow.engine.dialect.kinds import note_kinds
 from pinflow.engine.dialect.nodes import Refused, render
+from pinflow.engine.dialect.raising import Raises, raising
 from pinflow.engine.dialect.rules import RULES
 from pinflow.engine.dialect.strings import read_strings
 from pinflow.errors import DialectError
 
-__all__ = ["to_duckdb"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Columns", "to_duckdb", "what_may_raise"]
 
 BEGINNINGS = {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}
 
@@ -60,22 +66,58 @@ class _Generator(DuckDBGenerator):
     }
 
 
+Columns = tuple[tuple[str, str], ...]
+"""Name and kind (`text`, `int`, `double`, `decimal`, `bool`, `time`) of columns."""
+
+
 @lru_cache(maxsize=256)
-def to_duckdb(sql: str, *, where: str) -> str:
+def to_duckdb(sql: str, *, where: str, columns: Columns = (), total: bool = False) -> str:
     """Carry one SELECT of Spark SQL to DuckDB. Pure, and remembered.
 
     Args:
         sql: The query as Spark 4 reads it, ANSI mode on.
         where: The name of its file, for errors.
+        columns: What is known of the columns of the tables that it reads; it makes the result shorter.
+        total: Refuse what may raise an error for some value in the data.
 
     Raises:
         DialectError: It does not parse, is not one SELECT, or uses what is not carried. Names line and column.
     """
-    try:
-        tree = _parsed(sql)
-        _mark(tree)
-        check(tree)
+    with _explaining(sql, where):
+        tree = _read(sql, columns)
+        if total:
+            for part in raising(tree):
+                raise _error_of(part, sql, where)
         return _Generator(dialect=DuckDB, identify=True, comments=False).generate(_carried(tree))
+
+
+def what_may_raise(sql: str, *, where: str, columns: Columns = ()) -> list[DialectError]:
+    """Every part of a SELECT that may raise an error for some value in the data, in the order of the text.
+
+    Raises:
+        DialectError: It does not parse, is not one SELECT, or uses what is not carried.
+    """
+    with _explaining(sql, where):
+        return [_error_of(part, sql, where) for part in raising(_read(sql, columns))]
+
+
+def _read(sql: str, columns: Columns) -> exp.Expr:
+    tree = _parsed(sql)
+    _mark(tree)
+    check(tree)
+    note_kinds(tree, dict(columns))
+    return tree
+
+
+def _error_of(part: Raises, sql: str, where: str) -> DialectError:
+    return DialectError(part.what, where=_place(where, sql, part.node.meta.get("at", 0)), hint=part.hint)
+
+
+@contextmanager
+def _explaining(sql: str, where: str) -> Iterator[None]:
+    """Say in our words, with line and column, why a query is not carried."""
+    try:
+        yield
     except Refused as refused:
         at = refused.node.meta.get("at", 0)
         raise DialectError(refused.what, where=_place(where, sql, at), hint=refused.hint) from None
