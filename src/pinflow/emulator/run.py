@@ -240,7 +240,7 @@ def _require_url(url: str) -> None:
         parsed = None
     if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigError(
-            "this is not a URL of a gateway",
+            "the gateway's URL cannot be used",
             where=f"emulator.url = {masked(url)}",
             hint="use http://<host>:<port>, as pinflow gateway prints it",
         )
