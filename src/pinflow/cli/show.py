@@ -100,7 +100,7 @@ def failing_lines(topic: TopicStatus) -> list[str]:
         lines += [
             f"  {name} {text}" for name, text in (("where:", each.where), ("next: ", each.next)) if text
         ]
-    return lines
+    return [visible(line) for line in lines]
 
 
 def _moment(milliseconds: int) -> str:
