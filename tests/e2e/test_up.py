@@ -12,7 +12,8 @@ import pytest
 from pinflow.config import load
 from pinflow.jobs.audit import audit
 from pinflow.jobs.parts import Parts
-from tests.e2e.command import pinflow_json, running, until
+from tests.e2e.command import pinflow_json, run, running, until
+from tests.road import post, rows, topic
 
 if TYPE_CHECKING:
     import subprocess
@@ -61,6 +62,37 @@ def test_a_station_that_dies_is_started_again_and_ctrl_c_ends_all_within_5_s(hom
     pinflow_json("stream", "--drain", home=home)
     pinflow_json("batch", "--drain", home=home)
     assert pinflow_json("audit", "--deep", home=home)["ok"] is True
+
+
+def test_a_topic_that_fails_makes_no_station_start_again_and_holds_up_no_other(home: Path) -> None:
+    broken = "a" * 249
+    with Parts(load(home, env={})) as parts:
+        post(parts, broken, [b"1"])
+        post(parts, topic("stream", "user"), rows({"ind": 1}))
+    with running("up", "--no-emulator", home=home, PINFLOW__GATEWAY__PORT="0") as process:
+        until(lambda: stations(process).keys() == STATIONS - {"emulate"})
+        land = stations(process)["land"].pid
+
+        def landed() -> int:
+            by_topic = {each["topic"]: each for each in pinflow_json("status", home=home)}
+            return int(by_topic[topic("stream", "user")]["landed"])
+
+        until(lambda: landed() == 1)
+        until(lambda: "set aside" in run("status", home=home).stderr)
+        with Parts(load(home, env={})) as parts:
+            post(parts, topic("stream", "user"), rows({"ind": 2}))
+        until(lambda: landed() == 2)
+        assert stations(process)["land"].pid == land
+        shown = run("status", home=home)
+        assert shown.returncode == 0
+        assert f"land/{broken}: set aside since" in shown.stderr
+        assert "next:  post to a topic with a shorter name" in shown.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 0
+    done = run("land", "--drain", home=home)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "too long for the lake" in done.stderr.splitlines()[-3]
 
 
 def test_no_station_outlives_a_supervisor_that_was_killed(home: Path) -> None:

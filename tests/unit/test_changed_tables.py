@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from arro3.core import Array, DataType
 from arro3.core import Table as Arrow
@@ -16,6 +17,7 @@ from deltalake import DeltaTable, QueryBuilder, TableFeatures, write_deltalake
 from deltalake.schema import Field, PrimitiveType
 from tests.road import ID, drain, post, rows, select, table, topic
 
+from pinflow.config import Log
 from pinflow.errors import ChangedTableError, CorruptError, PinflowError
 from pinflow.jobs.audit import audit
 from pinflow.jobs.maintain import maintain
@@ -592,6 +594,19 @@ def test_a_manifest_that_cannot_be_written_says_what_to_do(parts: Parts) -> None
     delta.restore(delta.version() - 1)
     assert drain(parts, "land", "batch") == 3
     assert audit(parts, deep=True).ok
+
+
+def test_a_changed_table_keeps_its_own_topic_in_the_log_and_no_other(settings: Settings) -> None:
+    config = msgspec.structs.replace(settings.config, log=Log(url=settings.config.log.url, retention_bytes=1))
+    with Parts(msgspec.structs.replace(settings, config=config)) as parts:
+        fill(parts)
+        for ind in (1, 2):
+            post(parts, topic("stream", "geo"), rows({"ind": ind}))
+            drain(parts, "land", "stream")
+        unknown_feature_for_readers(url_of(parts))
+        done = maintain(parts)
+        assert done.trimmed.keys() == {topic("stream", "geo")}
+        assert any(problem.startswith(topic("stream", "user")) for problem in done.problems)
 
 
 def test_one_changed_table_hides_no_other_from_questions_audit_and_maintain(parts: Parts) -> None:

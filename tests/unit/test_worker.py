@@ -20,6 +20,7 @@ from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
 from pinflow.jobs.sides import side_roads
 from pinflow.jobs.status import status
+from pinflow.jobs.trouble import SHARE, Trouble
 from pinflow.jobs.worker import run
 
 if TYPE_CHECKING:
@@ -153,6 +154,13 @@ def test_a_list_of_jobs_that_cannot_be_had_for_long_is_an_error(parts: Parts) ->
 
     with pytest.raises(UnavailableError, match="no leader"):
         work(parts, listing, drain=False)
+
+
+def test_a_try_that_took_long_leaves_the_thread_to_the_others_for_many_times_as_long() -> None:
+    trouble = Trouble(retry_seconds=60)
+    assert trouble.failed(AWAY, took=5.0) >= 5.0 * SHARE / 2
+    assert not trouble.set_aside  # its budget counts by tries, not by what it leaves to the others
+    assert Trouble(retry_seconds=60).failed(AWAY, took=0.0) < 1
 
 
 def test_status_shows_what_fails_until_it_succeeds(parts: Parts) -> None:

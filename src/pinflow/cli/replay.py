@@ -48,7 +48,7 @@ def replay(
     """Rebuild the tables of a side by the rules of today, say what differs, and swap them in.
 
     Each dataset's clean table and quarantine are swapped in one step. Killed anywhere, run it again. A worker of the
-    side that runs meanwhile ends at the swap; start it again.
+    side that runs meanwhile waits with this dataset's job, and goes on in the new tables.
     """
     from pinflow.errors import UsageError
     from pinflow.jobs.abandoning import abandon as give_up

@@ -69,8 +69,8 @@ def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
         FencedError: Another maintain is removing superseded rows of the same table.
         UnavailableError: The log or the lake cannot be read.
     """
-    trimmed = {} if dry_run else trim_log(parts)
-    tables, problems = [], []
+    tables, problems = [], list[str]()
+    trimmed = {} if dry_run else trim_log(parts, problems)
     for table, jobs, road in _tables(parts):
         try:
             tables.append(_kept(parts, table, jobs, road, dry_run=dry_run))

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pinflow.crash import reached
+from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.sides import side_roads
 from pinflow.lake.ledger import last_plan
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["committed_by_all", "readers_of", "trim_log"]
 
 
-def trim_log(parts: Parts) -> dict[str, int]:
+def trim_log(parts: Parts, problems: list[str]) -> dict[str, int]:
     """Trim every topic, and return how many records left each that lost some. Safe to repeat, and at any kill.
 
     A partition is trimmed only before the smallest position that all who read the log have committed: `land` always,
     `stream` for its own topics. `batch` reads the landing zone and does not count. Of a topic that was deleted all
-    that they have committed goes, whatever the retention.
+    that they have committed goes, whatever the retention. A topic that cannot be trimmed is named in `problems`.
     """
     config = parts.config.log
     if not parts.log.abilities.trims:
@@ -38,10 +39,17 @@ def trim_log(parts: Parts) -> dict[str, int]:
             keep = config.retention_bytes
         if older_than is None and keep is None:
             continue
-        dropped = sum(
-            parts.log.trim(topic, partition, committed, older_than_ms=older_than, keep_bytes=keep)
-            for partition, committed in committed_by_all(parts, topic).items()
-        )
+        try:
+            dropped = sum(
+                parts.log.trim(topic, partition, committed, older_than_ms=older_than, keep_bytes=keep)
+                for partition, committed in committed_by_all(parts, topic).items()
+            )
+        except (
+            ChangedTableError,
+            CorruptError,
+        ) as error:  # it is not known what may go; the others are trimmed
+            problems.append(f"{topic}: {error.what}")
+            continue
         if dropped:
             trimmed[topic] = dropped
         reached("maintain", "log-trimmed")

@@ -55,9 +55,9 @@ def status(parts: Parts) -> list[TopicStatus]:
         UnavailableError: The log or the lake cannot be read.
     """
     by_topic = {road.topic: road for road in roads(parts.config.id)}
-    failing = failing_jobs(parts.store)
     found = []
     topics = every_topic(parts)
+    failing = failing_jobs(parts.store)
     manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
     for topic in topics:
         came = accepted(parts, topic, manifest, only_landed=topic in without_log)
