@@ -32,17 +32,19 @@ def maybe_rewritten(fields: Sequence[str]) -> str:
 def _maybe_rewritten(name: str) -> str:
     """Cheap tests first: a CASE asks the next one only of what the one before lets through."""
     field = f'"{name}"'
-    number = (
+    likely = (
         f"{field} < ':' AND {field} >= '-' AND strlen({field}) <= {LONGEST}"
-        f" AND ({field} = '0' OR contains({field}, '.') OR contains({field}, 'e'))"
-        f" AND NOT contains({field}, ' ') AND TRY_CAST({field} AS DOUBLE) IS NOT NULL"
+        f" AND ({field} = '0' OR contains({field}, '.') OR contains({field}, 'e')) AND NOT contains({field}, ' ')"
     )
-    stands = " OR ".join(
-        f"""contains(_text, '"{name}":{blank}' || {field} || '{end}')"""
+    stands = " ".join(
+        f"""WHEN contains(_text, '"{name}":{blank}' || {field} || '{end}') THEN NOT ({FLAT})"""
         for end in ",}"
         for blank in ("", " ")
     )
-    return f"CASE WHEN {number} THEN NOT ({FLAT} AND ({stands})) ELSE FALSE END"
+    return (
+        f"CASE WHEN {likely} THEN CASE {stands} ELSE TRY_CAST({field} AS DOUBLE) IS NOT NULL END"
+        " ELSE FALSE END"
+    )
 
 
 def numbers_as_texts(text: str) -> str:

@@ -61,7 +61,7 @@ def _kind_of_call(call: exp.Anonymous) -> str | None:
     known = FUNCTIONS.get(call.name.lower())
     if known is None or not known.least <= len(call.expressions) <= known.most:
         return None
-    stand_ins = [
+    stand_ins: list[exp.Expr] = [
         part if isinstance(part, exp.Literal) else template("", kind=kind_of(part))
         for part in call.expressions
     ]

@@ -193,7 +193,7 @@ class _State(NamedTuple):
 
 def _settled(machine: _Machine, places: frozenset[int], *, first: bool) -> _State:
     """All places that are reached without taking a character."""
-    found, ended = set(places), set()
+    found, ended = set(places), set[int]()
     left = [(place, False) for place in places]
     while left:
         place, done = left.pop()

@@ -226,7 +226,8 @@ def _guards(operand: exp.Expr) -> list[str]:
     node = operand
     while node.parent is not None and not isinstance(node.parent, exp.Select):
         holder = node.parent
-        if isinstance(holder, exp.If) and node.arg_key == "true" and holder.parent.this is None:
+        searched = isinstance(holder.parent, exp.Case) and holder.parent.this is None
+        if isinstance(holder, exp.If) and searched and node.arg_key == "true":
             for condition in holder.this.flatten() if isinstance(holder.this, exp.And) else [holder.this]:
                 plain = condition.unnest()
                 if isinstance(plain, exp.RegexpLike) and plain.this.sql("spark") == wanted:
