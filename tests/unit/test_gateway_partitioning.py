@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pinflow.datasets.numbers import post_number_of
 from pinflow.errors import TooLargeError, UnavailableError
 from pinflow.gateway.answer import Posted
-from pinflow.gateway.partitioning import Turn, post_number, route
+from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.refusal import Reason
 from pinflow.log import ANYWHERE, Appended, partition_for
 
@@ -21,11 +22,19 @@ def partitions_of(posted: Posted, count: int = 4) -> list[int]:
         (b'{"index":7528}', 7528),
         (b'{"ind":7528,"x":[{"index":1}]}', 7528),
         (b'{"index":"7528"}', 7528),
-        (b'{"ind":" 007528 "}', 7528),
+        (b'{"ind":"007528"}', 7528),
+        (b'{"ind":" 007528 "}', None),
+        (b'{"index":7528.0}', 7528),
+        (b'{"index":"7.528e3"}', 7528),
+        (b'{"index":752800e-2}', 7528),
+        (b'{"index":-0}', 0),
+        (b'{"index":2147483648}', None),
+        (b'{"index":"\\ud800"}', None),
         (b'{"index":-3}', -3),
         (b'{"index":null,"ind":4}', 4),
         (b'{"index":"x","ind":4}', 4),
         (b'{"index":1.5,"ind":4}', 4),
+        (b'{"index":{"index":3}}', None),
         (b'{"index":true}', None),
         (b'{"index":2.7}', None),
         (b'{"index":[1]}', None),
@@ -37,10 +46,30 @@ def partitions_of(posted: Posted, count: int = 4) -> list[int]:
         (b"", None),
         (None, None),
     ],
-    ids=range(18),
+    ids=range(26),
 )
 def test_the_number_of_a_post_is_found(value: bytes | None, number: int | None) -> None:
-    assert post_number(value) == number
+    assert post_number_of("topic")(value) == number
+
+
+@pytest.mark.parametrize(
+    ("topic", "number"),
+    [
+        ("0a6a638f5991.pin", 1),
+        ("0a6a638f5991.geo", 2),
+        ("0a6a638f5991.user", 2),
+        ("streaming-0a6a638f5991-pin", 1),
+        ("streaming-0a6a638f5991-geo", 2),
+        ("pin", 1),
+        ("other", 1),
+    ],
+)
+def test_the_number_is_read_from_the_column_that_the_topics_dataset_has_it_in(
+    topic: str, number: int
+) -> None:
+    assert post_number_of(topic)(b'{"index":1,"ind":"2.0"}') == number
+    without = {1: b'{"ind":2}', 2: b'{"index":1}'}[number]
+    assert post_number_of(topic)(without) == (2 if topic in {"pin", "other"} else None)
 
 
 def test_the_number_decides_and_is_the_same_as_a_key_of_its_digits() -> None:

@@ -10,12 +10,10 @@ from zlib import crc32
 import msgspec
 
 from pinflow import __version__
+from pinflow.datasets.naming import DATASETS
 from pinflow.datasets.shared import with_rules
 
 __all__ = ["LINEAGE", "Dataset", "dataset", "datasets", "over_ranked"]
-
-NAMES = ("pin", "geo", "user")
-"""In the order in which the three records of a post are sent."""
 
 LINEAGE = {"_topic": "string", "_partition": "int", "_offset": "bigint", "_accepted_at": "timestamp"}
 """Where a row comes from, and when its record was accepted; every clean row carries these columns."""
@@ -84,4 +82,4 @@ def over_ranked(name: str) -> str:
 
 def datasets() -> list[Dataset]:
     """All datasets, in the order in which the records of a post are sent."""
-    return [dataset(name) for name in NAMES]
+    return [dataset(name) for name in DATASETS]

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from pinflow.datasets.numbers import post_number_of
 from pinflow.gateway.answer import Placed
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
 from pinflow.log import ANYWHERE, Produce, Records, partition_for, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pinflow.gateway.answer import Posted
     from pinflow.log import Appended
 
-__all__ = ["REFUSED", "Routed", "Turn", "members_of", "post_number", "route"]
+    ReadNumber = Callable[[bytes | None], int | None]
+
+__all__ = ["REFUSED", "Routed", "Turn", "members_of", "route"]
 
 REFUSED = -1
 """Stands for the partition, and the offset, of a record that is not appended."""
-
-INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
-"""Text of an integer that fits 64 bits; a post's number is far smaller."""
-
-
-class _Post(msgspec.Struct, gc=False):
-    index: Any = None
-    ind: Any = None
-
-
-_post = msgspec.json.Decoder(_Post).decode
 
 
 class Turn:
@@ -113,7 +104,8 @@ def route(
     """
     if by_log:
         return _routed_by_log(topic, posted, turn, max_record_bytes)
-    chosen = _chosen(posted, partitions, turn)
+    read_number = post_number_of(topic)
+    chosen = _chosen(posted, partitions, turn, read_number)
     refused = _out_of_range(chosen, partitions) if posted.partitions is not None else {}
     if max_record_bytes is not None:
         refused |= _oversized(posted, max_record_bytes)
@@ -127,7 +119,7 @@ def route(
             refused,
         )
     spread = posted.keys is not None or posted.partitions is not None
-    cuts = _cuts(posted.values, chosen) if spread else []
+    cuts = _cuts(posted.values, chosen, read_number) if spread else []
     groups = members_of(chosen, cuts)
     batches = [
         Produce(
@@ -157,7 +149,7 @@ def members_of(partitions: Sequence[int], cuts: Sequence[int] = ()) -> list[list
     return found
 
 
-def _cuts(values: Sequence[bytes | None], chosen: list[int]) -> list[int]:
+def _cuts(values: Sequence[bytes | None], chosen: list[int], read_number: ReadNumber) -> list[int]:
     """Where to cut a request, so that no piece holds a post in two partitions.
 
     Records of a post that are in several partitions follow each other by their times, and those of one batch share one.
@@ -167,7 +159,7 @@ def _cuts(values: Sequence[bytes | None], chosen: list[int]) -> list[int]:
     cuts: list[int] = []
     partition_of: dict[int, int] = {}
     for index, (value, partition) in enumerate(zip(values, chosen, strict=True)):
-        number = post_number(value)
+        number = read_number(value)
         if number is None or partition == REFUSED:
             continue
         if partition_of.setdefault(number, partition) != partition:
@@ -180,8 +172,9 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
     values, keys, asked = posted.values, posted.keys, posted.partitions
     refused = _oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
     refused |= _negative(posted)
+    read_number = post_number_of(topic)
     routes = [
-        _route_of(value, keys[index] if keys is not None else None, turn)
+        _route_of(value, keys[index] if keys is not None else None, turn, read_number)
         for index, value in enumerate(values)
     ]
     groups: dict[int, list[int]] = {}
@@ -209,39 +202,18 @@ def _picked(posted: Posted, members: list[int]) -> Records:
     )
 
 
-def _route_of(value: bytes | None, key: bytes | None, turn: Turn) -> bytes:
+def _route_of(value: bytes | None, key: bytes | None, turn: Turn, read_number: ReadNumber) -> bytes:
     """What a record's partition follows from: its key, else its post's number, else its turn."""
     if key is not None:
         return _plain(key)
-    number = post_number(value)
+    number = read_number(value)
     return b"%d" % (turn.take(1 << 30) if number is None else number)
 
 
-def post_number(value: bytes | None) -> int | None:
-    """The post's number in a record: its `index` or `ind`, an integer or the text of one; else None."""
-    if value is None:
-        return None
-    try:
-        post = _post(value)
-    except (ValueError, RecursionError):
-        return None
-    if type(post.index) is int:
-        return post.index
-    for number in (post.index, post.ind):
-        if type(number) is int:
-            return number
-        if type(number) is str and INTEGER.fullmatch(number):
-            return int(number)
-    return None
-
-
-def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
+def _chosen(posted: Posted, partitions: int, turn: Turn, read_number: ReadNumber) -> list[int]:
     values, keys, asked = posted.values, posted.keys, posted.partitions
     if keys is None and asked is None:
-        return [
-            turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
-            for number in map(post_number, values)
-        ]
+        return [_by_number(number, partitions, turn) for number in map(read_number, values)]
     chosen = []
     for index, value in enumerate(values):
         wanted = asked[index] if asked is not None else None
@@ -251,7 +223,7 @@ def _chosen(posted: Posted, partitions: int, turn: Turn) -> list[int]:
         elif key is not None:
             chosen.append(partition_for(_plain(key), partitions))
         else:
-            chosen.append(_by_value(value, partitions, turn))
+            chosen.append(_by_number(read_number(value), partitions, turn))
     return chosen
 
 
@@ -268,8 +240,7 @@ def _plain(key: bytes) -> bytes:
 _string = msgspec.json.Decoder(str).decode
 
 
-def _by_value(value: bytes | None, partitions: int, turn: Turn) -> int:
-    number = post_number(value)
+def _by_number(number: int | None, partitions: int, turn: Turn) -> int:
     return turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pinflow.datasets import LINEAGE, Dataset, datasets
+from pinflow.datasets.naming import topic_name
 from pinflow.lake.generations import Generation, current_generation
 from pinflow.lake.tables import Column, Table
 
@@ -86,10 +87,13 @@ class Road(NamedTuple):
 
 def side_roads(side: Side, user_id: str) -> list[Road]:
     """The three roads of a side."""
-    if side == "batch":
-        return [Road(side, each, f"{user_id}.{each.name}", each.name) for each in datasets()]
     return [
-        Road(side, each, f"streaming-{user_id}-{each.name}", f"{user_id}_{each.name}_table")
+        Road(
+            side,
+            each,
+            topic_name(side, user_id, each.name),
+            each.name if side == "batch" else f"{user_id}_{each.name}_table",
+        )
         for each in datasets()
     ]
 

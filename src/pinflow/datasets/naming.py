@@ -1,0 +1,24 @@
+"""Which topic is of which dataset: `<id>.pin` is the pins of the batch door, `streaming-<id>-pin` of the stream."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["DATASETS", "dataset_of", "topic_name"]
+
+DATASETS = ("pin", "geo", "user")
+"""In the order in which the three records of a post are sent."""
+
+STREAM = "streaming-"
+
+
+def topic_name(side: Literal["batch", "stream"], user_id: str, dataset: str) -> str:
+    """The topic of a dataset on a side."""
+    return f"{user_id}.{dataset}" if side == "batch" else f"{STREAM}{user_id}-{dataset}"
+
+
+def dataset_of(topic: str) -> str | None:
+    """The dataset of a topic, of whichever id; None for one of no dataset."""
+    separator = "-" if topic.startswith(STREAM) else "."
+    name = topic.rpartition(separator)[2]
+    return name if name in DATASETS and name != topic else None
