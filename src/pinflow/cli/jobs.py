@@ -57,7 +57,9 @@ def land(
         raise click.UsageError("--metrics-port does not go with --adopt")
     if adopt is not None:
         if not adopt.isprintable():
-            raise click.UsageError(f"{adopt!r} is not a folder that can be adopted")
+            raise click.UsageError(
+                f"--adopt {adopt!r}: the name has control characters; name a folder below the lake, a path or a URL"
+            )
         _adopt(settings, adopt, accept_gaps=accept_gaps, as_json=as_json)
         return
     if accept_gaps:

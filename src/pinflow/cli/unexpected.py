@@ -37,17 +37,17 @@ def report(error: BaseException, home: Path | None, settings: Settings | None, *
 
     The file is in the `logs` of the home if there is a home that can be written, else in the system's temporary folder.
     """
-    told = without_secrets("".join(traceback.format_exception(error)), settings)
+    trace = without_secrets("".join(traceback.format_exception(error)), settings)
     words = shlex.join(without_secrets(word, settings) for word in sys.argv[1:])
     head = (
         f"pinflow {__version__}, Python {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
-    file = _write(f"{head}\ncommand: {words}\n\n{told}", home)
+    file = _write(f"{head}\ncommand: {words}\n\n{trace}", home)
     what = without_secrets(str(error), settings).strip().split("\n", 1)[0][:LONGEST_MESSAGE]
     if debug:
-        click.echo(told, err=True)
+        click.echo(trace, err=True)
     kind = type(error).__name__
-    next_step = f"the traceback is in {file}; it is a fault of pinflow, so report it with this file"
+    next_step = f"the traceback is in {file}; report the error with this file"
     if file is None:
         next_step = "no file could be written for the traceback; run it again with --debug"
     click.echo(

@@ -1,7 +1,7 @@
 -- How the records of each post follow each other: `_rank` 1 is the latest, the one that stands.
 -- Within a partition offsets say which record came later. Across partitions it is the time of acceptance, which within
 -- a partition never runs backwards: `_moment`, in microseconds, is the greatest so far. Records of one moment in several
--- partitions are in the order of those. Rows that another program has added have no place, and stand for nothing.
+-- partitions are in the order of those. Rows that another program has added have no partition and offset, and stand for nothing.
 SELECT
   ind,
   _partition,

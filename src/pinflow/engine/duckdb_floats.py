@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["shortened"]
 
 FEWEST_DIGITS, MOST_DIGITS = 6, 9
-"""Any decimal of the fewest digits survives 32 bits; the most tell any two 32-bit floats apart."""
+"""Any decimal of the fewest digits survives 32 bits; the most distinguish any two 32-bit floats."""
 
 _single = Struct("f")
 

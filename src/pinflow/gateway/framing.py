@@ -1,7 +1,7 @@
 """Where a request ends: which heads leave no doubt about it, and what an offer to upgrade does to one (nothing).
 
 Two programs that read one head in two ways split a connection into different requests, so that the body of one is
-carried out as another (RFC 9112, section 11.2). Whatever leaves room for a second reading is therefore an error, and
+executed as another (RFC 9112, section 11.2). Whatever leaves room for a second reading is therefore an error, and
 ends its connection. The parser refuses most of it; here is the rest.
 """
 
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FRAMING", "TRAILER_FAULT", "fault_of", "without_offer"]
+__all__ = ["FRAMING", "TRAILER_PROBLEM", "framing_problem", "without_offer"]
 
 FRAMING = frozenset({b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"})
 """Headers that say how the bytes behind them are read. None of them may be a trailer (RFC 9110, section 6.5.1)."""
 
-TRAILER_FAULT = "a field of the trailers may only be a header"
+TRAILER_PROBLEM = "a field of the trailers may only be a header"
 
 VERSIONS = frozenset({"1.0", "1.1"})
 """The parser takes 0.9, which has no headers, and 2.0, which has another form, as if they were 1.1."""
@@ -27,7 +27,7 @@ HOST = re.compile(rb"(?:\[[\w:.~!$&'()*+,;=%-]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]
 """`uri-host [":" port]` of RFC 9110, section 7.2; what the parser leaves of the blanks behind it."""
 
 
-def fault_of(method: bytes, version: str, framing: Iterable[tuple[bytes, bytes]]) -> str | None:
+def framing_problem(method: bytes, version: str, framing: Iterable[tuple[bytes, bytes]]) -> str | None:
     """What makes it doubtful where a request ends, None if nothing does.
 
     Args:

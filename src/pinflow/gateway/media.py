@@ -25,7 +25,7 @@ SERVED = (
         for version in (b".v2", b"", b".v1")
     ),
 )
-"""What an answer can be called, the earlier the rather. It is the same JSON under every name."""
+"""What an answer can be called, in order of preference. It is the same JSON under every name."""
 
 REMEMBERED = 64
 """Different `Accept`s whose result is kept: a client sends the same one with every request."""

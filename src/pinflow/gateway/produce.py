@@ -208,7 +208,7 @@ def _named(target: Target, topic: str, caller: ApiKey | None) -> Target:
 
 
 def _not_kept(headers: list[Headers]) -> Refusal:
-    """A log that carries no headers would lose them, and with them a sender's time."""
+    """A log without headers would lose them, and the sender's time with them."""
     index = next(at for at, each in enumerate(headers) if each)
     field = "timestamp" if headers[index][0][0] == TIMESTAMP else "headers"
     return Refusal(

@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pinflow.gateway.cycle import Cycle, ExpectingCycle
-from pinflow.gateway.framing import FRAMING, TRAILER_FAULT, fault_of, without_offer
+from pinflow.gateway.framing import FRAMING, TRAILER_PROBLEM, framing_problem, without_offer
 from pinflow.gateway.pages import REFUSED, dialect_of
 from pinflow.gateway.refusal import Reason, Refusal
 
@@ -175,7 +175,7 @@ class GatewayProtocol(HttpToolsProtocol):
             if name in FRAMING:
                 self._framing.append((name, value))
         elif name in FRAMING:
-            self.refuse(Refusal(Reason.HEADER, TRAILER_FAULT))
+            self.refuse(Refusal(Reason.HEADER, TRAILER_PROBLEM))
 
     def on_headers_complete(self) -> None:
         """Start the request, unless it is refused or too many wait before it; then all that follows is not taken."""
@@ -184,9 +184,9 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._over or (parser.should_upgrade() and method != b"CONNECT"):
             return  # see `_parse`
         self._read_target(method, version)
-        fault = fault_of(method, version, self._framing)
-        if fault is not None:
-            self.refuse(Refusal(Reason.HEADER, fault))
+        problem = framing_problem(method, version, self._framing)
+        if problem is not None:
+            self.refuse(Refusal(Reason.HEADER, problem))
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._owner.refused("pipelining")
             self._last(self.cycle)

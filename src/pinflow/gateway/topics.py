@@ -159,10 +159,9 @@ class Topics:
     async def create_stream(self, stream: str, shards: int | None, *, on_demand: bool) -> None:
         """Create a topic as Kinesis creates a stream: without a number of shards it gets as many as any topic does.
 
-        Raises as `create`, and:
-
         Raises:
             Refusal: It is to be on demand, and the log's own URL says what streams are like.
+            PinflowError: All that `create` raises.
         """
         if on_demand and self.by_log:
             raise Refusal(
@@ -248,7 +247,5 @@ def room_problem(topic: str, partitions: int, room: Room, others: Iterable[str] 
     if room.folds_case:
         for other in others:
             if other != topic and other.lower() == topic.lower():
-                return (
-                    f"the lake stands on a disk that does not tell this name from {other!r}, which is there"
-                )
+                return f"the lake's disk is not case-sensitive, and the topic {other!r} exists already"
     return None

@@ -149,9 +149,9 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
         problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
         each.require_readable()
-        told = sum(getattr(tally, counted) for tally in totals.values()) - gone
-        if (held := each.num_rows()) != told:
-            problems.append(_miscounted(each, held, told))
+        expected = sum(getattr(tally, counted) for tally in totals.values()) - gone
+        if (held := each.num_rows()) != expected:
+            problems.append(_miscounted(each, held, expected))
     cells = sum(sum(tally.cells.values()) for tally in totals.values())
     if (samples := nulled.num_rows()) > cells:
         problems.append(
@@ -169,15 +169,15 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
     return _Look(road, totals, removed, rows)
 
 
-def _miscounted(table: Table, held: int, told: int) -> str:
+def _miscounted(table: Table, held: int, expected: int) -> str:
     """In words, that a table does not hold the rows that its job has written to it."""
-    counts = f"the table holds {held} rows, its job's receipts say {told}"
-    if held < told:
+    counts = f"the table holds {held} rows, its job's receipts say {expected}"
+    if held < expected:
         return (
-            f"{table.name}: {told - held} rows are missing: {counts}; another program may have deleted them; "
+            f"{table.name}: {expected - held} rows are missing: {counts}; another program may have deleted them; "
             f"next: {table.mend}"
         )
-    return f"{table.name}: {held - told} rows are there that its job has not written: {counts}; next: {table.mend}"
+    return f"{table.name}: {held - expected} rows are there that its job has not written: {counts}; next: {table.mend}"
 
 
 def _line(

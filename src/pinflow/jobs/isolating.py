@@ -28,7 +28,7 @@ MOST_FAILING = 1_000
 """Records of one step that may fail: each takes as many cleanings as the step can be halved, some hundred ms in all."""
 
 ENOUGH = 100
-"""Records after which more failing than clean ones show that it is the rule. Fewer are told one by one."""
+"""Records after which more failing than clean ones show that it is the rule. With fewer, each is isolated."""
 
 LONGEST_REASON = 500
 """Characters of the engine's message that a reason keeps: it may quote the value."""
@@ -99,7 +99,7 @@ class _Search:
 
 
 def _halves(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk]]:
-    """The first so many records, and the others; no chunk is empty."""
+    """The first `first` records, and the others; no chunk is empty."""
     before: list[Chunk] = []
     after: list[Chunk] = []
     left = first

@@ -1,8 +1,8 @@
 """Removing superseded rows: a job of its own, by plan, do, commit.
 
-A row is superseded for good once a later record of its post is there, so it can go at any time; which is surely later
-says `datasets/superseded.sql`. What went is counted for ever in the receipts of the job `maintain/<folder>`, where
-<folder> is the table's generation: a fresh generation begins with nothing removed.
+A row is superseded for good once a later record of its post is there, so it can go at any time:
+`datasets/superseded.sql` says which. What went is counted for ever in the receipts of the job `maintain/<folder>`,
+where <folder> is the table's generation: a fresh generation begins with nothing removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS_A_LOOK = 200_000
 """Rows looked for at once: a look reads the whole table, and this many fit any memory."""
 
 CLOCK_SLACK_US = 3_600_000_000
-"""An hour: brokers, gateways and producers whose clocks differ by more order the records of nobody."""
+"""An hour: clocks of brokers, gateways and producers that differ by more are wrong, not late."""
 
 NO_CLOCK_US = 1 << 60
 """More than there are microseconds since 1970: only offsets count."""

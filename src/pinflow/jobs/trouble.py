@@ -31,7 +31,7 @@ class Trouble:
         self._deadline = time.monotonic() + retry_seconds
 
     def failed(self, error: Exception, took: float) -> float:
-        """Note one more failure, by which others were held up this long, and return how long to wait now."""
+        """Record a failure that kept the other jobs waiting for `took` seconds, and return how long to pause."""
         self.tries += 1
         self.error = error
         late = time.monotonic() + self._wait > self._deadline

@@ -1,8 +1,8 @@
 """What other programs may have made of a table, and whether pinflow can go on with it.
 
-Carried on with are further columns that may be NULL (they are NULL in rows that pinflow appends), another order of the
-columns, rewritten files, and table properties. Not with a column that is gone or of another type, a new column that has
-to have a value, names that stand for others (column mapping), partitions, nor with features that the library lacks.
+pinflow goes on with further columns that may be NULL (rows that it appends have NULL there), another order of the
+columns, rewritten files, and table properties. It cannot go on with a column that is gone or of another type, a new
+column that must have a value, column mapping, partitions, or features that the library lacks.
 """
 
 from __future__ import annotations

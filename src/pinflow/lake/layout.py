@@ -29,7 +29,7 @@ LAST_OFFSET = 10**10 - 1
 
 
 class Room(NamedTuple):
-    """The bounds of one lake: bytes of a name between two slashes and of a whole path, and whether case is told."""
+    """The bounds of one lake: bytes of a name between two slashes and of a whole path, and whether it folds case."""
 
     name_bytes: int
     path_bytes: int

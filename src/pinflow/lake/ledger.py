@@ -207,14 +207,14 @@ def _decoded(store: Store, job: str, step: int, data: bytes) -> Plan:
     """A plan as it was read.
 
     Raises:
-        TerminalError: It is of a job whose name differs in case, and the lake does not tell the two apart.
+        TerminalError: It is of a job whose name differs in case only, and the lake cannot distinguish the two.
     """
     plan = msgspec.json.decode(data, type=Plan)
     if plan.job != job:
         raise TerminalError(
-            f"the lake does not tell {job!r} from {plan.job!r}",
+            f"the lake cannot distinguish the jobs {job!r} and {plan.job!r}: their names differ only in case",
             where=store.child(plan_path(job, step)),
-            hint="give one of the two topics another name, or choose a lake.url that tells case",
+            hint="rename one of the two topics, or set lake.url to a lake that is case-sensitive",
         )
     return plan
 

@@ -109,7 +109,11 @@ def _meaning(text: str) -> Meaning:
     if "redirect without LOCATION" in text:
         return _ELSEWHERE
     if "Could not parse path" in text:
-        return Meaning(TerminalError, "the lake can have nothing of this name", "use another name")
+        return Meaning(
+            TerminalError,
+            "the lake cannot store an object of this name",
+            "rename the topic; pinflow status names the job",
+        )
     if "File name too long" in text:  # ENAMETOOLONG
         return Meaning(
             TerminalError, "the name is too long", "use a shorter name; pinflow status names the job"

@@ -43,7 +43,7 @@ class Undisturbed(sqlite3.Connection):
 
     @property
     def outdated(self) -> bool:
-        """Whether there is more to read than this connection sees, so that it had better be opened again."""
+        """Whether there is more to read than this connection sees, so that it has to be reopened."""
         return self.torn or _size(self.path, "-wal") > 0
 
     @property

@@ -95,7 +95,7 @@ def what_may_raise(sql: str, *, where: str, columns: Columns = ()) -> list[Diale
     """Every part of a SELECT that may raise an error for some value in the data, in the order of the text.
 
     Raises:
-        DialectError: It does not parse, is not one SELECT, or uses what is not carried.
+        DialectError: It does not parse, is not one SELECT, or uses something unsupported.
     """
     with _explaining(sql, where):
         return [_error_of(part, sql, where) for part in raising(_read(sql, columns))]
@@ -115,7 +115,7 @@ def _error_of(part: Raises, sql: str, where: str) -> DialectError:
 
 @contextmanager
 def _explaining(sql: str, where: str) -> Iterator[None]:
-    """Say in our words, with line and column, why a query is not carried."""
+    """Raise why a query is unsupported, with line and column."""
     try:
         yield
     except Refused as refused:
