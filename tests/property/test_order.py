@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SECOND = 1_000_000
+NEVER = str(1 << 60)
 PLACED = st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 12))
 """Partition, post, and seconds: few of each, so that they meet."""
 
@@ -34,11 +35,12 @@ def ask(rows: Iterable[Stored], name: str, **filled: str) -> list[tuple[int, ...
     """The answer of one of the texts over a table of these rows."""
     with duckdb.connect() as db:
         db.execute(
-            "CREATE TABLE kept (ind INT, came INT, _partition INT, _offset BIGINT, _accepted_at TIMESTAMPTZ)"
+            "CREATE TABLE kept (ind INT, came INT, _topic TEXT, _partition INT, _offset BIGINT,"
+            " _accepted_at TIMESTAMPTZ)"
         )
         for partition, offset, row, accepted_at in rows:
             values = [row["ind"], row["came"], partition, offset, accepted_at]
-            db.execute("INSERT INTO kept VALUES (?, ?, ?, ?, make_timestamptz(?))", values)
+            db.execute("INSERT INTO kept VALUES (?, ?, 't', ?, ?, make_timestamptz(?))", values)
         sql = over_ranked(name).replace("{table}", "kept")
         for key, value in filled.items():
             sql = sql.replace(f"{{{key}}}", value)
@@ -53,7 +55,7 @@ def test_what_stands_is_what_was_accepted_last_also_after_any_removal(
     rows = stored(placed)
     wanted = [(row["ind"], row["came"]) for row in latest(rows)]
     assert sorted(ask(rows, "latest", columns="ind, came")) == wanted
-    superseded = ask(rows, "superseded", slack=str(slack * SECOND))
+    superseded = ask(rows, "superseded", slack=str(slack * SECOND), exact_from=NEVER)
     assert len(set(superseded)) == len(superseded)
     for gone in range(len(superseded) + 1):  # a removal may be killed between any two of its steps
         left = [row for row in rows if (row.partition, row.offset) not in superseded[:gone]]
@@ -68,7 +70,7 @@ def test_where_times_only_rise_and_are_exact_every_superseded_row_can_go(
     placed: list[tuple[int, int, int]],
 ) -> None:
     rows = stored([(partition, number, at) for at, (partition, number, _) in enumerate(placed)])
-    superseded = ask(rows, "superseded", slack="0")
+    superseded = ask(rows, "superseded", slack=NEVER, exact_from="0")
     assert len(superseded) == len(rows) - len(latest(rows))
 
 
@@ -79,6 +81,6 @@ def test_where_no_clock_counts_only_earlier_offsets_of_the_same_partition_go(
 ) -> None:
     rows = stored(placed)
     last = {(row.partition, row.row["ind"]): row.offset for row in rows}
-    for partition, offset in ask(rows, "superseded", slack=str(1 << 60)):
+    for partition, offset in ask(rows, "superseded", slack=NEVER, exact_from=NEVER):
         (number,) = {row.row["ind"] for row in rows if (row.partition, row.offset) == (partition, offset)}
         assert offset < last[partition, number]

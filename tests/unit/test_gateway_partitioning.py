@@ -139,3 +139,22 @@ def test_refused_records_have_no_offset_and_leave_no_gap() -> None:
     assert placed.offsets == [5, -1, 6, -1]
     assert placed.partitions == [0, -1, 0, -1]
     assert sorted(placed.refused) == [1, 3]
+
+
+def test_only_the_first_batch_behind_a_cut_is_later() -> None:
+    """Each later batch costs a log with coarse times one of them."""
+    values: list[bytes | None] = [b'{"index":%d}' % number for number in (1, 2, 3, 1, 2, 3)]
+    routed = route(
+        "0a6a638f5991.pin",
+        Posted(values, None, [0, 1, 2, 1, 1, 2]),
+        3,
+        Turn(),
+        max_record_bytes=None,
+    )
+    assert [(batch.partition, batch.later) for batch in routed.batches] == [
+        (0, False),
+        (1, False),
+        (2, False),
+        (1, True),
+        (2, False),
+    ]

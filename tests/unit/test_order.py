@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +14,17 @@ import pytest
 from tests.gateway_client import serving
 from tests.road import ID, drain, post, rows, select, table, topic
 
-from pinflow.config import Config
+from pinflow.config import Config, override
 from pinflow.jobs.audit import audit
 from pinflow.jobs.maintain import maintain
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
 from pinflow.jobs.sides import Side, side_roads
-from pinflow.log import Chunk, Produce, Records
+from pinflow.log import Chunk, Produce, Records, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pinflow.config import Settings
 
@@ -67,7 +70,7 @@ class ForeignClock:
     def __init__(self, log: Any, seconds: dict[tuple[int, int], float]) -> None:
         self._log = log
         self._seconds = seconds
-        self.abilities = log.abilities._replace(exact_times=False)
+        self.exact_from = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -273,3 +276,62 @@ def test_random_partition_keys_leave_the_last_of_each_post(parts: Parts) -> None
             assert client.put(f"{name}/records", json.dumps({"records": records}).encode()).is_success
     drain(parts)
     require_right(parts, "stream", wanted)
+
+
+def test_one_time_in_the_future_does_not_put_its_partition_ahead_of_all_others(
+    parts: Parts, side: Side
+) -> None:
+    name = topic(side, "user")
+    now = time.time()
+    post(parts, name, rows(user(1, 20), user(7, 20)), partition=0)
+    clock = {(0, 0): now + 9e8, (0, 1): now - 10, (1, 0): now + 4e9}
+    with_clock(parts, clock)
+    drain(parts)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    clock[1, 0] = time.time() + 1
+    drain(parts)
+    require_right(parts, side, {1: 20, 7: 30})
+
+
+def test_two_ids_in_one_lake_keep_one_row_a_post(settings: Settings) -> None:
+    for ident, ages_of in (("a" * 12, {1: 20, 2: 20}), ("b" * 12, {2: 30, 3: 30})):
+        with Parts(override(settings, {"id": ident})) as parts:
+            post(parts, f"{ident}.user", rows(*(user(number, age) for number, age in ages_of.items())))
+            drain(parts)
+            for _ in range(2):
+                found = select(parts, "SELECT ind, age FROM user ORDER BY ind")
+                assert found == sorted(({1: 20, 2: 20} | ages_of if ident[0] == "b" else ages_of).items())
+                maintain(parts)
+
+
+def test_times_of_version_0_1_are_not_taken_for_exact(parts: Parts) -> None:
+    """Its clock may have been set back between two records of a post in different partitions."""
+    name = topic("stream", "user")
+    post(parts, name, rows(user(7, 20)), partition=0)
+    post(parts, name, rows(user(7, 30)), partition=1)
+    with_clock(parts, {(0, 0): 105.0, (1, 0): 101.0})
+    drain(parts)
+    parts.__dict__["log"].exact_from = 106_000_000  # as after an upgrade
+    maintain(parts)
+    kept = side_roads("stream", ID)[2].open_table(parts.store).select("SELECT _partition FROM this")
+    assert {row["_partition"] for row in kept} == {0, 1}
+
+
+def test_a_log_of_version_0_1_is_exact_from_its_first_append_by_this_version_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = open_log(f"sqlite:///{path}")
+    assert log.exact_from == 0
+    log.topics.create("t", 1)
+    log.append([Produce("t", 0, Records([b"{}"]))])
+    log.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE clock")
+        db.execute("UPDATE batch SET accepted_at = 1900000000000")
+    old = open_log(f"sqlite:///{path}", read_only=True)
+    assert old.exact_from is None
+    old.close()
+    upgraded = open_log(f"sqlite:///{path}")
+    assert upgraded.exact_from == 1_900_000_000_000_001
+    upgraded.append([Produce("t", 0, Records([b"{}"]))])
+    assert upgraded.read("t", 0, None, **PLENTY).timestamps == [1_900_000_000_000_000, 1_900_000_000_000_001]
+    upgraded.close()

@@ -121,14 +121,10 @@ def route(
     spread = posted.keys is not None or posted.partitions is not None
     cuts = _cuts(posted.values, chosen, read_number) if spread else []
     groups = members_of(chosen, cuts)
+    behind = frozenset(cuts)
     batches = [
-        Produce(
-            topic,
-            chosen[members[0]],
-            _picked(posted, members),
-            later=bool(cuts) and at > 0,
-        )
-        for at, members in enumerate(groups)
+        Produce(topic, chosen[members[0]], _picked(posted, members), later=members[0] in behind)
+        for members in groups
     ]
     return Routed(batches, groups, chosen, refused, cuts)
 

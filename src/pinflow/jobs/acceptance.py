@@ -2,7 +2,8 @@
 
 Across partitions the time of acceptance says which of two records of a post is the later one. The embedded log's times
 only rise. Those of others may run backwards within a partition: clocks are set, leaders change, producers put in their
-own. There the offsets are right and the running maximum counts, over all steps of a job.
+own. There the offsets are right and the running maximum counts, over all steps of a job. A time that lies in the future
+is no time of acceptance: it counts as that of the step's plan, or a single one would put its partition ahead for years.
 """
 
 from __future__ import annotations
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Acceptance"]
 
+FUTURE_US = 3_600_000_000
+"""An hour ahead of the worker's clock: clocks that are right never differ by as much."""
+
 
 class Acceptance:
-    """The times of one step; `before` is what the steps before it came to, a partition."""
+    """The times of one step.
 
-    def __init__(self, before: Mapping[int, Tally]) -> None:
+    Args:
+        before: What the steps before it came to, a partition.
+        planned_at: When it was planned, milliseconds since 1970 UTC; None where times are taken as they are.
+    """
+
+    def __init__(self, before: Mapping[int, Tally], planned_at: int | None) -> None:
+        self._planned_us = None if planned_at is None else planned_at * 1000
         self._before = {partition: tally.latest for partition, tally in before.items()}
         self._latest = self._before
 
@@ -39,12 +49,20 @@ class Acceptance:
             if not times:
                 yield chunk
                 continue
+            times = self._possible(times)
             latest = self._latest.get(chunk.partition, 0)
             if times[0] < latest or sorted(times) != times:
                 times = list(accumulate(times, max, initial=latest))[1:]
+            if times is not chunk.timestamps:
                 chunk = msgspec.structs.replace(chunk, timestamps=times)  # noqa: PLW2901 - the same records
             self._latest[chunk.partition] = times[-1]
             yield chunk
+
+    def _possible(self, times: list[int]) -> list[int]:
+        planned = self._planned_us
+        if planned is None or max(times) <= planned + FUTURE_US:
+            return times
+        return [time if time <= planned + FUTURE_US else planned for time in times]
 
     def noted(self, tallies: Mapping[int, Tally]) -> dict[int, Tally]:
         """The tallies of the step with the latest time of each partition; call when all chunks have come."""

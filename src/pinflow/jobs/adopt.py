@@ -101,7 +101,7 @@ class AdoptJob:
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `lake.plans.Job`: writes an object a partition; the manifest rows are what is committed."""
-        acceptance = Acceptance(before)
+        acceptance = Acceptance(before, plan.made_at)
         chunks = acceptance.in_order(map(self._chunk, plan.slices))
         return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
 

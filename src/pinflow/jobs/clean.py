@@ -74,7 +74,7 @@ class CleanJob:
                 self._road, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
             )
         spans: dict[int, Span] = {}
-        acceptance = Acceptance(before)
+        acceptance = Acceptance(before, plan.made_at if self._reader.has_foreign_times() else None)
         cleaned = clean_isolating(
             self._engine,
             self._road.dataset,

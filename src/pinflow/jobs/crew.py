@@ -250,7 +250,10 @@ class Crew:
         self._since = time.time_ns()
         version = -1
         while not self._stop.is_set():
-            now = self._patiently(job.name, lambda: job.table.version_of(job.name))
+            try:
+                now = self._patiently(job.name, lambda: job.table.version_of(job.name))
+            except PinflowError:
+                break  # the job's own turn raises it, and is set aside
             if now == version:
                 break
             version = now

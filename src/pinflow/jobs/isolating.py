@@ -3,7 +3,8 @@
 The shipped rules fail at no value; this is for a rule, or an engine, that does all the same. The records of the step
 are halved until those are found that fail alone. It is deterministic in the records, so that a step that is done again
 comes to the same, and bounded: a step in which most records fail, or very many, has a broken rule. Then the error is
-raised as it is, and nothing is taken into quarantine that a mended rule would accept.
+raised as it is, and nothing is taken into quarantine that a mended rule would accept. Records that are in quarantine
+already may all fail.
 """
 
 from __future__ import annotations
@@ -28,14 +29,19 @@ MOST_FAILING = 1_000
 """Records of one step that may fail: each takes as many cleanings as the step can be halved, some hundred ms in all."""
 
 ENOUGH = 100
-"""Records after which more failing than clean ones show that it is the rule. With fewer, each is isolated."""
+"""Failing records that show that it is the rule, where they are more than half of all. With fewer, each is isolated."""
 
 LONGEST_REASON = 500
 """Characters of the engine's message that a reason keeps: it may quote the value."""
 
 
 def clean_isolating(
-    engine: Engine, dataset: Dataset, topic: str, read: Callable[[], Iterable[Chunk]]
+    engine: Engine,
+    dataset: Dataset,
+    topic: str,
+    read: Callable[[], Iterable[Chunk]],
+    *,
+    all_may: bool = False,
 ) -> Cleaned:
     """Clean records, those at which a rule fails set apart as rejects with the engine's message as their reason.
 
@@ -44,6 +50,7 @@ def clean_isolating(
         dataset: Has the rules.
         topic: Their topic.
         read: Reads them; called again only after a failure, and then all are kept in memory.
+        all_may: Whether a rule may fail at all of them without being broken: they are in quarantine.
 
     Raises:
         RecordError: A rule fails at most of them, or at too many, or only at some together.
@@ -52,7 +59,8 @@ def clean_isolating(
         return engine.clean(dataset, topic, read())
     except RecordError:
         chunks = [chunk for chunk in read() if len(chunk)]
-        search = _Search(engine, dataset, topic)
+        most = None if all_may else max(sum(map(len, chunks)) // 2, ENOUGH)
+        search = _Search(engine, dataset, topic, most)
         search.look(chunks)
         if not search.failing:
             raise
@@ -60,14 +68,14 @@ def clean_isolating(
 
 
 class _Search:
-    """Finds the records that fail alone. `passed` counts those that were cleaned."""
+    """Finds the records that fail alone; more than `most` are the rule's fault, None sets no bound."""
 
-    def __init__(self, engine: Engine, dataset: Dataset, topic: str) -> None:
+    def __init__(self, engine: Engine, dataset: Dataset, topic: str, most: int | None) -> None:
+        self._most = most
         self._engine = engine
         self._dataset = dataset
         self._topic = topic
         self.failing: dict[RecordPlace, str] = {}
-        self.passed = 0
 
     def look(self, chunks: Sequence[Chunk]) -> None:
         """Try records together; where they fail, each half."""
@@ -85,14 +93,11 @@ class _Search:
             place = RecordPlace(chunk.partition, chunk.offsets[0])
             self.failing[place] = f"a rule fails at it: {error.what[:LONGEST_REASON]}"
             self._require_few(error)
-        else:
-            self.passed += records
 
     def _require_few(self, error: RecordError) -> None:
-        failing, seen = len(self.failing), len(self.failing) + self.passed
-        if failing > MOST_FAILING or (seen >= ENOUGH and failing > self.passed):
+        if self._most is not None and len(self.failing) > min(self._most, MOST_FAILING):
             raise RecordError(
-                f"the rules fail at {failing:,} of {seen:,} records: {error.what}",
+                f"the rules fail at {len(self.failing):,} records of a step, or more: {error.what}",
                 where=f"{self._dataset.where('clean')} or reject.sql, on {self._topic}",
                 hint="mend the rule, then start the job again: it takes the step up",
             ) from error

@@ -79,7 +79,7 @@ class LandJob:
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `lake.plans.Job`: writes the objects; the manifest rows are what is committed."""
-        acceptance = Acceptance(before)
+        acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
         chunks = acceptance.in_order(map(self._chunk, plan.slices))
         return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
 

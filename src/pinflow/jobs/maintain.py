@@ -20,7 +20,7 @@ import msgspec
 from pinflow.crash import reached
 from pinflow.errors import ChangedTableError, TransientError
 from pinflow.jobs.leftovers import remove_leftovers
-from pinflow.jobs.removal import RemovalJob, clock_slack, count_superseded, removal_name
+from pinflow.jobs.removal import RemovalJob, clocks_of, count_superseded, removal_name
 from pinflow.jobs.retention import trim_log
 from pinflow.jobs.sides import roads
 from pinflow.jobs.topics import every_topic
@@ -99,7 +99,7 @@ def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry
     hours = parts.config.maintain.retention_hours
     if dry_run:
         superseded = (
-            count_superseded(road, parts.store, parts.engine, clock_slack(parts, road))
+            count_superseded(road, parts.store, parts.engine, clocks_of(parts, road))
             if road is not None
             else 0
         )
@@ -120,7 +120,7 @@ def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry
 
 
 def _without_superseded(parts: Parts, road: Road) -> int:
-    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine, clock_slack(parts, road)))
+    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine, clocks_of(parts, road)))
     removed = 0
     while plan := steps.advance():
         removed += sum(piece.records for piece in plan.slices)

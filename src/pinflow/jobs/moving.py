@@ -101,7 +101,7 @@ def prepare_move(
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
     chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
-    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks)
+    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
     moved = _grouped(
         (piece.partition, offset)
@@ -178,7 +178,9 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
 
 
 def _cleaned_places(road: Road, engine: Engine, chunks: list[Chunk]) -> list[Places]:
-    return _grouped(_pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks).rows))
+    return _grouped(
+        _pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True).rows)
+    )
 
 
 def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:

@@ -35,6 +35,10 @@ class Reader(Protocol):
             GapError: Some are not there.
         """
 
+    def has_foreign_times(self) -> bool:
+        """Whether times of acceptance come straight from clocks of others, so that one may lie in the future."""
+        return False
+
     def committed(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
         """Told where a job stands after a commit, and once when it starts."""
         return
@@ -85,6 +89,10 @@ class LogReader(Reader):
                 yield chunk
             else:
                 yield read_slice(self._open_log(), self._topic, piece)
+
+    def has_foreign_times(self) -> bool:
+        """See `Reader.has_foreign_times`."""
+        return self._open_log().exact_from is None
 
     def committed(self, positions: dict[int, str]) -> None:
         """See `Reader.committed`: the log's own tools are to show it."""

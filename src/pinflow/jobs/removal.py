@@ -8,7 +8,7 @@ where <folder> is the table's generation: a fresh generation begins with nothing
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.datasets import over_ranked
 from pinflow.engine import View
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store import Store
     from pinflow.lake.tables import Table
 
-__all__ = ["RemovalJob", "clock_slack", "count_superseded", "removal_name", "removed_rows"]
+__all__ = ["Clocks", "RemovalJob", "clocks_of", "count_superseded", "removal_name", "removed_rows"]
 
 ROWS_A_STEP = 10_000
 """Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""
@@ -36,17 +36,17 @@ ROWS_A_LOOK = 200_000
 CLOCK_SLACK_US = 3_600_000_000
 """An hour: clocks of brokers, gateways and producers that differ by more are wrong, not late."""
 
-NO_CLOCK_US = 1 << 60
+NEVER_US = 1 << 60
 """More than there are microseconds since 1970: only offsets count."""
 
 
 class RemovalJob:
     """`lake.plans.Job` that removes the superseded rows of one table."""
 
-    def __init__(self, road: Road, store: Store, engine: Engine, slack_us: int) -> None:
+    def __init__(self, road: Road, store: Store, engine: Engine, clocks: Clocks) -> None:
         self.table = road.open_table(store)
         self.name = removal_name(self.table)
-        self._find = partial(_superseded, self.table, engine, slack_us)
+        self._find = partial(_superseded, self.table, engine, clocks)
         self._known: list[tuple[int, int]] = []
 
     def survey(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
@@ -79,31 +79,43 @@ def removed_rows(store: Store, table: Table) -> dict[int, int]:
     return {number: tally.rows for number, tally in receipt.totals.items()} if receipt is not None else {}
 
 
-def clock_slack(parts: Parts, road: Road) -> int:
-    """By how many microseconds the times of acceptance of a road's records may be off across partitions.
+class Clocks(NamedTuple):
+    """How far times of acceptance say which of two records in different partitions is the later one.
 
-    The embedded log's are exact. Those of an adopted zone are only when its files were written, however long their
-    records had waited: there no time says that a record of another partition came later.
+    They may be off by `slack_us`, microseconds; from `exact_from_us` on, since 1970 UTC, they are exact.
+    """
+
+    slack_us: int
+    exact_from_us: int
+
+
+def clocks_of(parts: Parts, road: Road) -> Clocks:
+    """What the times of a road's records are worth.
+
+    Those of an adopted zone say only when its files were written, however long their records had waited: there no time
+    says that a record of another partition came later.
     """
     if any(landed.path.startswith(f"{ADOPTED}/") for landed in parts.landing.landed(road.topic)):
-        return NO_CLOCK_US
-    return 0 if parts.log.abilities.exact_times else CLOCK_SLACK_US
+        return Clocks(NEVER_US, NEVER_US)
+    exact_from = parts.log.exact_from
+    return Clocks(CLOCK_SLACK_US, NEVER_US if exact_from is None else exact_from)
 
 
-def count_superseded(road: Road, store: Store, engine: Engine, slack_us: int) -> int:
+def count_superseded(road: Road, store: Store, engine: Engine, clocks: Clocks) -> int:
     """Rows in a table now that `RemovalJob` would remove."""
-    sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(slack_us)}) AS found"  # noqa: S608
+    sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
     return _int(_ask(road.open_table(store), engine, sql)[0][0])
 
 
-def _superseded(table: Table, engine: Engine, slack_us: int) -> list[tuple[int, int]]:
+def _superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
     """Partition and offset of superseded rows, the oldest first."""
-    rows = _ask(table, engine, f"{_superseded_sql(slack_us)} LIMIT {ROWS_A_LOOK}")
+    rows = _ask(table, engine, f"{_superseded_sql(clocks)} LIMIT {ROWS_A_LOOK}")
     return [(_int(row[0]), _int(row[1])) for row in rows]
 
 
-def _superseded_sql(slack_us: int) -> str:
-    return over_ranked("superseded").replace("{table}", "kept").replace("{slack}", str(slack_us))
+def _superseded_sql(clocks: Clocks) -> str:
+    sql = over_ranked("superseded").replace("{table}", "kept")
+    return sql.replace("{slack}", str(clocks.slack_us)).replace("{exact_from}", str(clocks.exact_from_us))
 
 
 def _ask(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
@@ -121,5 +133,11 @@ def _int(value: object) -> int:
 
 
 def _places(table: Table) -> View:
-    columns = {"ind": "int", "_partition": "int", "_offset": "bigint", "_accepted_at": "timestamp"}
+    columns = {
+        "ind": "int",
+        "_topic": "string",
+        "_partition": "int",
+        "_offset": "bigint",
+        "_accepted_at": "timestamp",
+    }
     return View("kept", table.files(), columns, f"SELECT {', '.join(columns)} FROM {{table}}")  # noqa: S608

@@ -80,6 +80,10 @@ class Rereader(Reader):
                 return [piece]
         return []
 
+    def has_foreign_times(self) -> bool:
+        """See `Reader.has_foreign_times`."""
+        return self._landing is None and self._log.exact_from is None
+
     def read(self, slices: Iterable[Slice]) -> Iterator[Chunk]:
         """See `Reader.read`."""
         for piece in slices:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["committed_by_all", "readers_of", "trim_log"]
 
 
+EVER_MS = 1 << 50
+"""Later than any time of acceptance, also where a clock was wrong by years; milliseconds since 1970 UTC."""
+
+
 def trim_log(parts: Parts, problems: list[str]) -> dict[str, int]:
     """Trim every topic, and return how many records left each that lost some. Safe to repeat, and at any kill.
 
@@ -32,7 +36,7 @@ def trim_log(parts: Parts, problems: list[str]) -> dict[str, int]:
     for topic in parts.log.topics.readable():
         older_than = keep = None
         if topic not in live:
-            older_than = time.time_ns() // 1_000_000 + 1
+            older_than = EVER_MS
         elif config.retention_seconds:
             older_than = int((time.time() - config.retention_seconds) * 1000)
         if config.retention_bytes and topic in live:

@@ -28,6 +28,7 @@ __all__ = [
     "read_plan",
     "read_receipt",
     "remove_plans",
+    "rules_of_attempt",
 ]
 
 
@@ -115,6 +116,8 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     step: int
     totals: dict[int, Tally]
     moved: list[Places] = []
+    rules: str = ""
+    """Those by which the step was done; empty in what version 0.1 wrote."""
 
 
 def put_plan(store: Store, plan: Plan) -> bool:
@@ -138,6 +141,13 @@ def put_plan(store: Store, plan: Plan) -> bool:
 def put_receipt(store: Store, receipt: Receipt) -> None:
     """Put a receipt; it counts once its step is committed."""
     store.put(_receipt_path(receipt.job, receipt.step), msgspec.json.encode(receipt))
+
+
+def rules_of_attempt(store: Store, plan: Plan) -> str:
+    """The rules by which a step that is not committed was done last: those of its receipt, or else of its plan."""
+    data = store.get(_receipt_path(plan.job, plan.step))
+    attempt = msgspec.json.decode(data, type=Receipt).rules if data is not None else ""
+    return attempt or plan.rules
 
 
 def pending_plan(store: Store, job: str, step: int) -> Plan | None:

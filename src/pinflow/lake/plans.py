@@ -28,6 +28,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
+
 from pinflow.crash import reached
 from pinflow.errors import CorruptError, FencedError, HeldError
 from pinflow.lake.ledger import (
@@ -41,6 +43,7 @@ from pinflow.lake.ledger import (
     put_receipt,
     read_plan,
     read_receipt,
+    rules_of_attempt,
 )
 
 if TYPE_CHECKING:
@@ -153,7 +156,9 @@ class Steps:
             HeldError: A command has begun a step that it has to finish.
         """
         plan = self._taken_up() if self._step < 0 else None
-        if plan is None:
+        if plan is not None:  # whose tables hold what the last attempt has put, by whichever rules
+            plan = msgspec.structs.replace(plan, rules=rules_of_attempt(self._store, plan))
+        else:
             if pending_only:
                 return None
             slices = self._job.survey(self._positions)
@@ -166,7 +171,7 @@ class Steps:
         totals = dict(self._totals)
         for partition, tally in prepared.tallies.items():
             totals[partition] = totals.get(partition, Tally()) + tally
-        receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved))
+        receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved), self._rules)
         put_receipt(self._store, receipt)
         reached(self._kind, "receipted")
         if not self._commit(plan, prepared):

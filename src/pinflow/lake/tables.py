@@ -242,11 +242,14 @@ class Table:
         return [f"{self.url}/{path}" for path in paths]
 
     def num_rows(self) -> int:
-        """Rows by the table's metadata, no file is read."""
+        """Rows by the table's metadata; files are read only if another program has written some without statistics."""
         if not self.exists():
             return 0
         with self.calling("read"):
             counts = self._reopened().get_add_actions(flatten=True).column("num_records").to_pylist()
+        if None in counts:
+            (row,) = self.select("SELECT count(*) AS rows FROM this")
+            return int(row["rows"])
         return sum(counts)
 
     def num_commits(self) -> int:

@@ -120,6 +120,16 @@ class EventLog(Protocol):
         """Tells this log from every other one, such as an empty one put in its place; never changes."""
 
     @property
+    def exact_from(self) -> int | None:
+        """From which time on (microseconds since 1970 UTC) times of acceptance are exact; None where they never are.
+
+        Exact: no two appends share one, and a later append has a later one, whichever partitions they go to.
+
+        Raises:
+            UnavailableError: The log cannot be read now.
+        """
+
+    @property
     def topics(self) -> TopicAdmin:
         """Create, list and delete topics."""
 

@@ -133,6 +133,11 @@ class KafkaLog:
         return examine(self._clients, self.topics.list())
 
     @property
+    def exact_from(self) -> int | None:
+        """See `EventLog.exact_from`: brokers, gateways and producers have clocks of their own."""
+        return None
+
+    @property
     def identity(self) -> str:
         """See `EventLog.identity`: the cluster's id."""
         if not self._identity:

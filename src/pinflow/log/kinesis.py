@@ -190,6 +190,11 @@ class KinesisLog:
         return findings(self._client, self._address, self._streams)
 
     @property
+    def exact_from(self) -> int | None:
+        """See `EventLog.exact_from`: records of one millisecond may be in several shards."""
+        return None
+
+    @property
     def identity(self) -> str:
         """See `EventLog.identity`: account, region and prefix. A stream made again is told by its positions."""
         if not self._identity:

@@ -126,7 +126,6 @@ class Abilities(NamedTuple):
         continues: Its topics go on where a landing zone ends that another sink wrote from them.
         bare: It carries bytes and a text key alone. Tombstones, headers and other keys are refused singly with a
             `NotCarriedError`, and a record without a key comes back with its route as its key.
-        exact_times: No two appends share a time of acceptance, and a later one has a later time, in all partitions.
     """
 
     places: bool = False
@@ -135,7 +134,6 @@ class Abilities(NamedTuple):
     trims: bool = True
     continues: bool = False
     bare: bool = False
-    exact_times: bool = False
 
 
 class Token(NamedTuple):

@@ -37,7 +37,7 @@ from pinflow.log.records import (
     Records,
     Token,
 )
-from pinflow.log.sqlite_clock import keep_last, next_moment
+from pinflow.log.sqlite_clock import exact_from, keep_last, next_moment
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 from pinflow.log.sqlite_reader import Undisturbed
 from pinflow.log.sqlite_rows import (
@@ -65,7 +65,7 @@ _decode = msgspec.msgpack.Decoder(StoredRecords).decode
 class SqliteLog:
     """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
 
-    abilities = Abilities(exact_times=True)
+    abilities = Abilities()
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._path = path_of(url)
@@ -160,6 +160,12 @@ class SqliteLog:
         with self.reading() as db:
             (identity,) = db.execute("SELECT id FROM identity").fetchone()
         return str(identity)
+
+    @property
+    def exact_from(self) -> int | None:
+        """See `EventLog.exact_from`: from the first append of a version that sees to it."""
+        with self.reading() as db:
+            return exact_from(db)
 
     def trim(
         self,

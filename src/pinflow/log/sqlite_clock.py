@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["SCHEMA", "keep_last", "microseconds", "next_moment"]
+__all__ = ["SCHEMA", "exact_from", "keep_last", "microseconds", "next_moment"]
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL);
-INSERT OR IGNORE INTO clock (one, last) SELECT 1, coalesce(max(accepted_at), 0) FROM batch;
+CREATE TABLE IF NOT EXISTS clock (
+    one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, found INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO clock (one, last, found)
+SELECT 1, coalesce(max(accepted_at), 0), coalesce(max(accepted_at), 0) FROM batch;
 """
-"""A log of version 0.1 has no such table: its times are those of its clock, whatever that did."""
+"""A log of version 0.1 has no such table: its times are those of its clock, whatever that did. The last of them is
+`found`."""
 
 EARLIEST_US = 10**14
 """The year 1973 in microseconds, the year 5138 in milliseconds. Version 0.1 kept milliseconds: what is less is one of
@@ -39,6 +43,14 @@ def next_moment(db: sqlite3.Connection) -> int:
     newest = db.execute("SELECT accepted_at FROM batch ORDER BY rowid DESC LIMIT 1").fetchone()
     last = max(microseconds(kept), microseconds(newest[0]) if newest is not None else 0)
     return max(time.time_ns() // 1000, last + 1, EARLIEST_US)
+
+
+def exact_from(db: sqlite3.Connection) -> int | None:
+    """From which time on times only rise, microseconds since 1970 UTC; None in a log that version 0.1 wrote alone."""
+    if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'clock'").fetchone() == (0,):
+        return None
+    (found,) = db.execute("SELECT found FROM clock").fetchone()
+    return microseconds(found) + 1 if found else 0
 
 
 def keep_last(db: sqlite3.Connection) -> None:
