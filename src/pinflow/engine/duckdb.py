@@ -203,6 +203,8 @@ def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
 
 def _read_numbers_again(db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str) -> None:
     """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
+    if db.execute("SELECT NOT EXISTS (FROM checked WHERE _maybe_rewritten)").fetchone() == (True,):
+        return
     found = db.execute(_READ_AGAIN).fetchall()
     if not found:
         return

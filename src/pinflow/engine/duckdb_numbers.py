@@ -23,6 +23,8 @@ LONGEST = 25
 FLAT = r"NOT contains(_text, '\') AND _text NOT LIKE '%{%{%'"
 """Without a backslash and a second object, `"name":` can only be the name of a field of the record itself."""
 
+MINUS_ZERO = r"':\s*-0\s*[,}]'"
+
 
 def maybe_rewritten(fields: Sequence[str]) -> str:
     """A condition of DuckDB's over `_text` and columns of these names: whether some field may be not as it was sent."""
@@ -32,9 +34,9 @@ def maybe_rewritten(fields: Sequence[str]) -> str:
 def _maybe_rewritten(name: str) -> str:
     """Cheap tests first: a CASE asks the next one only of what the one before lets through."""
     field = f'"{name}"'
-    likely = (
+    number = (
         f"{field} < ':' AND {field} >= '-' AND strlen({field}) <= {LONGEST}"
-        f" AND ({field} = '0' OR contains({field}, '.') OR contains({field}, 'e')) AND NOT contains({field}, ' ')"
+        f" AND (contains({field}, '.') OR contains({field}, 'e')) AND NOT contains({field}, ' ')"
     )
     stands = " ".join(
         f"""WHEN contains(_text, '"{name}":{blank}' || {field} || '{end}') THEN NOT ({FLAT})"""
@@ -42,8 +44,8 @@ def _maybe_rewritten(name: str) -> str:
         for blank in ("", " ")
     )
     return (
-        f"CASE WHEN {likely} THEN CASE {stands} ELSE TRY_CAST({field} AS DOUBLE) IS NOT NULL END"
-        " ELSE FALSE END"
+        f"CASE WHEN {number} THEN CASE {stands} ELSE TRY_CAST({field} AS DOUBLE) IS NOT NULL END"
+        f" WHEN {field} = '0' THEN regexp_matches(_text, {MINUS_ZERO}) ELSE FALSE END"
     )
 
 

@@ -145,12 +145,14 @@ class _Machine:
         elif self._next("\\z"):
             self._link(begin, LAST, end)
         else:
-            self._link(begin, self._class() if self._next("[") else self._char(), end)
+            self._link(begin, self._class() if self._next("[") else self._char(".^$*+?"), end)
         return end
 
-    def _char(self) -> Ranges:
+    def _char(self, special: str = "") -> Ranges:
         """One character, or a class of one letter."""
         if not self._next("\\"):
+            if self._source[self._at] in special:
+                raise ValueError(f"not a pattern that can be compared: {self._source!r} at {self._at}")
             self._at += 1
             return ((ord(self._source[self._at - 1]), ord(self._source[self._at - 1])),)
         code = CODE.match(self._source, self._at - 1)
