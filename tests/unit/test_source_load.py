@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,55 @@ def test_load_keeps_fractions_of_a_second_and_passes_over_empty_lines(url: str, 
     with source.open_posts(url) as posts:
         (post,) = posts.fetch([7])
     assert json.loads(post.geo)["timestamp"] == "2020-08-28T03:52:47.250000"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("2020-08-28", "2020-08-28T00:00:00"),
+        ("2020-08-28T03:52:47.1234567", "2020-08-28T03:52:47.123456"),
+        ("2020-08-28 05:52:47+0200", "2020-08-28T03:52:47"),
+        ("2020-08-28T05:52:47+02", "2020-08-28T03:52:47"),
+        ("2020-08-28 03:52:47 UTC", "2020-08-28T03:52:47"),
+        ("0001-01-01T02:00:00+02:00", "0001-01-01T00:00:00"),
+        ("9999-12-31T21:59:59.999999-02:00", "9999-12-31T23:59:59.999999"),
+    ],
+)
+def test_a_time_is_read_in_every_form_that_the_rules_read(
+    url: str, folder: Path, text: str, sent: str
+) -> None:
+    change(folder / "geo.jsonl", 2, timestamp=text)
+    source.load(url, folder)
+    with source.open_posts(url) as posts:
+        (post,) = posts.fetch([7])
+    assert json.loads(post.geo)["timestamp"] == sent
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T01:00:00+02:00", "9999-12-31T23:00:00-02:00"])
+@pytest.mark.parametrize(("name", "field"), [("geo.jsonl", "timestamp"), ("user.jsonl", "date_joined")])
+def test_a_time_that_its_zone_carries_out_of_the_years_is_named_with_file_and_line(
+    url: str, folder: Path, name: str, field: str, text: str
+) -> None:
+    change(folder / name, 2, **{field: text})
+    assert_refused(
+        url, folder, rf"not an ISO 8601 time of the years 1 to 9999 .*\$\.{field}", f"{name}, line 2"
+    )
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_byte_order_mark_is_passed_over(url: str, folder: Path, end: bytes) -> None:
+    for name in NAMES:
+        path = folder / name
+        path.write_bytes(BOM_UTF8 + path.read_bytes() + BOM_UTF8 + end)
+    assert source.load(url, folder) == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_file_in_utf_16_is_named_as_one(url: str, folder: Path, encoding: str) -> None:
+    path = folder / "geo.jsonl"
+    text = path.read_text(encoding="utf-8")
+    path.write_bytes(("" if encoding == "utf-16" else "\ufeff").encode(encoding) + text.encode(encoding))
+    assert_refused(url, folder, r"geo\.jsonl is in UTF-16", "geo.jsonl, line 1")
 
 
 def test_files_longer_than_a_block_are_read_whole(

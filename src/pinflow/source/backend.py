@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
-from sqlalchemy import make_url
+from sqlalchemy import make_url, type_coerce
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.types import NULLTYPE
 
 from pinflow.config import masked
 from pinflow.errors import ConfigError
@@ -15,12 +16,12 @@ from pinflow.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import URL, ColumnElement, Connection, Engine, Table
+    from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table
     from sqlalchemy.exc import DBAPIError
 
     from pinflow.errors import PinflowError
 
-__all__ = ["Backend", "Server", "backend_of"]
+__all__ = ["Backend", "Selection", "Server", "backend_of", "raw"]
 
 
 class Server(Struct, frozen=True):
@@ -28,6 +29,18 @@ class Server(Struct, frozen=True):
 
     version: str
     findings: tuple[Finding, ...] = ()
+
+
+class Selection(NamedTuple):
+    """How a table is read.
+
+    Attributes:
+        number: The post's number as a number, to compare and to sort by, whatever type the column has.
+        columns: What to select for each column of the table, with the value as the driver gives it.
+    """
+
+    number: ColumnElement[Any]
+    columns: Sequence[ColumnElement[Any]]
 
 
 class Backend(Protocol):
@@ -51,14 +64,23 @@ class Backend(Protocol):
     def claim(self, connection: Connection) -> None:
         """Keep other fills away until the connection is closed, and make sure that a fill can be undone whole."""
 
-    def columns(self, connection: Connection, table: Table) -> Sequence[ColumnElement[Any]]:
-        """What to select for each column of a table, so that the values are the same in every database."""
+    def selection(self, connection: Connection, table: Table) -> Selection:
+        """How a table, which others may have made with types of their own, is read.
+
+        Raises:
+            TerminalError: A column is missing, or of a type that has no meaning there.
+        """
 
     def failure(self, error: DBAPIError) -> PinflowError:
         """What went wrong, in our words."""
 
     def examine(self, connection: Connection) -> Server:
         """Look at the server without changing anything. Cheap."""
+
+
+def raw(column: Column[Any]) -> ColumnElement[Any]:
+    """A column with its values as the driver gives them: what our own tables hold there says nothing of others'."""
+    return type_coerce(column, NULLTYPE)
 
 
 def backend_of(url: str) -> Backend:

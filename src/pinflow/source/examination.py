@@ -26,5 +26,5 @@ def examine(url: str) -> Examination:
     """
     with existing(url, long=True) as database, database.connect() as connection:
         for table in TABLES:
-            database.backend.columns(connection, table)
+            database.backend.selection(connection, table)
         return Examination(database.backend.examine(connection), count_rows(connection))

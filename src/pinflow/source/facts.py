@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from sqlalchemy import distinct, func, select
 
+from pinflow.source.backend import raw
 from pinflow.source.database import count_rows, existing
+from pinflow.source.moments import moment_of
 from pinflow.source.tables import GEO, PIN
+from pinflow.source.values import Converter
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from pinflow.source.database import Database
+
 __all__ = ["Summary", "summary"]
+
+
+ROWS_AT_ONCE = 10_000
+"""Times read at a time."""
 
 
 class Summary(Struct, frozen=True):
@@ -49,18 +59,23 @@ def summary(url: str) -> Summary:
     Raises:
         AbsentError: There is no source there.
         UnavailableError: The database cannot be reached, or is locked.
+        TerminalError: A value has no clear meaning.
     """
     with existing(url, long=True) as database, database.connect() as connection:
         pin, geo = PIN.columns, GEO.columns
-        first, last = connection.execute(select(func.min(pin["index"]), func.max(pin["index"]))).one()
-        earliest, latest = connection.execute(select(func.min(geo.timestamp), func.max(geo.timestamp))).one()
+        number, convert = database.backend.selection(connection, PIN).number, Converter(PIN, database.where)
+        first, last = (
+            None if value is None else convert.number(value)
+            for value in connection.execute(select(func.min(number), func.max(number)).select_from(PIN)).one()
+        )
+        earliest, latest = _times(connection, database)
         rows = count_rows(connection)
         return Summary(
             posts=rows[PIN.name],
             rows=rows,
             first=first,
             last=last,
-            categories=_categories(connection),
+            categories=_categories(connection, convert),
             earliest=earliest,
             latest=latest,
             posters=connection.execute(select(func.count(distinct(pin.poster_name)))).scalar_one(),
@@ -68,7 +83,29 @@ def summary(url: str) -> Summary:
         )
 
 
-def _categories(connection: Connection) -> dict[str, int]:
+def _times(connection: Connection, database: Database) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time. Texts may be in several forms and zones, so they are read one by one."""
+    columns = database.backend.selection(connection, GEO).columns
+    number, moment = columns[0], columns[GEO.columns.keys().index("timestamp")]
+    found = connection.execute(select(func.min(moment), func.max(moment)).select_from(GEO)).one()
+    if all(isinstance(value, datetime) for value in found):
+        return found[0], found[1]
+    convert = Converter(GEO, database.where)
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    query = select(number, moment).where(moment.is_not(None)).execution_options(yield_per=ROWS_AT_ONCE)
+    for post, value in connection.execute(query):
+        read = moment_of(convert.value("timestamp", value, convert.number(post)) or "")
+        if read is not None:
+            earliest = read if earliest is None else min(earliest, read)
+            latest = read if latest is None else max(latest, read)
+    return earliest, latest
+
+
+def _categories(connection: Connection, convert: Converter) -> dict[str, int]:
     category = PIN.columns.category
-    query = select(category, func.count()).where(category.is_not(None)).group_by(category).order_by(category)
-    return {name: count for name, count in connection.execute(query)}  # noqa: C416 - rows are no plain tuples
+    query = select(raw(category), func.count()).where(category.is_not(None)).group_by(category)
+    counts: Counter[str] = Counter()
+    for value, posts in connection.execute(query):
+        counts[convert.value("category", value)] += posts
+    return dict(sorted(counts.items()))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pinflow.errors import TerminalError
-from pinflow.source.rows import Block, GeoRow, PinRow, UserRow, naive_utc
+from pinflow.source.moments import moment_of
+from pinflow.source.rows import Block, GeoRow, PinRow, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
 __all__ = ["file_blocks"]
@@ -24,12 +27,18 @@ FILES: dict[str, type[Row]] = {"pin.jsonl": PinRow, "geo.jsonl": GeoRow, "user.j
 BLOCK_LINES = 10_000
 """Lines read at a time: a few tens of megabytes."""
 
+UTF_16_BOMS = (BOM_UTF16_LE, BOM_UTF16_BE)
+"""No line in UTF-8 begins so. Some shells of Windows write UTF-16 where nothing else is asked for."""
+
+SHOWN_CHARACTERS = 80
+"""Of a value in a message."""
+
 
 def file_blocks(folder: Path) -> Iterator[Block]:
     """The rows of `pin.jsonl`, `geo.jsonl` and `user.jsonl`, in blocks of one file each.
 
-    Times may be written with a `T` or a blank and with or without a zone. Empty lines are passed over. Keeps
-    the numbers of all posts in memory, not their rows.
+    Times may be written in every form that `moment_of` reads. Empty lines and byte order marks are passed over.
+    Keeps the numbers of all posts in memory, not their rows.
 
     Raises:
         TerminalError: A file is missing, a line is no such row, a number comes twice in a file, or a post is
@@ -53,24 +62,37 @@ def _rows(path: Path, kind: type[Row], seen: dict[int, int]) -> Iterator[tuple[o
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
     with path.open("rb") as lines:
         for line_number, line in enumerate(lines, 1):
-            if line.isspace():
+            if line.startswith(UTF_16_BOMS):
+                raise _error(f"{path.name} is in UTF-16: store it as UTF-8", path, line_number)
+            text = line.removeprefix(BOM_UTF8)
+            if not text.strip():
                 continue
             try:
-                row: Row = decoder.decode(line)
+                row: Row = decoder.decode(text)
+                values = _values(row)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _error(f"a line is no row of {path.name}: {error}", path, line_number) from error
             first_line = seen.setdefault(row.number, line_number)
             if first_line != line_number:
                 raise _error(f"post {row.number} comes twice, first in line {first_line}", path, line_number)
-            yield _values(row)
+            yield values
 
 
 def _values(row: Row) -> tuple[object, ...]:
     if isinstance(row, GeoRow):
-        return (row.ind, naive_utc(row.timestamp), row.latitude, row.longitude, row.country)
+        return (row.ind, _moment("timestamp", row.timestamp), row.latitude, row.longitude, row.country)
     if isinstance(row, UserRow):
-        return (row.ind, row.first_name, row.last_name, row.age, naive_utc(row.date_joined))
+        return (row.ind, row.first_name, row.last_name, row.age, _moment("date_joined", row.date_joined))
     return msgspec.structs.astuple(row)
+
+
+def _moment(field: str, text: str | None) -> datetime | None:
+    moment = None if text is None else moment_of(text)
+    if moment is None and text is not None:
+        raise msgspec.ValidationError(
+            f"{text[:SHOWN_CHARACTERS]!r} is not an ISO 8601 time of the years 1 to 9999 in UTC - at `$.{field}`"
+        )
+    return moment
 
 
 def _block(position: int, rows: list[tuple[object, ...]]) -> Block:

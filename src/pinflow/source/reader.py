@@ -13,13 +13,15 @@ from pinflow.errors import GapError
 from pinflow.source.database import existing
 from pinflow.source.patience import Patience
 from pinflow.source.rows import GeoRow, PinRow, Post, UserRow
-from pinflow.source.tables import GEO, PIN, TABLES, USER, number_column
+from pinflow.source.tables import GEO, PIN, TABLES, USER
+from pinflow.source.values import Converter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select, Table
+    from sqlalchemy import BindParameter, Connection, Row, Select, Table
 
+    from pinflow.source.backend import Selection
     from pinflow.source.database import Database
 
 __all__ = ["Posts", "open_posts"]
@@ -46,10 +48,8 @@ def open_posts(url: str, pause: Callable[[float], bool] | None = None) -> Iterat
     """
     with existing(url) as database:
         with database.connect() as connection:
-            lookups = {
-                table.name: _lookup(table, database.backend.columns(connection, table)) for table in TABLES
-            }
-        yield Posts(database, lookups, Patience(pause))
+            selections = {table: database.backend.selection(connection, table) for table in TABLES}
+        yield Posts(database, selections, Patience(pause))
 
 
 class Posts:
@@ -58,11 +58,11 @@ class Posts:
     A database that goes away is asked again for some minutes: it may be restarted, or fail over, meanwhile.
     """
 
-    def __init__(
-        self, database: Database, lookups: dict[str, Select[*tuple[Any, ...]]], patience: Patience
-    ) -> None:
+    def __init__(self, database: Database, selections: dict[Table, Selection], patience: Patience) -> None:
         self._database = database
-        self._lookups = lookups
+        self._lookups = {table: _lookup(selection) for table, selection in selections.items()}
+        self._converters = {table: Converter(table, database.where) for table in selections}
+        self._pins = selections[PIN]
         self._patience = patience
         self._encode = msgspec.json.Encoder().encode
 
@@ -72,16 +72,16 @@ class Posts:
 
     def bounds(self) -> tuple[int, int] | None:
         """The smallest and the largest number, None when there is no post."""
-        number = number_column(PIN)
-        first, last = self._ask(select(func.min(number), func.max(number)))[0]
-        return None if first is None else (first, last)
+        number, convert = self._pins.number, self._converters[PIN].number
+        first, last = self._ask(select(func.min(number), func.max(number)).select_from(PIN))[0]
+        return None if first is None else (convert(first), convert(last))
 
     def numbers(self) -> Iterator[int]:
         """All numbers in rising order, read in portions."""
-        number = number_column(PIN)
-        query = select(number).order_by(number).limit(NUMBERS_AT_ONCE)
+        number, convert = self._pins.number, self._converters[PIN].number
+        query = select(self._pins.columns[0]).order_by(number).limit(NUMBERS_AT_ONCE)
         after = -1
-        while portion := [row[0] for row in self._ask(query.where(number > after))]:
+        while portion := [convert(row[0]) for row in self._ask(query.where(number > after))]:
             yield from portion
             after = portion[-1]
 
@@ -90,6 +90,7 @@ class Posts:
 
         Raises:
             GapError: A post has a row in `pinterest_data` and none in one of the other tables.
+            TerminalError: A value in a row has no clear meaning.
             UnavailableError: The database cannot be reached, or is locked.
         """
         wanted = list(dict.fromkeys(numbers))
@@ -124,8 +125,9 @@ class Posts:
     def _rows(
         self, connection: Connection, table: Table, row_type: Callable[..., Any], numbers: list[int]
     ) -> dict[int, bytes]:
-        rows = connection.execute(self._lookups[table.name], {"numbers": numbers})
-        return {row[0]: self._encode(row_type(*row)) for row in rows}
+        rows = connection.execute(self._lookups[table], {"numbers": numbers})
+        converted = map(self._converters[table].row, rows)
+        return {row[0]: self._encode(row_type(*row)) for row in converted}
 
     def _gap(self, number: int, table: Table) -> GapError:
         return GapError(
@@ -135,6 +137,7 @@ class Posts:
         )
 
 
-def _lookup(table: Table, columns: Sequence[ColumnElement[Any]]) -> Select[*tuple[Any, ...]]:
+def _lookup(selection: Selection) -> Select[*tuple[Any, ...]]:
     """Built once: putting the same statement together again costs more than running it."""
-    return select(*columns).where(number_column(table).in_(bindparam("numbers", expanding=True)))
+    numbers: BindParameter[Any] = bindparam("numbers", expanding=True)
+    return select(*selection.columns).where(selection.number.in_(numbers))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
-__all__ = ["Block", "GeoRow", "PinRow", "Post", "UserRow", "naive_utc"]
+__all__ = ["Block", "GeoRow", "PinRow", "Post", "UserRow"]
 
 Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 """A post's number, within the Integer of every database."""
@@ -41,7 +40,7 @@ class GeoRow(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A row of `geolocation_data`."""
 
     ind: Number
-    timestamp: datetime | None
+    timestamp: str | None
     latitude: float | None
     longitude: float | None
     country: str | None
@@ -59,7 +58,7 @@ class UserRow(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     first_name: str | None
     last_name: str | None
     age: Small | None
-    date_joined: datetime | None
+    date_joined: str | None
 
     @property
     def number(self) -> int:
@@ -79,16 +78,10 @@ class Post(Struct, frozen=True, gc=False):
     """A post and its three rows, each one a JSON object in UTF-8 with the columns in table order.
 
     NULL is `null`, numbers are JSON numbers, times are ISO text with a `T` and no zone (they are UTC).
+    A value that is not of its column's kind, such as `yesterday` for a time, is as the database holds it.
     """
 
     number: int
     pin: bytes
     geo: bytes
     user: bytes
-
-
-def naive_utc(moment: datetime | None) -> datetime | None:
-    """The same moment in UTC without a zone, as the tables keep it."""
-    if moment is None or moment.tzinfo is None:
-        return moment
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 from sqlite3 import sqlite_version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine
+from sqlalchemy import Numeric, cast, create_engine, func, select, text, type_coerce
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.types import NULLTYPE
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, TerminalError, UnavailableError
-from pinflow.source.backend import Server
+from pinflow.findings import Finding
+from pinflow.source.backend import Selection, Server, raw
+from pinflow.source.tables import GEO, USER, number_column
+from pinflow.source.values import MAKE_IT_A_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
-    from sqlalchemy import URL, ColumnElement, Connection, Engine, Table
+    from sqlalchemy import URL, Connection, Engine, Table
     from sqlalchemy.exc import DBAPIError
 
     from pinflow.errors import PinflowError
@@ -24,6 +28,11 @@ __all__ = ["Sqlite"]
 
 LOCK_WAIT_SECONDS = 30
 """A writer of a million posts commits within this on a slow disk; readers wait for it."""
+
+UNDECODABLE = "Could not decode to UTF-8"
+"""So the driver says that a text is not one; SQLite itself keeps any bytes as a text."""
+
+MOMENTS = ((GEO, GEO.columns.timestamp), (USER, USER.columns.date_joined))
 
 
 class Sqlite:
@@ -51,12 +60,36 @@ class Sqlite:
     def claim(self, connection: Connection) -> None:
         """See `Backend`."""
 
-    def columns(self, connection: Connection, table: Table) -> Sequence[ColumnElement[Any]]:  # noqa: ARG002
-        """See `Backend`."""
-        return list(table.columns)
+    def selection(self, connection: Connection, table: Table) -> Selection:
+        """See `Backend`. A column may hold values of every type, so none is refused for what it is declared as."""
+        query = text("SELECT name, type FROM pragma_table_xinfo(:table)")
+        declared = {
+            str(name).lower(): str(kind).upper()
+            for name, kind in connection.execute(query, {"table": table.name})
+        }
+        for column in table.columns:
+            if column.name not in declared:
+                raise TerminalError(
+                    f"column {column.name} of {table.name} is missing",
+                    where=self.where,
+                    hint=f"compare the schema of {table.name} with docs/parts/source.md",
+                )
+        number = number_column(table)
+        return Selection(
+            raw(number)
+            if _holds_numbers(declared[number.name])
+            else type_coerce(cast(number, Numeric), NULLTYPE),
+            [raw(column) for column in table.columns],
+        )
 
     def failure(self, error: DBAPIError) -> PinflowError:
         """See `Backend`."""
+        if UNDECODABLE in str(error.orig):
+            return TerminalError(
+                f"a text of the source is not in UTF-8: {error.orig}",
+                where=self.where,
+                hint="store it in UTF-8, then pinflow doctor",
+            )
         if isinstance(error, OperationalError):
             return UnavailableError(
                 f"the source database cannot be used now: {error.orig}",
@@ -75,9 +108,9 @@ class Sqlite:
             hint="move the file away, then pinflow source create",
         )
 
-    def examine(self, connection: Connection) -> Server:  # noqa: ARG002 - it runs in this process
+    def examine(self, connection: Connection) -> Server:
         """See `Backend`."""
-        return Server(f"SQLite {sqlite_version}")
+        return Server(f"SQLite {sqlite_version}", tuple(_numbers_for_times(connection)))
 
     def _make_folder(self) -> None:
         try:
@@ -86,3 +119,24 @@ class Sqlite:
             raise UnavailableError(
                 f"the folder of the source cannot be made: {error}", where=self.where
             ) from error
+
+
+def _holds_numbers(declared: str) -> bool:
+    """Whether SQLite keeps what looks like a number as one in a column of this declared type: its affinity."""
+    if "INT" in declared:
+        return True
+    return bool(declared) and not any(word in declared for word in ("CHAR", "CLOB", "TEXT", "BLOB"))
+
+
+def _numbers_for_times(connection: Connection) -> Iterator[Finding]:
+    for table, column in MOMENTS:
+        query = (
+            select(func.count()).select_from(table).where(func.typeof(raw(column)).in_(["integer", "real"]))
+        )
+        if count := connection.execute(query).scalar_one():
+            yield Finding(
+                f"column {column.name} of {table.name} holds {count:,} numbers, which may count seconds, "
+                "milliseconds or days",
+                MAKE_IT_A_TIME.format(table=table.name, column=column.name),
+                broken=True,
+            )

@@ -5,17 +5,17 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, literal_column, text, type_coerce
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import CHAR, DateTime, Float, Integer, String, cast, literal_column, text, type_coerce
+from sqlalchemy.types import NULLTYPE, TypeDecorator
 
 from pinflow.errors import TerminalError
+from pinflow.source.backend import Selection, raw
+from pinflow.source.tables import number_column
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Column, ColumnElement, Connection, Dialect, Table
 
-__all__ = ["selected", "shortest_single"]
+__all__ = ["selection_of", "shortest_single"]
 
 TYPES = text("""
 SELECT column_name, data_type
@@ -23,20 +23,34 @@ FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = :name
 """)
 
-UNREADABLE = frozenset(
-    {"binary", "bit", "blob", "geometry", "longblob", "mediumblob", "tinyblob", "varbinary"}
+TEXTS = frozenset({
+    "binary", "blob", "char", "enum", "inet4", "inet6", "json", "longblob", "longtext", "mediumblob", "mediumtext",
+    "set", "text", "tinyblob", "tinytext", "uuid", "varbinary", "varchar",
+})  # fmt: skip
+"""Bytes are taken for a text in UTF-8."""
+
+NUMBERS = frozenset({
+    "bigint", "bit", "decimal", "double", "float", "int", "mediumint", "smallint", "tinyint", "year",
+})  # fmt: skip
+
+DAYS = frozenset({"date", "datetime", "timestamp"})
+
+MAKE_IT_A_TIME = (
+    "add a DATETIME column, fill it with FROM_UNIXTIME({column}) if it counts seconds since 1970, with "
+    "FROM_UNIXTIME({column} / 1000) if milliseconds, and let it take the name {column}"
 )
-"""Types whose values are no text, number or time that JSON could carry."""
+
+COMPARE = "SHOW CREATE TABLE {table}, and compare with docs/parts/source.md"
 
 FLOAT_DIGITS = range(6, 10)
 """Six digits always survive a FLOAT, nine always name one (IEEE 754, 24 bits)."""
 
 
-def selected(connection: Connection, table: Table, where: str) -> Sequence[ColumnElement[Any]]:
-    """What to select for each column of a table, which others may have made with types of their own.
+def selection_of(connection: Connection, table: Table, where: str) -> Selection:
+    """How a table is read, which others may have made with types of their own.
 
     Raises:
-        TerminalError: A column is missing, hidden from this user, or of a type that is not read.
+        TerminalError: A column is missing, hidden from this user, or of a type that has no meaning there.
     """
     types = {
         str(name).lower(): str(kind).lower() for name, kind in connection.execute(TYPES, {"name": table.name})
@@ -45,9 +59,25 @@ def selected(connection: Connection, table: Table, where: str) -> Sequence[Colum
         kind = types.get(column.name)
         if kind is None:
             raise _misfit(table, column, where, "is missing, or hidden from this user")
-        if kind in UNREADABLE:
-            raise _misfit(table, column, where, f"is of type {kind}, which is not read")
-    return [_whole(column) if types[column.name] == "float" else column for column in table.columns]
+        _require_meaning(table, column, kind, where)
+    number = number_column(table)
+    return Selection(
+        _as_number(number) if types[number.name] in TEXTS | {"bit"} else raw(number),
+        [_as_sent(column, types[column.name]) for column in table.columns],
+    )
+
+
+def _require_meaning(table: Table, column: Column[Any], kind: str, where: str) -> None:
+    if isinstance(column.type, DateTime):
+        if kind in NUMBERS:
+            raise _misfit(table, column, where, f"is of type {kind}, which is not a time", MAKE_IT_A_TIME)
+        read = TEXTS | DAYS
+    elif isinstance(column.type, (Integer, Float)):
+        read = TEXTS | NUMBERS
+    else:
+        read = TEXTS | NUMBERS - {"bit"} | DAYS | {"time"}
+    if kind not in read:
+        raise _misfit(table, column, where, f"is of type {kind}, which is not read there")
 
 
 def shortest_single(value: float) -> float:
@@ -59,11 +89,11 @@ def shortest_single(value: float) -> float:
     return value
 
 
-def _misfit(table: Table, column: Column[Any], where: str, what: str) -> TerminalError:
+def _misfit(table: Table, column: Column[Any], where: str, what: str, hint: str = COMPARE) -> TerminalError:
     return TerminalError(
         f"column {column.name} of {table.name} {what}",
         where=where,
-        hint=f"SHOW CREATE TABLE {table.name}, and compare with docs/parts/source.md",
+        hint=hint.format(table=table.name, column=column.name),
     )
 
 
@@ -75,6 +105,22 @@ class _Single(TypeDecorator[float]):
 
     def process_result_value(self, value: float | None, dialect: Dialect) -> float | None:  # noqa: ARG002
         return None if value is None else shortest_single(value)
+
+
+def _as_sent(column: Column[Any], kind: str) -> ColumnElement[Any]:
+    """What `Converter` reads: the driver's value, where that is the whole value and of the column's kind."""
+    if kind == "float":
+        return _whole(column)
+    if kind == "bit":  # the driver gives its bytes
+        return _as_number(column)
+    if kind in DAYS | {"time"} and isinstance(column.type, String):  # the server's own text of it
+        return type_coerce(cast(column, CHAR), NULLTYPE).label(column.name)
+    return raw(column)
+
+
+def _as_number(column: Column[Any]) -> ColumnElement[Any]:
+    """A text or bits as a number; without it `10` comes before `9`."""
+    return type_coerce(column.op("+")(literal_column("0")), NULLTYPE).label(column.name)
 
 
 def _whole(column: Column[Any]) -> ColumnElement[Any]:

@@ -9,18 +9,16 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pinflow.errors import TerminalError, UnavailableError
-from pinflow.source.mysql.columns import selected
+from pinflow.source.mysql.columns import selection_of
 from pinflow.source.mysql.examine import examine
 from pinflow.source.mysql.failures import NO_SUCH_DATABASE, NOT_YOUR_DATABASE, failure, grant, number_of
 from pinflow.source.mysql.options import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import ColumnElement, Connection, Engine, Table
+    from sqlalchemy import Connection, Engine, Table
 
     from pinflow.errors import PinflowError
-    from pinflow.source.backend import Server
+    from pinflow.source.backend import Selection, Server
 
 __all__ = ["MySql"]
 
@@ -79,9 +77,9 @@ class MySql:
             )
         self._require_undoable(connection)
 
-    def columns(self, connection: Connection, table: Table) -> Sequence[ColumnElement[Any]]:
+    def selection(self, connection: Connection, table: Table) -> Selection:
         """See `Backend`."""
-        return selected(connection, table, self.where)
+        return selection_of(connection, table, self.where)
 
     def failure(self, error: DBAPIError) -> PinflowError:
         """See `Backend`."""
