@@ -125,18 +125,23 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path, name: str) -> None:
 
 def test_a_working_folder_that_was_deleted_is_no_hindrance(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    gone.mkdir()
-    line = f'rmdir {gone}; "$@" init --home {tmp_path / "home"} && "$@" status'
-    done = subprocess.run(
-        ["bash", "-c", line, "bash", sys.executable, "-m", "pinflow"],
-        cwd=gone,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-    )
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        gone.mkdir()
+        return subprocess.run(
+            [sys.executable, "-m", "pinflow", *words],
+            cwd=gone,
+            preexec_fn=gone.rmdir,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=BOUND_S,
+            check=False,
+        )
+
+    assert run("init", "--home", str(tmp_path / "home")).returncode == 0
     assert (tmp_path / "home" / "pinflow.toml").exists()
+    done = run("status")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "next:" in done.stderr

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 import pytest
+from tests.tools.check_datasets import faults
 
 from pinflow.config import load
 from pinflow.datasets import datasets
@@ -13,7 +14,6 @@ from pinflow.engine import open_engine
 from pinflow.engine.dialect import to_duckdb, what_may_raise
 from pinflow.engine.dialect.languages import can_match
 from pinflow.errors import DialectError
-from tests.tools.check_datasets import faults
 
 COLUMNS = (("x", "text"), ("y", "text"), ("n", "int"))
 

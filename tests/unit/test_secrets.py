@@ -99,7 +99,7 @@ def requests(url: str, ca: str, text: str, gone: str) -> list[str]:
         f'{{"records":[{{"value":{{"a":"{RECORD}"}}}},{{"value":{RECORD}}}]}}',
         f'{{"records":"{RECORD}"}}',
         f'{{"records":[{{"value":"{RECORD}","partition":"{RECORD}"}}]}}',
-        f'{{"{RECORD}":1}}',
+        f'{{"records":[{{"value":1}}],"misspelt":"{RECORD}"}}',
         RECORD,
     ]
     with httpx.Client(base_url=url, verify=ssl.create_default_context(cafile=ca)) as client:

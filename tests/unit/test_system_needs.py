@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 PACKAGED = ("dpkg",)
 """Installed wherever there is dpkg, so nothing is installed here."""
 
-OF_THE_MACHINE = {"apt-get", "apt-config", "chroot", "dpkg-query", "git", "rm", "setpriv", "tar", "unshare"}
+OF_THE_MACHINE = {
+    "bash",
+    "apt-get",
+    "apt-config",
+    "chroot",
+    "dpkg-query",
+    "git",
+    "rm",
+    "setpriv",
+    "tar",
+    "unshare",
+}
 """Called by tests/tools, which look for them themselves or run where a clone was made."""
 
 

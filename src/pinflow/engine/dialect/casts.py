@@ -12,7 +12,7 @@ from sqlglot import exp
 from pinflow.engine.dialect.nodes import Refused, failing, kind_of, template
 from pinflow.engine.dialect.times import TIME_OF_TEXT
 
-__all__ = ["as_text", "carry_cast"]
+__all__ = ["TARGETS", "as_text", "carry_cast"]
 
 TARGETS = {
     exp.DType.INT: ("INTEGER", "int"),

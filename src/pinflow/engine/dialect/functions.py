@@ -15,7 +15,15 @@ from pinflow.engine.dialect.casts import as_text
 from pinflow.engine.dialect.nodes import Refused, failing, kind_of, template
 from pinflow.engine.dialect.regex import Pattern, RegexError, read_pattern, read_replacement
 
-__all__ = ["FUNCTIONS", "RANKINGS", "Function", "common_kind", "regexp_like"]
+__all__ = [
+    "FUNCTIONS",
+    "LOWER_UNSHARED",
+    "RANKINGS",
+    "UPPER_UNSHARED",
+    "Function",
+    "common_kind",
+    "regexp_like",
+]
 
 Builder = Callable[[list[exp.Expr]], exp.Expr]
 
