@@ -132,7 +132,10 @@ def test_a_server_whose_clock_is_wrong_is_told(mariadb: MariaDb, account: Accoun
 
 def test_a_column_that_is_missing_or_unreadable_is_named(mariadb: MariaDb, account: Account) -> None:
     room.create(account.url, 1)
-    mariadb.execute("ALTER TABLE user_data MODIFY first_name BIT(8)", database=account.database)
+    mariadb.execute(
+        "ALTER TABLE user_data DROP COLUMN first_name, ADD COLUMN first_name BIT(8)",
+        database=account.database,
+    )
     with pytest.raises(TerminalError, match="column first_name of user_data is of type bit"):
         posts_of(account.url, 0)
     mariadb.execute("ALTER TABLE user_data DROP COLUMN first_name", database=account.database)

@@ -106,7 +106,7 @@ def test_a_number_in_the_place_of_a_time_is_an_error_that_names_it(
     assert f"UPDATE {table} SET {column} = datetime({column}, 'unixepoch')" in raised.value.hint
     (finding,) = source.examine(foreign.url).server.findings
     assert finding.broken
-    assert f"column {column} of {table} holds 1 numbers" in finding.what
+    assert f"column {column} of {table} holds a number in 1 rows" in finding.what
 
 
 def test_what_the_error_says_to_do_about_numbers_for_times_mends_them(foreign: Foreign) -> None:

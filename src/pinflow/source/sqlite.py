@@ -135,7 +135,7 @@ def _numbers_for_times(connection: Connection) -> Iterator[Finding]:
         )
         if count := connection.execute(query).scalar_one():
             yield Finding(
-                f"column {column.name} of {table.name} holds {count:,} numbers, which may count seconds, "
+                f"column {column.name} of {table.name} holds a number in {count:,} rows, which may count seconds, "
                 "milliseconds or days",
                 MAKE_IT_A_TIME.format(table=table.name, column=column.name),
                 broken=True,
