@@ -2,7 +2,8 @@
 -- is beyond 32-bit floats, is NULL inside it. A timestamp is `2020-08-28T03:52:47` or with a blank for the T, with an
 -- optional fraction and zone (UTC where none is named), of the years 1 to 9999; anything else is NULL.
 -- `_nulled` names, comma-joined, the fields that had a text, neither '' nor a placeholder, and came to NULL; NULL where
--- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares.
+-- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares, and looks at
+-- the text as it was sent only where a cell is NULL, since few are.
 SELECT
   ind,
   country,
@@ -12,15 +13,18 @@ SELECT
   _partition,
   _offset,
   _accepted_at,
-  nullif(
-    concat_ws(
-      ',',
-      CASE WHEN latitude IS NULL THEN _latitude END,
-      CASE WHEN longitude IS NULL THEN _longitude END,
-      CASE WHEN `timestamp` IS NULL THEN _timestamp END
-    ),
-    ''
-  ) AS _nulled
+  CASE
+    WHEN latitude IS NULL OR longitude IS NULL OR `timestamp` IS NULL
+      THEN nullif(
+        concat_ws(
+          ',',
+          CASE WHEN latitude IS NULL AND sent_latitude <> '' THEN 'latitude' END,
+          CASE WHEN longitude IS NULL AND sent_longitude <> '' THEN 'longitude' END,
+          CASE WHEN `timestamp` IS NULL AND sent_timestamp <> '' THEN 'timestamp' END
+        ),
+        ''
+      )
+  END AS _nulled
 FROM (
   SELECT
     try_cast(ind AS INT) AS ind,
@@ -44,8 +48,8 @@ FROM (
     _partition,
     _offset,
     _accepted_at,
-    CASE WHEN latitude <> '' THEN 'latitude' END AS _latitude,
-    CASE WHEN longitude <> '' THEN 'longitude' END AS _longitude,
-    CASE WHEN `timestamp` <> '' THEN 'timestamp' END AS _timestamp
+    latitude AS sent_latitude,
+    longitude AS sent_longitude,
+    `timestamp` AS sent_timestamp
   FROM raw
 ) AS cleaned

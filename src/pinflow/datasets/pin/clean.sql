@@ -2,7 +2,8 @@
 -- is a number with an optional k, M or B; one that is no whole number, or does not fit 32 bits, is NULL. Most have no
 -- fraction and few digits: those are counted in whole numbers, which is many times faster than in decimals.
 -- `_nulled` names, comma-joined, the fields that had a text, neither '' nor a placeholder, and came to NULL; NULL where
--- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares.
+-- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares, and looks at
+-- the text as it was sent only where a cell is NULL, since few are.
 SELECT
   ind,
   unique_id,
@@ -19,14 +20,17 @@ SELECT
   _partition,
   _offset,
   _accepted_at,
-  nullif(
-    concat_ws(
-      ',',
-      CASE WHEN follower_count IS NULL THEN _follower_count END,
-      CASE WHEN save_location IS NULL THEN _save_location END
-    ),
-    ''
-  ) AS _nulled
+  CASE
+    WHEN follower_count IS NULL OR save_location IS NULL
+      THEN nullif(
+        concat_ws(
+          ',',
+          CASE WHEN follower_count IS NULL AND sent_follower_count NOT IN ('', 'User Info Error') THEN 'follower_count' END,
+          CASE WHEN save_location IS NULL AND sent_save_location <> '' THEN 'save_location' END
+        ),
+        ''
+      )
+  END AS _nulled
 FROM (
   SELECT
     try_cast(`index` AS INT) AS ind,
@@ -49,8 +53,8 @@ FROM (
     _partition,
     _offset,
     _accepted_at,
-    CASE WHEN follower_count NOT IN ('', 'User Info Error') THEN 'follower_count' END AS _follower_count,
-    CASE WHEN save_location <> '' THEN 'save_location' END AS _save_location
+    follower_count AS sent_follower_count,
+    save_location AS sent_save_location
   FROM (
     SELECT
       *,
