@@ -1,7 +1,8 @@
 -- The clean columns of pin. '' and the placeholders that the site writes for "no value" become NULL. A follower count that
 -- does not fit 32 bits is NULL. What a whole number and a follower count are is said in ../rules.
 -- `_nulled` names, comma-joined, the fields that had a text, neither '' nor a placeholder, and came to NULL; NULL where
--- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares.
+-- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares, and looks at
+-- the text as it was sent only where a cell is NULL, since few are.
 SELECT
   ind,
   unique_id,
@@ -18,14 +19,17 @@ SELECT
   _partition,
   _offset,
   _accepted_at,
-  nullif(
-    concat_ws(
-      ',',
-      CASE WHEN follower_count IS NULL THEN _follower_count END,
-      CASE WHEN save_location IS NULL THEN _save_location END
-    ),
-    ''
-  ) AS _nulled
+  CASE
+    WHEN follower_count IS NULL OR save_location IS NULL
+      THEN nullif(
+        concat_ws(
+          ',',
+          CASE WHEN follower_count IS NULL AND sent_follower_count NOT IN ('', 'User Info Error') THEN 'follower_count' END,
+          CASE WHEN save_location IS NULL AND sent_save_location <> '' THEN 'save_location' END
+        ),
+        ''
+      )
+  END AS _nulled
 FROM (
   SELECT
     coalesce(try_cast(`index` AS INT), try_cast({whole_number(`index`)} AS INT)) AS ind,
@@ -46,7 +50,7 @@ FROM (
     _partition,
     _offset,
     _accepted_at,
-    CASE WHEN follower_count NOT IN ('', 'User Info Error') THEN 'follower_count' END AS _follower_count,
-    CASE WHEN save_location <> '' THEN 'save_location' END AS _save_location
+    follower_count AS sent_follower_count,
+    save_location AS sent_save_location
   FROM (SELECT *, {followers(follower_count)} AS followers FROM raw) AS counted
 ) AS cleaned

@@ -1,7 +1,8 @@
 -- The clean columns of user. '' becomes NULL, save that user_name is never NULL: it is first and last name with a
 -- blank between, missing parts left out. What a whole number and a time are is said in ../rules.
 -- `_nulled` names, comma-joined, the fields that had a text, neither '' nor a placeholder, and came to NULL; NULL where
--- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares.
+-- there is none. It is counted, and not stored: the inner SELECT holds the rules, the outer one compares, and looks at
+-- the text as it was sent only where a cell is NULL, since few are.
 SELECT
   ind,
   user_name,
@@ -11,14 +12,17 @@ SELECT
   _partition,
   _offset,
   _accepted_at,
-  nullif(
-    concat_ws(
-      ',',
-      CASE WHEN age IS NULL THEN _age END,
-      CASE WHEN date_joined IS NULL THEN _date_joined END
-    ),
-    ''
-  ) AS _nulled
+  CASE
+    WHEN age IS NULL OR date_joined IS NULL
+      THEN nullif(
+        concat_ws(
+          ',',
+          CASE WHEN age IS NULL AND sent_age <> '' THEN 'age' END,
+          CASE WHEN date_joined IS NULL AND sent_date_joined <> '' THEN 'date_joined' END
+        ),
+        ''
+      )
+  END AS _nulled
 FROM (
   SELECT
     coalesce(try_cast(ind AS INT), try_cast({whole_number(ind)} AS INT)) AS ind,
@@ -29,7 +33,7 @@ FROM (
     _partition,
     _offset,
     _accepted_at,
-    CASE WHEN age <> '' THEN 'age' END AS _age,
-    CASE WHEN date_joined <> '' THEN 'date_joined' END AS _date_joined
+    age AS sent_age,
+    date_joined AS sent_date_joined
   FROM raw
 ) AS cleaned
