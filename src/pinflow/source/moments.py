@@ -17,6 +17,9 @@ MOMENT = re.compile(
     r"(?P<zone>[Zz]| UTC|[+-](?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|[+-]18(?::?00)?)?)?"
 )
 
+PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?")
+"""The form of nearly all times, which needs no taking apart; `MOMENT` alone says the same of it."""
+
 ZERO_DATE = re.compile(r"0000-00-00(?:[Tt ]00:00:00(?:\.0+)?)?")
 """What MySQL and MariaDB keep where there is no time, and what their exports carry into other databases."""
 
@@ -28,6 +31,11 @@ def moment_of(text: str) -> datetime | None:
 
     Digits beyond microseconds are cut off; a date alone is its midnight.
     """
+    if PLAIN.fullmatch(text) is not None:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:  # there is no such day or hour
+            return None
     found = MOMENT.fullmatch(text)
     if found is None:
         return None

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite, isnan
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Float, Integer
@@ -34,6 +36,9 @@ WHOLE_FLOATS = 2**53
 
 WHOLE_DIGITS = 18
 """More than any integer column of the tables takes; `1e999999` is not written out."""
+
+KEPT_SHAPES = 1_000
+"""Combinations of types in a row, and what each needs: a dozen in most tables."""
 
 SHOWN_CHARACTERS = 80
 """Of a value in a message."""
@@ -60,9 +65,8 @@ class Converter:
         self._table = table
         self._where = where
         self._columns = list(table.columns)
-        self._steps = [
-            (position, *_kind_of(column)) for position, column in enumerate(self._columns) if position > 0
-        ]
+        self._kinds = [_kind_of(column) for column in self._columns]
+        self._steps_of = lru_cache(KEPT_SHAPES)(self._plan)
 
     def row(self, row: Sequence[Any]) -> list[Any]:
         """A whole row; the post's number comes first.
@@ -72,10 +76,8 @@ class Converter:
         """
         values = list(row)
         values[0] = self.number(values[0])
-        for position, plain, convert in self._steps:
-            value = values[position]
-            if value is not None and type(value) is not plain:
-                values[position] = self._converted(position, value, values[0], convert)
+        for position, convert in self._steps_of(tuple(map(type, values))):
+            values[position] = self._converted(position, values[position], values[0], convert)
         return values
 
     def number(self, value: Any) -> int:
@@ -101,8 +103,16 @@ class Converter:
             TerminalError: It has no clear meaning.
         """
         position = list(self._table.columns.keys()).index(name)
-        _, convert = _kind_of(self._columns[position])
+        _, convert = self._kinds[position]
         return None if value is None else self._converted(position, value, number, convert)
+
+    def _plan(self, types: tuple[type, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
+        """What is to be converted in a row with values of these types: most rows of a table have the same."""
+        return [
+            (position, convert)
+            for position, (found, (plain, convert)) in enumerate(zip(types, self._kinds, strict=True))
+            if position > 0 and found is not plain and found is not NoneType
+        ]
 
     def _converted(self, position: int, value: Any, number: int | None, convert: Callable[[Any], Any]) -> Any:
         try:
@@ -171,10 +181,10 @@ def _moment(value: Any) -> Any:
         return datetime.combine(value, time()).isoformat()
     if not isinstance(value, str):
         raise UnclearError(NOT_A_TIME, MAKE_IT_A_TIME)
-    if is_zero_date(value):
-        return None
     moment = moment_of(value)
-    return value if moment is None else moment.isoformat()
+    if moment is not None:
+        return moment.isoformat()
+    return None if is_zero_date(value) else value
 
 
 NOT_A_TIME = "which is a number and not a time: it may count seconds, milliseconds or days"
