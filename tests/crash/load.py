@@ -16,14 +16,30 @@ from pinflow.jobs.sides import roads
 from tests.road import ID, drain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pinflow.jobs.parts import Parts
 
 RECORDS_A_REQUEST = 5
-BROKEN_EVERY = 17
-"""One record in so many cannot be a row, so that quarantine is part of it."""
+ODD_EVERY = 4
+"""One record in this many is of an odd sort: it cannot be a row, or is one only by a rule that is seldom needed."""
+
+ODD = (
+    b"[%d]",
+    b'{"soak":%d}',
+    b'{"index":%d,"index":1,"ind":2,"ind":3,"soak":1}',
+    b'{"index":"%d.0","ind":"%d.0","soak":1}',
+    b'{\n  "index": %d,\r\n  "ind": %d,\n  "soak": [1.50, 1e3]\n}',
+    b'{"index":%d.5e1,"ind":%d.5e1,"age":2.5e1,"soak":1}',
+    b'{"index":%d,"ind":%d,"follower_count":"1\xc4\xb0","age":"1\xc4\xb0","first_name":"\xc4\xb0\\u0000","soak":1}',
+    b'{"index":%d,"ind":%d,"timestamp":"2020-02-30T25:61:61","date_joined":"9999-12-31T23:59:59-18:00","soak":1}',
+    b'{"index":%d,"ind":%d,"latitude":1e400,"longitude":-0,"age":99999999999999999999999999,"soak":1}',
+    b'{"index":%d,"ind":%d,"title":{"a":[[[[1]]]]},"country":["x"],"soak":1}',
+    b'{"index":-%d,"ind":1e99%d,"soak":1}',
+    b"null",
+)
+"""With the post's number for each `%d`."""
 
 REFUSED_S = 0.02
 """A pause after a refusal, so that a log that is away is not asked all the time."""
@@ -36,7 +52,7 @@ class Client:
     """Posts records of both dialects from threads until stopped; keeps what was acknowledged, byte for byte."""
 
     def __init__(self, url: Callable[[], str | None], threads: int = 3) -> None:
-        self.acknowledged: dict[Place, bytes] = {}
+        self.acknowledged: dict[Place, bytes | None] = {}
         self.doubled: list[Place] = []
         self._url = url
         self._lock = threading.Lock()
@@ -71,12 +87,7 @@ class Client:
         with self._lock:
             first = self._next
             self._next += RECORDS_A_REQUEST
-        return [
-            b"[%d]" % number
-            if number % BROKEN_EVERY == 0
-            else json.dumps({"index": number, "ind": number}).encode()
-            for number in range(first, first + RECORDS_A_REQUEST)
-        ]
+        return [_value(number) for number in range(first, first + RECORDS_A_REQUEST)]
 
     def _post(self, http: urllib3.PoolManager, url: str, turn: int) -> None:
         name = ("pin", "geo", "user")[turn % 3]
@@ -86,6 +97,7 @@ class Client:
             body = b'{"records":[' + b",".join(b'{"value":' + value + b"}" for value in values) + b"]}"
             answer = http.request("POST", f"{url}/topics/{topic}", body=body, headers=KAFKA)
             places = [_kafka_place(entry) for entry in answer.json().get("offsets", [])]
+            kept = [None if value == b"null" else value for value in values]
         else:
             topic = f"streaming-{ID}-{name}"
             entries = b",".join(b'{"data":' + v + b',"partition-key":"%d"}' % n for n, v in enumerate(values))
@@ -93,12 +105,13 @@ class Client:
                 "PUT", f"{url}/streams/{topic}/records", body=b'{"records":[' + entries + b"]}", headers=JSON
             )
             places = [_kinesis_place(entry) for entry in answer.json().get("Records", [])]
+            kept = [*values]
         if answer.status == 200:
-            self._keep(topic, values, places)
+            self._keep(topic, kept, places)
         else:
             time.sleep(REFUSED_S)
 
-    def _keep(self, topic: str, values: list[bytes], places: list[tuple[int, int] | None]) -> None:
+    def _keep(self, topic: str, values: list[bytes | None], places: list[tuple[int, int] | None]) -> None:
         with self._lock:
             for value, at in zip(values, places, strict=True):
                 if at is None:
@@ -109,14 +122,21 @@ class Client:
                 self.acknowledged[place] = value
 
 
-OURS = re.compile(rb'\[\d+\]|\{"index": \d+, "ind": \d+\}')
+OURS = re.compile(rb'\[\d+\]|null|\{"index": \d+, "ind": \d+\}|.*"soak".*', re.DOTALL)
 """What `Client` posts."""
+
+
+def _value(number: int) -> bytes:
+    if number % ODD_EVERY:
+        return json.dumps({"index": number, "ind": number}).encode()
+    odd = ODD[number // ODD_EVERY % len(ODD)]
+    return odd.replace(b"%d", b"%d" % number)
 
 
 def of_others(parts: Parts) -> int:
     """How many landed records no `Client` has posted."""
     return sum(
-        OURS.fullmatch(value or b"") is None
+        OURS.fullmatch(value if value is not None else b"null") is None
         for topic in parts.log.topics.list()
         for each in parts.landing.landed(topic)
         for value in parts.landing.read(each).records.values
@@ -145,7 +165,7 @@ def _kinesis_place(entry: dict[str, Any]) -> tuple[int, int] | None:
     return int(entry["ShardId"].removeprefix("shardId-")), int(entry["SequenceNumber"])
 
 
-def verify(parts: Parts, acknowledged: dict[Place, bytes]) -> int:
+def verify(parts: Parts, acknowledged: Mapping[Place, bytes | None]) -> int:
     """Drain the road, then look for every acknowledged record: once in the landing zone, once in table or quarantine.
 
     Returns the number of records that were found, acknowledged or not.
@@ -165,7 +185,7 @@ def verify(parts: Parts, acknowledged: dict[Place, bytes]) -> int:
         for table in (road.open_table(parts.store), road.open_quarantine(parts.store)):
             for row in table.select('SELECT _partition, "_offset" AS place FROM this'):
                 in_tables[road.topic, row["_partition"], row["place"]] += 1
-    assert [place for place in acknowledged if landed_bytes.get(place) != acknowledged[place]] == []
+    assert [place for place, value in acknowledged.items() if landed_bytes.get(place, b"") != value] == []
     assert [place for place, count in in_landing.items() if count != 1] == []
     assert in_tables == in_landing
     for deep in (False, True):
