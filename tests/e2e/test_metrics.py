@@ -12,6 +12,8 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from pinflow.config import load
+from pinflow.errors import UnavailableError
+from pinflow.jobs.failures import FailureBook
 from pinflow.jobs.metrics import SideMetrics, serve_metrics
 from pinflow.jobs.parts import Parts
 from tests.e2e.command import run, running, until
@@ -105,12 +107,14 @@ def test_before_the_first_step_everything_is_zero(parts: Parts) -> None:
         assert set(scraped(url).values()) == {0, 1}
 
 
-def test_receipts_that_cannot_be_read_are_a_counter_of_their_own(parts: Parts) -> None:
+def test_receipts_that_cannot_be_read_are_a_counter_of_their_own_and_hide_no_other(parts: Parts) -> None:
     drain(parts)
     for receipt in (parts.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
         receipt.unlink()
     with serve_metrics(SideMetrics(parts.store, "stream", ID), 0) as url:
-        assert scraped(url) == {("pinflow_receipts_readable",): 0}
+        assert scraped(url) == {
+            name: value for name, value in expected("stream").items() if "user" not in name
+        } | {("pinflow_receipts_readable",): 0}
 
 
 def test_a_port_that_is_taken_ends_the_command_with_the_next_step(parts: Parts) -> None:
@@ -126,3 +130,15 @@ def test_a_port_that_is_taken_ends_the_command_with_the_next_step(parts: Parts) 
 def test_metrics_do_not_go_with_adopting(parts: Parts) -> None:
     done = run("land", "--adopt", "topics/", "--metrics-port", "0", home=parts.settings.home)
     assert done.returncode == 2
+
+
+def test_a_job_that_fails_is_shown_and_hides_no_other(parts: Parts) -> None:
+    drain(parts)
+    book = FailureBook(parts.store)
+    book.report("stream/posts", "set aside", UnavailableError("it is away"), since=1, now=2)
+    book.report("land/posts", "retrying", UnavailableError("it is away"), since=1, now=2)
+    with serve_metrics(SideMetrics(parts.store, "stream", ID), 0) as url:
+        text = urllib3.request("GET", url, retries=False, timeout=20).data.decode()
+    assert 'pinflow_job_failing{job="stream/posts",state="set aside"} 1.0' in text
+    assert "land/posts" not in text
+    assert "pinflow_receipts_readable 1.0" in text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -15,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pinflow.errors import PinflowError, UnavailableError
+from pinflow.jobs.failures import failing_jobs
 from pinflow.jobs.sides import side_roads
 from pinflow.lake.landing import Landing
 from pinflow.lake.ledger import Tally, last_receipt
@@ -37,22 +39,43 @@ _log = logging.getLogger(__name__)
 
 
 class _Receipts(Collector):
-    """Families of `_families`, and whether they could be read; each call opens the tables afresh."""
+    """Families of `_families`, which jobs of a kind fail, and whether all could be read; each call reads afresh.
 
-    def __init__(self, store: Store) -> None:
+    What cannot be read is left out: a table that another program has changed hides no other.
+    """
+
+    def __init__(self, store: Store, kind: str) -> None:
         self._store = store
+        self._kind = kind
+        self._readable = True
 
     def collect(self) -> Iterator[Metric]:
         """The counters, for the registry. Called from the server's threads."""
         families: list[Metric] = []
-        try:
-            families = self._families()
-        except PinflowError as error:
-            _log.warning("metrics cannot be read: %s", error.what)
+        self._readable = True
+        with self._passing_over():
+            families = [self._failing(), *self._families()]
         yield GaugeMetricFamily(
-            "pinflow_receipts_readable", "1 if the lake's receipts could be read now", float(bool(families))
+            "pinflow_receipts_readable", "1 if all that is counted could be read now", float(self._readable)
         )
         yield from families
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        try:
+            yield
+        except PinflowError as error:
+            self._readable = False
+            _log.warning("metrics cannot be read: %s", error.what)
+
+    def _failing(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            "pinflow_job_failing", "1 for each job that fails now", labels=["job", "state"]
+        )
+        for each in chain.from_iterable(failing_jobs(self._store).values()):
+            if each.job.partition("/")[0] == self._kind:
+                gauge.add_metric([each.job, each.state], 1)
+        return gauge
 
     def _families(self) -> list[Metric]:
         raise NotImplementedError
@@ -65,6 +88,9 @@ class _Receipts(Collector):
 class LandMetrics(_Receipts):
     """What has landed, over all topics."""
 
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, "land")
+
     def _families(self) -> list[Metric]:
         manifest = Landing(self._store).manifest.pinned()
         topics = self._store.folders("plans/land")
@@ -76,8 +102,8 @@ class SideMetrics(_Receipts):
     """What came of the records of a side, by dataset and, for cells, by field."""
 
     def __init__(self, store: Store, side: Side, user_id: str) -> None:
-        super().__init__(store)
-        self._side = side
+        super().__init__(store, side)
+        self._side: Side = side
         self._user_id = user_id
 
     def _families(self) -> list[Metric]:
@@ -93,11 +119,12 @@ class SideMetrics(_Receipts):
         )
         for road in side_roads(self._side, self._user_id):
             labels = [road.side, road.dataset.name]
-            tally = self._sum(road.job, road.open_table(self._store).pinned())
-            records.add_metric(labels, tally.records)
-            rejected.add_metric(labels, tally.rejected)
-            for field, count in sorted(tally.cells.items()):
-                cells.add_metric([*labels, field], count)
+            with self._passing_over():
+                tally = self._sum(road.job, road.open_table(self._store).pinned())
+                records.add_metric(labels, tally.records)
+                rejected.add_metric(labels, tally.rejected)
+                for field, count in sorted(tally.cells.items()):
+                    cells.add_metric([*labels, field], count)
         return [records, rejected, cells]
 
 
