@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DATASETS", "dataset_of", "topic_name"]
+__all__ = ["DATASETS", "dataset_of", "topic_name", "topic_names"]
 
 DATASETS = ("pin", "geo", "user")
 """In the order in which the three records of a post are sent."""
@@ -15,6 +15,12 @@ STREAM = "streaming-"
 def topic_name(side: Literal["batch", "stream"], user_id: str, dataset: str) -> str:
     """The topic of a dataset on a side."""
     return f"{user_id}.{dataset}" if side == "batch" else f"{STREAM}{user_id}-{dataset}"
+
+
+def topic_names(side: Literal["batch", "stream"], user_id: str) -> tuple[str, str, str]:
+    """The topics of a side, in the order of `DATASETS`."""
+    pin, geo, user = (topic_name(side, user_id, dataset) for dataset in DATASETS)
+    return pin, geo, user
 
 
 def dataset_of(topic: str) -> str | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from pinflow.datasets.naming import topic_names
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -90,7 +92,7 @@ class BatchDoor:
     most_records = BATCH_MOST_RECORDS
 
     def __init__(self, user_id: str) -> None:
-        self.topics = f"{user_id}.pin", f"{user_id}.geo", f"{user_id}.user"
+        self.topics = topic_names("batch", user_id)
 
     def request(self, topic: str, items: Sequence[Item]) -> Request:
         """See `Door`."""
@@ -117,11 +119,7 @@ class StreamDoor:
     most_records = KINESIS_MOST_RECORDS
 
     def __init__(self, user_id: str) -> None:
-        self.topics = (
-            f"streaming-{user_id}-pin",
-            f"streaming-{user_id}-geo",
-            f"streaming-{user_id}-user",
-        )
+        self.topics = topic_names("stream", user_id)
 
     def request(self, topic: str, items: Sequence[Item]) -> Request:
         """See `Door`."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from pinflow import source
+from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
 from pinflow.engine import Result
 from pinflow.errors import AbsentError, PinflowError
@@ -176,13 +177,11 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
 
 def _drained(settings: Settings, stations: list[Station]) -> None:
     deadline = time.monotonic() + DRAIN_S
+    streamed = topic_names("stream", settings.config.id)
     with Parts(settings) as parts:
         while True:
             topics = status(parts)
-            waiting = sum(
-                each.to_land + (each.to_clean if each.topic.startswith("streaming-") else 0)
-                for each in topics
-            )
+            waiting = sum(each.to_land + (each.to_clean if each.topic in streamed else 0) for each in topics)
             if not waiting:
                 return
             for failing in (each for topic in topics for each in topic.failing):
