@@ -19,8 +19,9 @@ from pinflow.jobs.audit import audit
 from pinflow.jobs.maintain import maintain
 from pinflow.jobs.parts import Parts
 from pinflow.jobs.replay import replay
+from pinflow.jobs.retention import trim_log
 from pinflow.jobs.sides import Side, side_roads
-from pinflow.log import Chunk, Produce, Records, open_log
+from pinflow.log import Chunk, Produce, Records, examined, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -335,3 +336,25 @@ def test_a_log_of_version_0_1_is_exact_from_its_first_append_by_this_version_on(
     upgraded.append([Produce("t", 0, Records([b"{}"]))])
     assert upgraded.read("t", 0, None, **PLENTY).timestamps == [1_900_000_000_000_000, 1_900_000_000_000_001]
     upgraded.close()
+
+
+def test_a_clock_that_was_years_ahead_is_a_finding_of_doctor(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = examined(parts.log)
+    assert look is not None
+    name = topic("stream", "user")
+    post(parts, name, [b"{}"])
+    assert look.examine() == []
+    wall = time.time_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: wall() + 3650 * 86_400 * 10**9)
+        post(parts, name, [b"{}"])
+    post(parts, name, [b"{}"])
+    (finding,) = look.examine()
+    assert "3,650 days ahead of the clock" in finding.what
+    parts.log.topics.delete(name)
+    end = parts.log.extents(name)[0].end
+    drain(parts)
+    assert trim_log(parts, []) == {name: 3}, "of a deleted topic all goes, whatever its times say"
+    assert parts.log.extents(name)[0].begin == end

@@ -25,6 +25,7 @@ from pinflow.errors import (
     GapError,
     TopicExistsError,
 )
+from pinflow.findings import Finding
 from pinflow.log import sqlite_answers
 from pinflow.log.records import (
     Abilities,
@@ -37,7 +38,7 @@ from pinflow.log.records import (
     Records,
     Token,
 )
-from pinflow.log.sqlite_clock import exact_from, keep_last, next_moment
+from pinflow.log.sqlite_clock import days_ahead, exact_from, keep_last, next_moment
 from pinflow.log.sqlite_file import Reading, Transaction, connect, path_of
 from pinflow.log.sqlite_reader import Undisturbed
 from pinflow.log.sqlite_rows import (
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
 __all__ = ["SqliteLog"]
 
 _decode = msgspec.msgpack.Decoder(StoredRecords).decode
+
+DAYS_AHEAD = 1.0
+"""A clock is set back by less now and then, and nobody needs to know."""
 
 
 class SqliteLog:
@@ -190,6 +194,20 @@ class SqliteLog:
                     (row.id, partition, last),
                 )
         return dropped
+
+    def examine(self) -> list[Finding]:
+        """See `Examined.examine`: times of acceptance that a wrong clock has put far ahead."""
+        with self.reading() as db:
+            ahead = days_ahead(db) if exact_from(db) is not None else 0.0
+        if ahead < DAYS_AHEAD:
+            return []
+        what = f"times of acceptance are {ahead:,.0f} days ahead of the clock, which was wrong once"
+        return [
+            Finding(
+                what,
+                "order is kept; log.retention_seconds drops nothing until then, log.retention_bytes does",
+            )
+        ]
 
     def close(self) -> None:
         """See `EventLog.close`."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["SCHEMA", "exact_from", "keep_last", "microseconds", "next_moment"]
+__all__ = ["SCHEMA", "days_ahead", "exact_from", "keep_last", "microseconds", "next_moment"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (
@@ -26,6 +26,8 @@ SELECT 1, coalesce(max(accepted_at), 0), coalesce(max(accepted_at), 0) FROM batc
 """
 """A log of version 0.1 has no such table: its times are those of its clock, whatever that did. The last of them is
 `found`."""
+
+DAY_US = 86_400_000_000
 
 EARLIEST_US = 10**14
 """The year 1973 in microseconds, the year 5138 in milliseconds. Version 0.1 kept milliseconds: what is less is one of
@@ -39,10 +41,18 @@ def microseconds(accepted_at: int) -> int:
 
 def next_moment(db: sqlite3.Connection) -> int:
     """The time of the next batch, microseconds since 1970 UTC; call in the transaction that inserts it."""
+    return max(time.time_ns() // 1000, _last(db) + 1, EARLIEST_US)
+
+
+def days_ahead(db: sqlite3.Connection) -> float:
+    """By how many days the last time given out is ahead of the machine's clock; negative where it is not."""
+    return (_last(db) - time.time_ns() // 1000) / DAY_US
+
+
+def _last(db: sqlite3.Connection) -> int:
     (kept,) = db.execute("SELECT last FROM clock").fetchone()
     newest = db.execute("SELECT accepted_at FROM batch ORDER BY rowid DESC LIMIT 1").fetchone()
-    last = max(microseconds(kept), microseconds(newest[0]) if newest is not None else 0)
-    return max(time.time_ns() // 1000, last + 1, EARLIEST_US)
+    return max(microseconds(kept), microseconds(newest[0]) if newest is not None else 0)
 
 
 def exact_from(db: sqlite3.Connection) -> int | None:
