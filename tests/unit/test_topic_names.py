@@ -114,7 +114,7 @@ def test_topics_of_such_names_hold_up_no_other_and_are_reported(parts: Parts) ->
 def test_a_name_that_is_none_in_a_path_holds_up_no_other(parts: Parts, name: str) -> None:
     post(parts, name, [b"1"])
     post(parts, "b", [b"1"])
-    with pytest.raises(TerminalError, match="nothing of this name"):
+    with pytest.raises(TerminalError, match="cannot store an object of this name"):
         drain(parts, "land")
     assert parts.landing.landed("b")
 
@@ -143,7 +143,7 @@ def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(part
     plan = parts.store.get(plan_path("land/Posts", 1))
     assert plan is not None
     parts.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows
-    with pytest.raises(TerminalError, match="does not tell 'land/posts' from 'land/Posts'"):
+    with pytest.raises(TerminalError, match="cannot distinguish the jobs 'land/posts' and 'land/Posts'"):
         drain(parts, "land")
     assert parts.landing.landed("zebras")
     assert not parts.landing.landed("posts")
