@@ -149,9 +149,12 @@ def acknowledged_more(client: Client) -> None:
 
 
 def twice(parts: Parts) -> list[bytes | None]:
-    """Values that landed more than once: the client sends each once, whether or not it had an answer."""
+    """Values that landed more than once: the client sends each once, whether or not it had an answer.
+
+    Tombstones are all alike, and left out.
+    """
     landed: Counter[bytes | None] = Counter()
     for topic in parts.log.topics.list():
         for each in parts.landing.landed(topic):
             landed.update(parts.landing.read(each).records.values)
-    return [value for value, count in landed.items() if count > 1]
+    return [value for value, count in landed.items() if value is not None and count > 1]
