@@ -65,12 +65,12 @@ def held(parts: Parts) -> tuple[list[int], list[str]]:
 
 
 @contextmanager
-def killed_after_one_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def killed_after_writes(monkeypatch: pytest.MonkeyPatch, writes: int = 1) -> Iterator[None]:
     write = plans._write
     written: list[object] = []
 
     def half(*args: object) -> bool:
-        if written:
+        if len(written) == writes:
             raise Killed
         written.append(args)
         return write(*args)  # type: ignore[arg-type]
@@ -79,6 +79,10 @@ def killed_after_one_write(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with pytest.raises(Killed):
         yield
     monkeypatch.undo()
+
+
+def killed(*_: object) -> bool:
+    raise Killed
 
 
 def samples(parts: Parts) -> list[tuple[int, str]]:
@@ -100,11 +104,32 @@ def test_a_step_that_was_half_committed_by_other_rules_is_done_by_those_of_the_s
     first = Steps(parts.store, job(parts, 10))
     assert first.advance() is not None  # so that quarantine holds a row of a step before
     post(parts, name, rows({"ind": 10}, {"ind": 11}))
-    with killed_after_one_write(monkeypatch):
+    with killed_after_writes(monkeypatch):
         first.advance()
     assert Steps(parts.store, job(parts, rejected)).advance() is not None
     texts = ['{"ind": 10}', '{"ind": 11}'] if rejected == 11 else ['{"ind": 10}']
     assert held(parts) == ([1, 10] if rejected == 11 else [1, 10, 11], texts)
+    assert audit(parts, deep=True).problems == []
+
+
+@pytest.mark.parametrize("rejected", [10, 99])
+def test_a_step_that_others_half_committed_between_is_done_by_the_rules_it_was_planned_by(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+) -> None:
+    name = topic("stream", "user")
+    post(parts, name, rows({"ind": 1}, {"ind": 2}))
+    first = Steps(parts.store, job(parts, rejected, 2))
+    assert first.advance() is not None
+    post(parts, name, rows({"ind": 10}, {"ind": 11}, {"ind": 12}))
+    with monkeypatch.context() as patch:
+        patch.setattr(plans, "_write", killed)
+        with pytest.raises(Killed):
+            first.advance()
+    with killed_after_writes(monkeypatch, 2):  # samples, then quarantine
+        Steps(parts.store, job(parts, 11)).advance()
+    assert Steps(parts.store, job(parts, rejected, 2)).advance() is not None
+    texts = ['{"ind": 10}', '{"ind": 2}'] if rejected == 10 else ['{"ind": 2}']
+    assert held(parts) == ([1, 11, 12] if rejected == 10 else [1, 10, 11, 12], texts)
     assert audit(parts, deep=True).problems == []
 
 
@@ -117,7 +142,7 @@ def test_samples_of_a_step_that_was_half_committed_by_other_rules_are_those_of_t
     first = Steps(parts.store, job(parts, 10))
     assert first.advance() is not None
     post(parts, name, rows({"ind": 10, "age": "b"}, {"ind": 11, "age": "c"}))
-    with killed_after_one_write(monkeypatch):
+    with killed_after_writes(monkeypatch):
         first.advance()
     assert Steps(parts.store, job(parts, rejected)).advance() is not None
     assert samples(parts) == [(1, "a"), (10, "b"), (11, "c")][: 2 if rejected == 11 else 3]
@@ -136,7 +161,7 @@ def test_samples_of_a_move_that_was_half_committed_by_other_rules_are_those_of_t
     post(parts, topic("stream", "user"), rows(*values))
     assert Steps(parts.store, job(parts, 10, 11)).advance() is not None
     assert samples(parts) == [(1, "a"), (2, "z")]
-    with killed_after_one_write(monkeypatch):
+    with killed_after_writes(monkeypatch):
         retry_quarantine(parts, ruled_road(parts, 99))
     assert Steps(parts.store, job(parts, 11)).advance() is not None
     assert held(parts) == ([1, 2, 10], ['{"ind": 11, "age": "c"}'])
