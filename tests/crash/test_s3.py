@@ -87,7 +87,7 @@ def answers(parts: Parts) -> list[tuple[object, ...]]:
     road = next(road for road in roads(parts.config.id) if road.table == USERS)
     files = road.open_table(parts.store).files()
     session = parts.engine.session(
-        [View("found", files, road.dataset.clean | LINEAGE, road.dataset.latest_sql)]
+        [View("found", files, road.dataset.clean | LINEAGE, road.dataset.latest(road.dataset.clean))]
     )
     try:
         return session.ask("SELECT ind, age FROM found ORDER BY ind", where="test").rows

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from pinflow.datasets.shared import with_rules
-from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.dialect import columns_read, to_duckdb
 from pinflow.engine.dialect.functions import FUNCTIONS
 from pinflow.errors import DialectError
 
@@ -198,3 +198,21 @@ def test_branches_for_other_types_vanish_from_the_plan(db: duckdb.DuckDBPyConnec
     (plan,) = [row[1] for row in db.execute(f"EXPLAIN {sql}").fetchall()]
     assert "typeof" not in plan
     assert "number>5" in plan.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT count(*) FROM pin", set()),
+        ("SELECT Ind, p.title FROM pin AS p JOIN geo ON geo.ind = p.ind", {"ind", "title"}),
+        ("SELECT * FROM pin", None),
+        ("SELECT pin.* FROM pin JOIN geo USING (ind)", None),
+        ("WITH c AS (SELECT ind FROM pin) SELECT * FROM c", {"ind"}),
+        ("WITH c AS (SELECT ind FROM pin) SELECT * FROM c JOIN geo ON c.ind = geo.ind", None),
+        ("SELECT * FROM (SELECT ind FROM pin WHERE title = 'x') AS s", {"ind", "title"}),
+        ("WITH c AS (SELECT * FROM pin) SELECT ind FROM c", None),
+        ("SELECT ind FROM pin WHERE ind IN (SELECT ind FROM geo WHERE country = 'x')", {"ind", "country"}),
+    ],
+)
+def test_the_columns_that_a_query_reads_are_known(sql: str, columns: set[str] | None) -> None:
+    assert columns_read(sql, where="q.sql") == columns

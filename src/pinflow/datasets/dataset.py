@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import msgspec
@@ -12,6 +13,9 @@ import msgspec
 from pinflow import __version__
 from pinflow.datasets.naming import DATASETS
 from pinflow.datasets.shared import with_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["LINEAGE", "Dataset", "dataset", "datasets", "over_ranked"]
 
@@ -30,7 +34,6 @@ class Dataset(msgspec.Struct, frozen=True):
         reject_sql: Adds `_reason` to the view `parsed` (raw columns and lineage): why a record cannot be a row.
         clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected; and `_nulled`,
             which names the fields whose text became NULL by a rule.
-        latest_sql: One row a post of a table of clean rows; `{table}` stands for its name.
     """
 
     name: str
@@ -39,7 +42,11 @@ class Dataset(msgspec.Struct, frozen=True):
     clean: dict[str, str]
     reject_sql: str
     clean_sql: str
-    latest_sql: str
+
+    def latest(self, columns: Collection[str]) -> str:
+        """One row a post of a table of clean rows, with these of its columns; `{table}` stands for its name."""
+        names = ", ".join(f"`{column}`" for column in self.clean if column in columns)
+        return over_ranked("latest").replace("{columns}", names)
 
     @property
     def rules(self) -> str:
@@ -57,7 +64,6 @@ def dataset(name: str) -> Dataset:
     """The dataset of a name."""
     folder = files("pinflow.datasets") / name
     facts = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
-    columns = ", ".join(f"`{column}`" for column in facts["clean"])
     return Dataset(
         name=name,
         number=facts["number"],
@@ -65,7 +71,6 @@ def dataset(name: str) -> Dataset:
         clean=facts["clean"],
         reject_sql=with_rules((folder / "reject.sql").read_text(encoding="utf-8")),
         clean_sql=with_rules((folder / "clean.sql").read_text(encoding="utf-8")),
-        latest_sql=over_ranked("latest").replace("{columns}", columns),
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from pinflow.datasets import LINEAGE
 from pinflow.engine import Result, Session, View
+from pinflow.engine.dialect import columns_read
 from pinflow.errors import AbsentError, ChangedTableError
 from pinflow.jobs.sides import NULLED, QUARANTINE, Road, Side, roads, side_roads
 from pinflow.queries import Question, questions
@@ -23,18 +24,21 @@ __all__ = ["ask", "open_side", "run_sql"]
 
 def ask(parts: Parts, side: Side, asked: Iterable[Question] | None = None) -> dict[str, Result]:
     """Answer questions (all of them by default) from the latest rows of one side, by name."""
-    session = open_side(parts, side)
+    wanted = list(questions().values() if asked is None else asked)
+    session = open_side(parts, side, wanted)
     try:
-        return {each.name: session.ask(each.sql, where=each.path) for each in asked or questions().values()}
+        return {each.name: session.ask(each.sql, where=each.path) for each in wanted}
     finally:
         session.close()
 
 
-def open_side(parts: Parts, side: Side) -> Session:
-    """A session in which `pin`, `geo` and `user` are the latest rows of one side."""
+def open_side(parts: Parts, side: Side, asked: Iterable[Question]) -> Session:
+    """A session in which `pin`, `geo` and `user` are the latest rows of one side, in the columns that are asked for."""
     _made(parts, side_roads(side, parts.config.id))
+    read = [columns_read(each.sql, where=each.path) for each in asked]
+    wanted = None if None in read else frozenset[str]().union(*(each for each in read if each is not None))
     return parts.engine.session(
-        [msgspec.structs.replace(view, name=name) for name, view in _latest(parts, side).items()]
+        [msgspec.structs.replace(view, name=name) for name, view in _latest(parts, side, wanted).items()]
     )
 
 
@@ -67,14 +71,15 @@ def _made(parts: Parts, needed: Iterable[Road]) -> None:
         )
 
 
-def _latest(parts: Parts, side: Side) -> dict[str, View]:
-    """Dataset → its latest rows, named as the table."""
-    return {
-        road.dataset.name: _view(
-            road.table, road.open_table(parts.store), road.dataset.clean | LINEAGE, road.dataset.latest_sql
-        )
-        for road in side_roads(side, parts.config.id)
-    }
+def _latest(parts: Parts, side: Side, wanted: frozenset[str] | None = None) -> dict[str, View]:
+    """Dataset → its latest rows, named as the table; of the clean columns those that are wanted, all by default."""
+    views = {}
+    for road in side_roads(side, parts.config.id):
+        clean = road.dataset.clean
+        columns = {name: kind for name, kind in clean.items() if wanted is None or name in wanted | {"ind"}}
+        sql = road.dataset.latest(columns)
+        views[road.dataset.name] = _view(road.table, road.open_table(parts.store), columns | LINEAGE, sql)
+    return views
 
 
 def _beside(parts: Parts) -> list[View]:

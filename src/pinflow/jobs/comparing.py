@@ -59,7 +59,7 @@ def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) 
     """Compare the current generation with a built one; with `partial` only as far as the built one comes."""
     old, old_rejects = road.tables_of(parts.store, road.generation(parts.store))
     new, new_rejects = road.tables_of(parts.store, generation)
-    columns, latest = road.dataset.clean | LINEAGE, road.dataset.latest_sql
+    columns, latest = road.dataset.clean | LINEAGE, road.dataset.latest(road.dataset.clean)
     bound = "TRUE"
     if partial:
         places = "SELECT _partition, _offset FROM {table}"

@@ -34,7 +34,7 @@ from pinflow.errors import DialectError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Columns", "to_duckdb", "what_may_raise"]
+__all__ = ["Columns", "columns_read", "to_duckdb", "what_may_raise"]
 
 BEGINNINGS = {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}
 
@@ -89,6 +89,25 @@ def to_duckdb(sql: str, *, where: str, columns: Columns = (), total: bool = Fals
             for part in raising(tree):
                 raise _error_of(part, sql, where)
         return _Generator(dialect=DuckDB, identify=True, comments=False).generate(_carried(tree))
+
+
+def columns_read(sql: str, *, where: str) -> frozenset[str] | None:
+    """The columns that a SELECT reads, in lower case, of whichever table; None where it reads all of one.
+
+    Raises:
+        DialectError: It does not parse, or is not one SELECT.
+    """
+    with _explaining(sql, where):
+        tree = _parsed(sql)
+    named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for star in tree.find_all(exp.Star):
+        select = star.find_ancestor(exp.Select)
+        if isinstance(star.parent, exp.Select | exp.Column) and select is not None:
+            sources = [select.args.get("from_"), *select.args.get("joins", [])]
+            tables = [source.this for source in sources if source is not None]
+            if any(isinstance(table, exp.Table) and table.name.lower() not in named for table in tables):
+                return None
+    return frozenset(column.name.lower() for column in tree.find_all(exp.Column))
 
 
 def what_may_raise(sql: str, *, where: str, columns: Columns = ()) -> list[DialectError]:
