@@ -12,7 +12,7 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine.base import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect, first_line
-from pinflow.engine.duckdb_numbers import maybe_rewritten, numbers_as_texts
+from pinflow.engine.duckdb_numbers import fractional_fields, maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb_session import DuckDBSession
 from pinflow.engine.raw import Raw, Rejected, raw_columns, split
 from pinflow.errors import RecordError, TerminalError, UnavailableError
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDBEngine"]
 
+MANY_AGAIN = 0.05
+"""The share of a step's records above which it pays to verify the fields for which they are read again."""
+
+LOOKED_AT = 100
+"""Records in which those fields are looked for."""
+
 ROWS_A_BATCH = 32_768
 """Rows of an Arrow batch handed over: DuckDB's threads take one batch each."""
 
@@ -41,6 +47,7 @@ class DuckDBEngine:
         self._scratch = scratch
         self._db: duckdb.DuckDBPyConnection | None = None
         self._translated: dict[str, tuple[str, str]] = {}
+        self._verified: dict[str, frozenset[str]] = {}
 
     def clean(
         self,
@@ -56,9 +63,14 @@ class DuckDBEngine:
             db = self._connected()
             db.register("texts", _texts(raw))
             db.register("unreadable", _unreadable(rejected))
-            db.execute(_parsed(dataset, topic, "texts"))
+            verified = self._verified.get(dataset.name, frozenset())
+            db.execute(_parsed(dataset, topic, "texts", verified))
             db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
-            _read_numbers_again(db, dataset, topic, reject_sql)
+            again = _read_numbers_again(db, dataset, topic, reject_sql)
+            if len(again) > MANY_AGAIN * len(raw.texts):
+                self._verified[dataset.name] = verified | (
+                    fractional_fields(again[:LOOKED_AT]) & {*dataset.raw}
+                )
             db.execute(
                 "CREATE OR REPLACE TEMP VIEW raw AS "
                 "SELECT * EXCLUDE (_reason, _maybe_rewritten) FROM checked WHERE _reason IS NULL"
@@ -69,11 +81,17 @@ class DuckDBEngine:
             # All rows are made here, not while they are written: by then part of the step may be committed.
             stored = _stored(clean_sql, dataset.clean | LINEAGE | {"_nulled": "string"})
             db.execute(f"CREATE OR REPLACE TEMP TABLE cleaned AS {stored}")
+            tallies = _tallies(db)
+            found = any(tally.cells for tally in tallies.values())
+            db.execute(
+                f"CREATE OR REPLACE TEMP TABLE nulled AS {_nulled(dataset) if found else NOTHING_NULLED}"
+            )
+            db.execute("DROP TABLE checked")  # the texts of all fields, which nothing needs any more
             return Cleaned(
                 rows=db.sql("SELECT * EXCLUDE (_nulled) FROM cleaned"),
                 rejects=db.sql("SELECT * FROM rejected"),
-                nulled=db.sql(_nulled(dataset)),
-                tallies=_tallies(db),
+                nulled=db.sql("SELECT * FROM nulled"),
+                tallies=tallies,
             )
 
     def session(self, views: Sequence[View]) -> DuckDBSession:
@@ -130,13 +148,13 @@ class DuckDBEngine:
 
 _PARSED = """
 CREATE OR REPLACE TEMP VIEW parsed AS
-SELECT * EXCLUDE (_text), {maybe_rewritten} AS _maybe_rewritten
+SELECT * EXCLUDE (_text, _fields), {maybe_rewritten} AS _maybe_rewritten
 FROM (
   SELECT {columns}, {topic} AS _topic, _partition, _offset, make_timestamptz(_accepted_us) AS _accepted_at,
     CASE
       WHEN _fields IS NULL THEN 'not JSON that can be read'
       WHEN _keys <> {keys} AND len(_keys) <> list_unique(_keys) THEN 'a field is there twice'
-    END AS _broken, _text
+    END AS _broken, _text, _fields
   FROM (
     SELECT _text, _partition, _offset, _accepted_us, try(json_extract_string(_text, {paths})) AS _fields,
       try(json_keys(_text)) AS _keys
@@ -178,6 +196,13 @@ WHERE _number <= {most}
 """
 """Of each field the first cells that became NULL by a rule, with their texts."""
 
+NOTHING_NULLED = """
+SELECT NULL::INTEGER AS ind, '' AS field, '' AS text, '' AS _topic, NULL::INTEGER AS _partition,
+  NULL::BIGINT AS _offset, NULL::TIMESTAMPTZ AS _accepted_at
+LIMIT 0
+"""
+"""The same where there are none, which takes less planning."""
+
 _CELLS = """
 SELECT _partition, field, count(*)
 FROM (SELECT _partition, unnest(string_split(_nulled, ',')) AS field FROM cleaned WHERE _nulled IS NOT NULL)
@@ -190,29 +215,36 @@ def _nulled(dataset: Dataset) -> str:
     return _NULLED.format(text=f"CASE field {texts} END", most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
 
 
-def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
+def _parsed(dataset: Dataset, topic: str, texts: str, verified: Iterable[str] = ()) -> str:
     return _PARSED.format(
         topic=_quoted(topic),
         keys=dataset.raw,
         paths=_paths(dataset),
         columns=_columns(dataset),
-        maybe_rewritten=maybe_rewritten(dataset.raw),
+        maybe_rewritten=maybe_rewritten(sorted(verified)),
         texts=texts,
     )
 
 
-def _read_numbers_again(db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str) -> None:
-    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
+def _read_numbers_again(
+    db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str
+) -> list[str]:
+    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts.
+
+    Returns:
+        The records.
+    """
     if db.execute("SELECT NOT EXISTS (FROM checked WHERE _maybe_rewritten)").fetchone() == (True,):
-        return
+        return []
     found = db.execute(_READ_AGAIN).fetchall()
     if not found:
-        return
+        return []
     texts, *others = map(list, zip(*found, strict=True))
     db.register("numbers_as_texts", _texts(Raw(list(map(numbers_as_texts, texts)), *others)))
     db.execute(_parsed(dataset, topic, "numbers_as_texts"))
     db.execute("DELETE FROM checked WHERE _maybe_rewritten AND _broken IS NULL")
     db.execute(f"INSERT INTO checked {reject_sql}")
+    return texts
 
 
 def _columns(dataset: Dataset) -> str:
