@@ -12,7 +12,7 @@ from pinflow.datasets import LINEAGE
 from pinflow.engine.base import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.dialect import to_duckdb
 from pinflow.engine.duckdb_connection import connect, first_line
-from pinflow.engine.duckdb_numbers import fractional_fields, maybe_rewritten, numbers_as_texts
+from pinflow.engine.duckdb_numbers import maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb_session import DuckDBSession
 from pinflow.engine.raw import Raw, Rejected, raw_columns, split
 from pinflow.errors import RecordError, TerminalError, UnavailableError
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDBEngine"]
 
-MANY_AGAIN = 0.05
-"""The share of a step's records above which it pays to verify the fields for which they are read again."""
-
-LOOKED_AT = 100
-"""Records in which those fields are looked for."""
-
 ROWS_A_BATCH = 32_768
 """Rows of an Arrow batch handed over: DuckDB's threads take one batch each."""
 
@@ -47,7 +41,6 @@ class DuckDBEngine:
         self._scratch = scratch
         self._db: duckdb.DuckDBPyConnection | None = None
         self._translated: dict[str, tuple[str, str]] = {}
-        self._verified: dict[str, frozenset[str]] = {}
 
     def clean(
         self,
@@ -63,14 +56,9 @@ class DuckDBEngine:
             db = self._connected()
             db.register("texts", _texts(raw))
             db.register("unreadable", _unreadable(rejected))
-            verified = self._verified.get(dataset.name, frozenset())
-            db.execute(_parsed(dataset, topic, "texts", verified))
+            db.execute(_parsed(dataset, topic, "texts"))
             db.execute(f"CREATE OR REPLACE TEMP TABLE checked AS {reject_sql}")
-            again = _read_numbers_again(db, dataset, topic, reject_sql)
-            if len(again) > MANY_AGAIN * len(raw.texts):
-                self._verified[dataset.name] = verified | (
-                    fractional_fields(again[:LOOKED_AT]) & {*dataset.raw}
-                )
+            _read_numbers_again(db, dataset, topic, reject_sql)
             db.execute(
                 "CREATE OR REPLACE TEMP VIEW raw AS "
                 "SELECT * EXCLUDE (_reason, _maybe_rewritten) FROM checked WHERE _reason IS NULL"
@@ -215,36 +203,29 @@ def _nulled(dataset: Dataset) -> str:
     return _NULLED.format(text=f"CASE field {texts} END", most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
 
 
-def _parsed(dataset: Dataset, topic: str, texts: str, verified: Iterable[str] = ()) -> str:
+def _parsed(dataset: Dataset, topic: str, texts: str) -> str:
     return _PARSED.format(
         topic=_quoted(topic),
         keys=dataset.raw,
         paths=_paths(dataset),
         columns=_columns(dataset),
-        maybe_rewritten=maybe_rewritten(sorted(verified)),
+        maybe_rewritten=maybe_rewritten(dataset.fractional),
         texts=texts,
     )
 
 
-def _read_numbers_again(
-    db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str
-) -> list[str]:
-    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts.
-
-    Returns:
-        The records.
-    """
+def _read_numbers_again(db: duckdb.DuckDBPyConnection, dataset: Dataset, topic: str, reject_sql: str) -> None:
+    """Put records whose numbers may not be as they were sent into `checked` once more, the numbers being texts."""
     if db.execute("SELECT NOT EXISTS (FROM checked WHERE _maybe_rewritten)").fetchone() == (True,):
-        return []
+        return
     found = db.execute(_READ_AGAIN).fetchall()
     if not found:
-        return []
+        return
     texts, *others = map(list, zip(*found, strict=True))
     db.register("numbers_as_texts", _texts(Raw(list(map(numbers_as_texts, texts)), *others)))
     db.execute(_parsed(dataset, topic, "numbers_as_texts"))
     db.execute("DELETE FROM checked WHERE _maybe_rewritten AND _broken IS NULL")
     db.execute(f"INSERT INTO checked {reject_sql}")
-    return texts
 
 
 def _columns(dataset: Dataset) -> str:

@@ -5,8 +5,8 @@ It reads a number with a fraction or an exponent as a DOUBLE and writes that: `1
 again with its numbers made texts, unless the field verifiably stands in the record as it is. Whole numbers and texts
 are never written anew, and other numbers are mostly sent as DuckDB writes them.
 
-To verify a field takes a long expression, which DuckDB plans anew for each step. So only those fields are verified
-whose numbers have made many records of a step be read again; the others cost one expression over all of them.
+To verify a field takes a long expression, which DuckDB plans anew for each step. So only those are verified that a
+dataset says are mostly numbers with a fraction; the others cost one expression over all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["fractional_fields", "maybe_rewritten", "numbers_as_texts"]
+__all__ = ["maybe_rewritten", "numbers_as_texts"]
 
 LONGEST = 25
 """Characters of a DOUBLE as DuckDB writes it, at most. Strings may look so, too, and are read again for nothing."""
@@ -63,16 +63,6 @@ def _as_sent(name: str) -> str:
     )
     return (
         f"CASE WHEN {_looks_written(field)} THEN CASE WHEN ({stands}) AND {FLAT} THEN 1 ELSE 0 END ELSE 0 END"
-    )
-
-
-def fractional_fields(texts: Iterable[str]) -> frozenset[str]:
-    """The fields of records that are numbers with a fraction or an exponent."""
-    return frozenset(
-        name
-        for text in texts
-        for name, value in _members(text).items()
-        if bytes(value)[:1] in NUMBER_BEGINS and not bytes(value).lstrip(b"-").isdigit()
     )
 
 
