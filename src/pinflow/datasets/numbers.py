@@ -23,7 +23,7 @@ LONGEST = 10
 
 LEAST, GREATEST = -(2**31), 2**31 - 1
 
-_text = msgspec.json.Decoder(str).decode
+NOTHING = msgspec.Raw(b"")
 
 
 def whole_number(text: str) -> int | None:
@@ -54,32 +54,39 @@ def post_number_of(topic: str) -> Callable[[bytes | None], int | None]:
     """
     name = dataset_of(topic)
     columns = ("index", "ind") if name is None else (dataset(name).number,)
-    kind = msgspec.defstruct(
-        "_Post", [(column, msgspec.Raw, msgspec.Raw(b"")) for column in columns], gc=False
-    )
-    decode = msgspec.json.Decoder(kind).decode
+    readers = [_reader(column) for column in columns]
+    if len(readers) == 1:
+        return readers[0]
+
+    def read(value: bytes | None) -> int | None:
+        return next((number for reader in readers if (number := reader(value)) is not None), None)
+
+    return read
+
+
+def _reader(column: str) -> Callable[[bytes | None], int | None]:
+    """Reads the number in one column. Nearly all are bare integers, which the decoder hands over as they are."""
+    quick = msgspec.json.Decoder(
+        msgspec.defstruct("_Quick", [("number", Any, msgspec.field(name=column, default=None))], gc=False)
+    ).decode
+    exact = msgspec.json.Decoder(
+        msgspec.defstruct(
+            "_Exact", [("number", msgspec.Raw, msgspec.field(name=column, default=NOTHING))], gc=False
+        )
+    ).decode
 
     def read(value: bytes | None) -> int | None:
         if value is None:
             return None
         try:
-            post: Any = decode(value)
+            number = quick(value).number  # type: ignore[attr-defined]
+            if type(number) is int:
+                return number if LEAST <= number <= GREATEST else None
+            if type(number) is str:
+                return whole_number(number)
+            # As a float it is not what was sent; what is neither is not a number.
+            return whole_number(bytes(exact(value).number).decode()) if type(number) is float else None  # type: ignore[attr-defined]
         except (ValueError, RecursionError):
             return None
-        for column in columns:
-            number = _number(bytes(getattr(post, column)))
-            if number is not None:
-                return number
-        return None
 
     return read
-
-
-def _number(token: bytes) -> int | None:
-    """The number of a JSON token, bare or in quotes."""
-    if token.isdigit() and len(token) < LONGEST:  # nearly all are
-        return int(token)
-    try:
-        return whole_number(_text(token) if token[:1] == b'"' else token.decode())
-    except ValueError:  # half a surrogate pair: the record cannot be a row
-        return None
