@@ -74,7 +74,7 @@ class InstantLog:
 def serve(kind: str, home: Path) -> None:
     """Run one server until it is told to stop; its URL goes to `home/ready`."""
     from pinflow import config as configuration
-    from pinflow.gateway import server
+    from pinflow.gateway.http import server
 
     settings = configuration.load(home, env={"PINFLOW__GATEWAY__PORT": "0"})
     create_app = server.create_app

@@ -22,8 +22,8 @@ import urllib3
 
 from pinflow.config import load
 from pinflow.engine import View
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import roads
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.runtime import Parts
 
 POSTS_A_REQUEST = 20
 HEADERS = {"Content-Type": "application/json"}

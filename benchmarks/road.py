@@ -23,14 +23,14 @@ from deltalake import write_deltalake
 from pinflow import source
 from pinflow.config import load
 from pinflow.datasets import dataset
-from pinflow.jobs.ask import ask
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.land import land_jobs
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import roads
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.land.land import land_jobs
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from pinflow.log import Produce, Records, partition_for
+from pinflow.query.ask import ask
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from pinflow.config import Settings
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.sides import Road
+    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.runtime import Parts
 
 __all__ = ["FAILED", "abandoning", "job", "maintenance", "replaying", "retrying", "run", "start"]
 
 PRELOADED = [
     "tests.children",
     "tests.crash.soak",
-    "pinflow.engine.duckdb",
+    "pinflow.engine.duckdb.engine",
     "pinflow.gateway",
-    "pinflow.jobs.adopt",
-    "pinflow.jobs.clean",
-    "pinflow.jobs.abandoning",
-    "pinflow.jobs.maintain",
-    "pinflow.jobs.replay",
-    "pinflow.jobs.requarantine",
-    "pinflow.lake.s3",
-    "pinflow.jobs.worker",
+    "pinflow.jobs.land.adopt",
+    "pinflow.jobs.clean.clean",
+    "pinflow.jobs.replay.abandon",
+    "pinflow.jobs.maintain.maintain",
+    "pinflow.jobs.replay.replay",
+    "pinflow.jobs.replay.quarantine",
+    "pinflow.lake.store.s3",
+    "pinflow.steps.worker",
 ]
 
 FAILED = 75
@@ -105,10 +105,10 @@ def _body(
 
 def job(settings: Settings, name: str, retry_seconds: float = 30.0) -> None:
     """Run land, stream or batch until nothing is left."""
-    from pinflow.jobs.clean import clean_jobs
-    from pinflow.jobs.land import land_jobs
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.worker import run as work
+    from pinflow.jobs.clean.clean import clean_jobs
+    from pinflow.jobs.land.land import land_jobs
+    from pinflow.jobs.runtime import Parts
+    from pinflow.steps.worker import run as work
 
     with Parts(settings) as parts:
         cleaning = cache(lambda: clean_jobs(parts, name))  # type: ignore[arg-type]
@@ -126,8 +126,8 @@ def job(settings: Settings, name: str, retry_seconds: float = 30.0) -> None:
 
 def maintenance(settings: Settings) -> None:
     """Maintain everything once."""
-    from pinflow.jobs.maintain import maintain
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.maintain.maintain import maintain
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings) as parts:
         maintain(parts)
@@ -135,8 +135,8 @@ def maintenance(settings: Settings) -> None:
 
 def replaying(settings: Settings, table: str) -> None:
     """Replay one table."""
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.replay import replay
+    from pinflow.jobs.replay.replay import replay
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings) as parts:
         replay(parts, _road(parts, table))
@@ -144,8 +144,8 @@ def replaying(settings: Settings, table: str) -> None:
 
 def retrying(settings: Settings, table: str) -> None:
     """Replay the quarantine of one table."""
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.requarantine import retry_quarantine
+    from pinflow.jobs.replay.quarantine import retry_quarantine
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings) as parts:
         retry_quarantine(parts, _road(parts, table))
@@ -153,15 +153,15 @@ def retrying(settings: Settings, table: str) -> None:
 
 def abandoning(settings: Settings, table: str) -> None:
     """Give up the replay of one table."""
-    from pinflow.jobs.abandoning import abandon
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.replay.abandon import abandon
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings) as parts:
         abandon(parts, _road(parts, table))
 
 
 def _road(parts: Parts, table: str) -> Road:
-    from pinflow.jobs.sides import roads
+    from pinflow.jobs.pipelines import roads
 
     (road,) = [road for road in roads(parts.config.id) if road.table == table]
     return road

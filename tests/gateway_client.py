@@ -17,7 +17,7 @@ import pinflow
 from pinflow.config import Config, Gateway, Log
 from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
-from pinflow.gateway.guard import Guard
+from pinflow.gateway.auth.guard import Guard
 from pinflow.log import answering, open_log
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from pinflow.config import Gateway
-from pinflow.gateway.connections import ConnectionLimits, Connections
+from pinflow.gateway.http.connections import ConnectionLimits, Connections
+from pinflow.gateway.http.protocol import GatewayProtocol
 from pinflow.gateway.metrics import Metrics
 from pinflow.gateway.pending import Pending
-from pinflow.gateway.protocol import GatewayProtocol
 from tests.gateway_client import BOUND_S
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from pinflow.jobs.ask import run_sql
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.land import land_jobs
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.land.land import land_jobs
 from pinflow.log import Produce, Records
+from pinflow.query.ask import run_sql
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
+    from pinflow.jobs.runtime import Parts
 
 ID = "0a6a638f5991"
 RETRY_SECONDS = 10.0

@@ -16,7 +16,7 @@ VARIABLE = "PINFLOW_CRASH_AT"
 SIGNAL_VARIABLE = "PINFLOW_CRASH_BY"
 
 STEP_POINTS = ("planned", "prepared", "receipted", "committed")
-"""The points of a job's step, between the numbers of `lake.plans`."""
+"""The points of a job's step, between the numbers of `steps.steps`."""
 
 POINTS = (
     "gateway.queued",

@@ -25,9 +25,9 @@ from pinflow.errors import (
 )
 from pinflow.findings import Finding
 from pinflow.log import EventLog, Produce, Records, examined, open_log, watched
-from pinflow.log import kafka_reader as reader_module
-from pinflow.log import kafka_readers as readers_module
-from pinflow.log.kafka_topics import KafkaTopics
+from pinflow.log.kafka import reader as reader_module
+from pinflow.log.kafka import readers as readers_module
+from pinflow.log.kafka.topics import KafkaTopics
 from tests.servers.ports import wait_until
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
 from pinflow.log import Produce, Records, examined, open_log
-from pinflow.log.kafka_clients import Clients
-from pinflow.log.kafka_url import parse_url
+from pinflow.log.kafka.clients import Clients
+from pinflow.log.kafka.url import parse_url
 from tests.servers.kafka import PASSWORD
 from tests.servers.moto import CREDENTIALS
 from tests.servers.ports import wait_until

@@ -14,7 +14,7 @@ from pinflow import source as room
 from pinflow.errors import AbsentError, GapError, PinflowError, TerminalError
 from pinflow.source.database import fill
 from pinflow.source.rows import Block
-from pinflow.source.synthetic import synthetic_blocks
+from pinflow.source.synthetic.synthetic import synthetic_blocks
 from pinflow.source.tables import GEO, PIN, USER
 from tests.contract.sources import SOURCES, Source
 

@@ -15,7 +15,7 @@ from pinflow import source as room
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
 from pinflow.source.database import fill
 from pinflow.source.rows import Block
-from pinflow.source.synthetic import synthetic_blocks
+from pinflow.source.synthetic.synthetic import synthetic_blocks
 from tests.contract.sources import SOURCES
 from tests.e2e.command import pinflow_json, running, until
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.lake import Store, open_store
-from pinflow.lake.probe import faults, require_conditions
+from pinflow.lake.store.probe import faults, require_conditions
 from tests.contract.lakes import LAKES
 
 if TYPE_CHECKING:

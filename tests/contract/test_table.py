@@ -9,8 +9,8 @@ from arro3.core import Array, DataType
 from arro3.core import Table as Arrow
 
 from pinflow.lake import Column, Store, Table, open_store
-from pinflow.lake.commits import Places
-from pinflow.lake.upkeep import checkpoint, clean_log, compact, vacuum
+from pinflow.lake.tables.commits import Places
+from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, vacuum
 from tests.contract.lakes import LAKES
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from pinflow.jobs.audit import audit
-from pinflow.jobs.sides import roads
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.reports.audit import audit
 from tests.road import ID, drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.runtime import Parts
 
 RECORDS_A_REQUEST = 5
 ODD_EVERY = 4

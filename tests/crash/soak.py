@@ -26,7 +26,7 @@ from pinflow import source
 from pinflow.config import Batch, Gateway, Land, Log, Settings, Stream, load
 from pinflow.emulator import emulate
 from pinflow.errors import FencedError
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.crash.load import Client, address_in, of_others, verify
 from tests.road import ID
 from tests.servers.ports import free_port, wait_until
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 PRELOADED = [
     "tests.crash.soak",
     "pinflow.gateway",
-    "pinflow.jobs.land",
-    "pinflow.jobs.clean",
-    "pinflow.jobs.worker",
-    "pinflow.log.kinesis",
+    "pinflow.jobs.land.land",
+    "pinflow.jobs.clean.clean",
+    "pinflow.steps.worker",
+    "pinflow.log.kinesis.log",
 ]
 STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
@@ -90,9 +90,9 @@ def station(name: str, settings: Settings, env: dict[str, str]) -> None:
     """The body of a station's process."""
     os.environ.update(env)  # that of the server it was forked from may be older
     from pinflow.gateway import serve
-    from pinflow.jobs.clean import clean_jobs
-    from pinflow.jobs.land import land_jobs
-    from pinflow.jobs.worker import run
+    from pinflow.jobs.clean.clean import clean_jobs
+    from pinflow.jobs.land.land import land_jobs
+    from pinflow.steps.worker import run
 
     logging.disable(logging.CRITICAL)
     if name == "gateway":

@@ -15,8 +15,8 @@ import urllib3
 
 from pinflow.config import load
 from pinflow.errors import CorruptError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from tests.crash.load import Client, verify
 from tests.e2e.command import command, environment, gateway, pinflow, pinflow_json, until
 from tests.road import ID, drain, post, rows, select, topic

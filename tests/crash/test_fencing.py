@@ -12,7 +12,7 @@ import pytest
 
 from pinflow.config import load
 from pinflow.crash import SIGNAL_VARIABLE, VARIABLE
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.crash.load import verify
 from tests.e2e.command import pinflow, running, until
 from tests.road import drain, post, rows, topic

@@ -11,7 +11,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.config import load
 from pinflow.errors import UnavailableError
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from pinflow.log import Produce, Records, examined, open_log
 from tests.crash.load import Client, address_in, verify
 from tests.e2e.command import running, until

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pinflow.config import Log
-from pinflow.jobs.parts import Parts
-from pinflow.log.kinesis_place import first_offset, shard_id
+from pinflow.jobs.runtime import Parts
+from pinflow.log.kinesis.place import first_offset, shard_id
 from tests.crash.load import Client, Place, address_in, verify
 from tests.crash.soak import kill_stations, small_steps
 from tests.servers.kinesis import boto, url_of

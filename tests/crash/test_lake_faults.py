@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.parts import Parts
-from pinflow.lake.ledger import last_plan
+from pinflow.jobs.runtime import Parts
+from pinflow.steps.ledger import last_plan
 from tests.children import FAILED, job, run
 from tests.crash.load import verify
 from tests.road import ID, post, rows, topic
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
     from tests.servers.faults import Fault, Forward
 
 JOBS = ("land", "stream", "batch")
@@ -162,7 +162,7 @@ def test_a_write_whose_answer_is_lost_counts_once_and_nobody_is_fenced(
 
 
 def _steps(parts: Parts, name: str) -> int:
-    from pinflow.jobs.sides import roads
+    from pinflow.jobs.pipelines import roads
 
     tables = {road.job: road.open_table(parts.store) for road in roads(parts.config.id)}
     plan = last_plan(parts.store, name, tables.get(name, parts.landing.manifest))

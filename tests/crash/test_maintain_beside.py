@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from pinflow.config import Batch, Land, Log, Maintain, Settings, Stream
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.land import land_jobs
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.land.land import land_jobs
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
+from pinflow.steps.worker import run
 from tests.road import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 MOST_TURNS = 1_000

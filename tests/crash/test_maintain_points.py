@@ -14,16 +14,16 @@ import pytest
 from pinflow.config import load
 from pinflow.crash import POINTS, SIGNAL_VARIABLE, VARIABLE
 from pinflow.errors import FencedError
-from pinflow.jobs.abandoning import abandon
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import CleanJob, road_reader
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.requarantine import retry_quarantine
-from pinflow.jobs.sides import side_roads
-from pinflow.jobs.status import status
-from pinflow.lake.plans import Steps
+from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.replay.abandon import abandon
+from pinflow.jobs.replay.quarantine import retry_quarantine
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.steps.steps import Steps
 from tests.children import abandoning, maintenance, replaying, retrying, run
 from tests.e2e.command import pinflow, running, until
 from tests.road import drain, post, rows, select, table, topic
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Road, Side
+    from pinflow.jobs.pipelines import Road, Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 AT_ONCE = {

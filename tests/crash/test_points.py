@@ -10,9 +10,9 @@ import urllib3
 
 from pinflow.config import load
 from pinflow.crash import POINTS, VARIABLE
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import roads
-from pinflow.jobs.status import status
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
 from tests.children import job, run
 from tests.crash.load import KAFKA, Client, address_in, verify
 from tests.e2e.command import running, until
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 JOB_POINTS = [point for point in POINTS if point.partition(".")[0] in ("land", "stream", "batch")]
 GATEWAY_POINTS = [point for point in POINTS if point.partition(".")[0] in ("gateway", "log")]

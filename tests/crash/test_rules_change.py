@@ -10,15 +10,15 @@ import pytest
 
 from pinflow.config import load
 from pinflow.errors import FencedError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import CleanJob, road_reader
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.requarantine import retry_quarantine
-from pinflow.jobs.sides import Road, side_roads
-from pinflow.lake import plans
-from pinflow.lake.commits import Span
-from pinflow.lake.ledger import Tally, last_receipt
-from pinflow.lake.plans import Steps
+from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.replay.quarantine import retry_quarantine
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
+from pinflow.lake.tables.commits import Span
+from pinflow.steps import steps as plans
+from pinflow.steps.ledger import Tally, last_receipt
+from pinflow.steps.steps import Steps
 from tests.road import post, rows, topic
 
 if TYPE_CHECKING:

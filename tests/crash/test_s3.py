@@ -15,9 +15,9 @@ from pinflow.config import Log, Maintain, load
 from pinflow.crash import POINTS
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import roads
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from tests.children import FAILED, job, maintenance, replaying, run, start
 from tests.crash.load import verify
 from tests.crash.soak import soak
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 USERS = table("stream", "user")
 KILLED = -signal.SIGKILL

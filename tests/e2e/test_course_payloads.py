@@ -15,17 +15,17 @@ from uuid import UUID
 import pytest
 
 from pinflow import source
-from pinflow.jobs.ask import ask
-from pinflow.jobs.audit import audit
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
+from pinflow.query.ask import ask
 from tests.gateway_client import KAFKA_JSON, Client, serving
 from tests.reference import answers, clean_geo, clean_pin, clean_user
 from tests.road import drain, table, topic
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 POSTS = 120
 KINDS = {"pin": clean_pin, "geo": clean_geo, "user": clean_user}

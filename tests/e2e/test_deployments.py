@@ -13,18 +13,18 @@ import pytest
 
 from pinflow import source
 from pinflow.config import load
-from pinflow.jobs.ask import ask
-from pinflow.jobs.parts import Parts
-from pinflow.lake.s3 import parse
-from pinflow.log.kafka_url import parse_url
-from pinflow.log.kinesis_url import address_of
-from pinflow.source.backend import backend_of
+from pinflow.jobs.runtime import Parts
+from pinflow.lake.store.s3 import parse
+from pinflow.log.kafka.url import parse_url
+from pinflow.log.kinesis.url import address_of
+from pinflow.query.ask import ask
+from pinflow.source.registry import backend_of
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user
 from tests.servers.kinesis import url_of
 
 if TYPE_CHECKING:
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
     from tests.servers.kafka import Cluster
     from tests.servers.mariadb import Account
 

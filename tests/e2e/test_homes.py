@@ -12,8 +12,8 @@ import pytest
 from pinflow import source
 from pinflow.config import load
 from pinflow.errors import ConfigError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import BOUND_S, environment
 from tests.road import drain, post, rows, select, topic
 

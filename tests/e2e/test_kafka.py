@@ -12,7 +12,7 @@ import urllib3
 from confluent_kafka import Producer
 
 from pinflow.config import load
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import gateway, pinflow, pinflow_json, run, until
 
 if TYPE_CHECKING:

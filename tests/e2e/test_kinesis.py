@@ -15,7 +15,7 @@ from tests.servers.kinesis import boto, url_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 NAMES = ("pin", "geo", "user")
 KAFKA = {"Content-Type": "application/vnd.kafka.json.v2+json"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import BOUND_S, command, environment, until
 from tests.road import drain, post, rows, topic
 from tests.second_user import as_reader, write_protected
@@ -31,7 +31,7 @@ class Panic(BaseException):
 def fail(parts):
     raise {error}
 
-pinflow.jobs.status.status = fail
+pinflow.jobs.reports.status.status = fail
 sys.argv[0] = "pinflow"
 from pinflow.__main__ import main
 main()

@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pinflow.config import load
 from pinflow.errors import UnavailableError
-from pinflow.jobs.failures import FailureBook
-from pinflow.jobs.metrics import SideMetrics, serve_metrics
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.reports.metrics import SideMetrics, serve_metrics
+from pinflow.jobs.runtime import Parts
+from pinflow.steps.failures import FailureBook
 from tests.e2e.command import run, running, until
 from tests.road import ID, drain, post, rows, topic
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import Popen
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 Counters = dict[tuple[str, ...], float]
 """Name and labels → value."""

@@ -9,14 +9,14 @@ import pytest
 
 from pinflow.config import load
 from pinflow.crash import VARIABLE
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import pinflow, pinflow_json, run
 from tests.road import drain, post, rows, topic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 

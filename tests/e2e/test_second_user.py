@@ -12,7 +12,7 @@ import pytest
 
 from pinflow import source
 from pinflow.config import load
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from pinflow.log import open_log
 from tests.e2e.command import pinflow
 from tests.road import drain, post, rows, topic
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import BOUND_S, command, environment, pinflow
 from tests.road import drain, post, rows, topic
 

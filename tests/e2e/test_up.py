@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from tests.e2e.command import pinflow_json, run, running, until
 from tests.road import post, rows, topic
 

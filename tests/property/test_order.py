@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.reference import Stored, latest
 
 from pinflow.datasets import over_ranked
-from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.duckdb.dialect import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinflow.errors import FencedError
-from pinflow.lake import Column, Plan, Prepared, Slice, Steps, Store, Table, Tally, open_store
-from pinflow.lake.ledger import last_receipt
+from pinflow.lake import Column, Store, Table, open_store
+from pinflow.steps import Plan, Prepared, Slice, Steps, Tally
+from pinflow.steps.ledger import last_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import duckdb
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.errors import DialectError
 
 COLUMNS = (("x", "text"), ("y", "text"))

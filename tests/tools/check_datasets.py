@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from pinflow.datasets import Dataset, datasets
-from pinflow.engine.dialect import what_may_raise
+from pinflow.engine.duckdb.dialect import what_may_raise
 from pinflow.engine.raw import raw_columns
 from pinflow.errors import DialectError
 

@@ -18,12 +18,14 @@ from tests.zone import sink_path, write_zone
 
 from pinflow.config import Land, Settings, load
 from pinflow.errors import AbsentError, CorruptError, FencedError, GapError, UsageError
-from pinflow.jobs.adopt import adopt_jobs
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.status import status
-from pinflow.jobs.worker import run as work
-from pinflow.lake import Steps, Store, open_store, sink
+from pinflow.jobs.land.adopt import adopt_jobs
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.lake import Store, open_store
+from pinflow.lake.landing import connect_zone as sink
+from pinflow.steps import Steps
+from pinflow.steps.worker import run as work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

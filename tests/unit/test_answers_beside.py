@@ -9,7 +9,7 @@ from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
 
 from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
 from pinflow.log import ANYWHERE, Abilities, Appended, Produce, Records, Token, open_log
-from pinflow.log.beside import AnswersBeside
+from pinflow.log.idempotency import AnswersBeside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

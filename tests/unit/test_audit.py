@@ -8,10 +8,10 @@ import pytest
 from tests.road import drain, post, rows, topic
 
 from pinflow.errors import AbsentError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import side_roads
-from pinflow.jobs.status import status
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,23 +13,23 @@ from tests.road import drain, post, rows, select, table, topic
 from pinflow.config import Maintain
 from pinflow.datasets import LINEAGE
 from pinflow.engine import LONGEST_SAMPLE, MOST_SAMPLES
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import CleanJob, road_reader
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.requarantine import retry_quarantine
-from pinflow.jobs.sides import Road, side_roads
-from pinflow.jobs.status import status
-from pinflow.lake import Steps
-from pinflow.lake.ledger import last_receipt
+from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.replay.quarantine import retry_quarantine
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.steps import Steps
+from pinflow.steps.ledger import last_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 
 @pytest.fixture

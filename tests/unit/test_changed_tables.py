@@ -19,18 +19,18 @@ from tests.road import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Log
 from pinflow.errors import ChangedTableError, CorruptError, PinflowError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.sides import Road, side_roads
-from pinflow.jobs.status import status
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
     Change = Callable[[str], None]
 
@@ -366,7 +366,7 @@ def test_so_it_is_when_the_table_changes_under_a_step(
             change(url_of(parts))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.lake.plans.reached", reached)
+        patched.setattr("pinflow.steps.steps.reached", reached)
         with pytest.raises(ChangedTableError, match=match):
             drain(parts, "stream")
     assert replay(parts, road_of()).swapped
@@ -387,7 +387,7 @@ def test_a_change_under_a_step_that_can_be_carried_is(
             change(url_of(parts))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.lake.plans.reached", reached)
+        patched.setattr("pinflow.steps.steps.reached", reached)
         drain(parts, "stream")
     assert ages(parts) == ALL
     assert audit(parts, deep=True).ok
@@ -410,7 +410,7 @@ def test_a_replay_of_a_stuck_step_that_is_killed_after_its_fence_is_run_again(
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.jobs.replay.reached", reached)
+        patched.setattr("pinflow.jobs.replay.replay.reached", reached)
         with pytest.raises(KilledError):
             replay(parts, road_of())
     with pytest.raises(PinflowError):

@@ -11,12 +11,12 @@ from tests.road import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Settings, Stream
 from pinflow.errors import CorruptError, GapError
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 PIN = {
     "index": 5,
@@ -154,7 +154,7 @@ def test_clean_rows_carry_their_lineage(parts: Parts, settings: Settings, side: 
     post(parts, name, rows(USER), partition=1)
     post(parts, name, [b"broken", *rows(USER | {"ind": 6})], partition=1)
     drain(parts)
-    from pinflow.jobs.sides import side_roads
+    from pinflow.jobs.pipelines import side_roads
 
     road = side_roads(side, settings.config.id)[2]
     kept = road.open_table(parts.store).select(

@@ -19,7 +19,7 @@ from tests.servers.ports import free_port
 from pinflow.config import load
 from pinflow.errors import TerminalError, UnavailableError
 from pinflow.lake import Column, Table, open_store
-from pinflow.lake.credentials import Keys, Wallet
+from pinflow.lake.store.credentials import Keys, Wallet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

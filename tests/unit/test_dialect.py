@@ -13,9 +13,10 @@ import duckdb
 import pytest
 
 from pinflow.datasets.shared import with_rules
-from pinflow.engine.dialect import columns_read, to_duckdb
-from pinflow.engine.dialect.functions import FUNCTIONS
+from pinflow.engine.duckdb.dialect import to_duckdb
+from pinflow.engine.duckdb.dialect.functions import FUNCTIONS
 from pinflow.errors import DialectError
+from pinflow.queries.columns import columns_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,4 +216,4 @@ def test_branches_for_other_types_vanish_from_the_plan(db: duckdb.DuckDBPyConnec
     ],
 )
 def test_the_columns_that_a_query_reads_are_known(sql: str, columns: set[str] | None) -> None:
-    assert columns_read(sql, where="q.sql") == columns
+    assert columns_read(sql) == columns

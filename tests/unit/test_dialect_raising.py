@@ -11,8 +11,8 @@ from tests.tools.check_datasets import faults
 from pinflow.config import load
 from pinflow.datasets import datasets
 from pinflow.engine import open_engine
-from pinflow.engine.dialect import to_duckdb, what_may_raise
-from pinflow.engine.dialect.languages import can_match
+from pinflow.engine.duckdb.dialect import to_duckdb, what_may_raise
+from pinflow.engine.duckdb.dialect.languages import can_match
 from pinflow.errors import DialectError
 
 COLUMNS = (("x", "text"), ("y", "text"), ("n", "int"))

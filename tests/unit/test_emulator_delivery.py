@@ -23,7 +23,7 @@ from pinflow.errors import (
     UnknownTopicError,
     UsageError,
 )
-from pinflow.source.synthetic import synthetic_blocks
+from pinflow.source.synthetic.synthetic import synthetic_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

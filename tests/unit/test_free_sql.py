@@ -10,8 +10,8 @@ from tests.road import ID, drain, post, rows, select, topic
 
 from pinflow.config import Query
 from pinflow.errors import AbsentError, PinflowError, UsageError
-from pinflow.jobs.ask import ask, run_sql
-from pinflow.jobs.parts import Parts
+from pinflow.jobs.runtime import Parts
+from pinflow.query.ask import ask, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

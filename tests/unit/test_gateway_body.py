@@ -13,7 +13,7 @@ from backports import zstd
 from tests.gateway_client import JSON, KAFKA_JSON, gateway, values
 
 from pinflow.errors import OverloadedError
-from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
+from pinflow.gateway.http.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.refusal import Reason, Refusal
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.gateway_client import KAFKA_BINARY, KAFKA_JSON, Wrapped, gateway
 
-from pinflow.gateway.record_headers import TIMESTAMP
-from pinflow.lake.landing import Landed, decode, encode
+from pinflow.gateway.dialects.record_headers import TIMESTAMP
+from pinflow.lake.landing.zone import Landed, decode, encode
 from pinflow.log import Abilities
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from pinflow.config import Gateway, load
 from pinflow.emulator import emulate
 from pinflow.errors import ConfigError, TerminalError, UnavailableError
 from pinflow.gateway import serve
-from pinflow.gateway.keys import create_key
-from pinflow.gateway.listening import require_safe, tls_context
+from pinflow.gateway.auth.keys import create_key
+from pinflow.gateway.http.listening import require_safe, tls_context
 from pinflow.log import open_log
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, valu
 
 from pinflow.errors import TopicExistsError, UnavailableError
 from pinflow.gateway import committer, topics
-from pinflow.log import Produce, Records, sqlite_file
+from pinflow.log import Produce, Records
+from pinflow.log.sqlite import file as sqlite_file
 
 if TYPE_CHECKING:
     from pathlib import Path

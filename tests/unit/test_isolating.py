@@ -12,27 +12,27 @@ import pytest
 from tests.road import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Settings, Stream
-from pinflow.engine.dialect import to_duckdb
-from pinflow.engine.duckdb import DuckDBEngine
+from pinflow.engine.duckdb.dialect import to_duckdb
+from pinflow.engine.duckdb.engine import DuckDBEngine
 from pinflow.errors import PinflowError, RecordError, TerminalError, UnavailableError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import CleanJob, road_reader
-from pinflow.jobs.isolating import ENOUGH, clean_isolating
-from pinflow.jobs.moving import QuarantineReader
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.requarantine import retry_quarantine
-from pinflow.jobs.sides import Road, Side, side_roads
-from pinflow.jobs.status import status
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.jobs.clean.isolating import ENOUGH, clean_isolating
+from pinflow.jobs.clean.moving import QuarantineReader
+from pinflow.jobs.pipelines import Road, Side, side_roads
+from pinflow.jobs.replay.quarantine import retry_quarantine
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
 from pinflow.log import Chunk, Records
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pinflow.datasets import Dataset
     from pinflow.engine import Cleaned, RecordPlace
-    from pinflow.engine.dialect import Columns
+    from pinflow.engine.duckdb.dialect import Columns
 
 POISON = "İ"
 """Its lower case is two characters in one engine and one in the other, so that `lower` refuses it."""
@@ -45,7 +45,7 @@ def rules_that_may_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     def translate(sql: str, *, where: str, columns: Columns, total: bool) -> str:
         return to_duckdb(sql, where=where, columns=columns)
 
-    monkeypatch.setattr("pinflow.engine.duckdb.to_duckdb", translate)
+    monkeypatch.setattr("pinflow.engine.duckdb.engine.to_duckdb", translate)
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_a_move_that_was_planned_under_other_rules_leaves_what_fails_in_quaranti
     clean_table, rejects = road.tables_of(parts.store, road.generation(parts.store))
     reader = QuarantineReader(road, rejects, parts.engine, road_reader(parts, road))
     job = CleanJob(road, reader, parts.store, parts.engine)
-    from pinflow.lake import Steps
+    from pinflow.steps import Steps
 
     class KilledError(Exception):
         pass
@@ -309,7 +309,7 @@ def test_killed_anywhere_the_step_comes_to_the_same(
     post(parts, topic(side, "user"), users(7, 2, 5))
     drain(parts, "land")
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.lake.plans.reached", reached)
+        patched.setattr("pinflow.steps.steps.reached", reached)
         with pytest.raises(KilledError):
             clean(parts, road_of(side))
     clean(parts, road_of(side))

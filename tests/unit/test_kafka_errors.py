@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
-from pinflow.log.kafka_errors import told
+from pinflow.log.kafka.errors import told
 
 WRONG = KafkaError(
     KafkaError._AUTHENTICATION, "SASL authentication error: Authentication failed: bad password"

@@ -10,8 +10,8 @@ import pytest
 from pinflow.config import masked
 from pinflow.errors import ConfigError, CorruptError, MissingExtraError
 from pinflow.log import open_log
-from pinflow.log.kafka_positions import Position
-from pinflow.log.kafka_url import parse_url
+from pinflow.log.kafka.positions import Position
+from pinflow.log.kafka.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,12 +113,12 @@ def test_a_position_counts_the_offsets_that_held_nothing() -> None:
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [*sys.modules]:
-        if name.startswith("pinflow.log.kafka"):
+        if name.startswith("pinflow.log.kafka.log"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     yield
     for name in [*sys.modules]:
-        if name.startswith("pinflow.log.kafka"):
+        if name.startswith("pinflow.log.kafka.log"):
             del sys.modules[name]
 
 

@@ -30,8 +30,8 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.log import ANYWHERE, Appended, EventLog, Produce, Records, open_log
-from pinflow.log.kinesis import KinesisLog
-from pinflow.log.kinesis_pacing import Paces
+from pinflow.log.kinesis.log import KinesisLog
+from pinflow.log.kinesis.pacing import Paces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,15 +17,16 @@ from tests.servers.ports import wait_until
 
 from pinflow.config import Log, load
 from pinflow.errors import CorruptError, GapError, UnavailableError, UnknownPartitionError
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.land import land_jobs
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import side_roads
-from pinflow.jobs.worker import run
-from pinflow.log import ANYWHERE, EventLog, Produce, Records, kinesis_streams
-from pinflow.log.kinesis import KinesisLog
-from pinflow.log.kinesis_place import Place, first_offset
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.land.land import land_jobs
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
+from pinflow.log import ANYWHERE, EventLog, Produce, Records
+from pinflow.log.kinesis import streams as kinesis_streams
+from pinflow.log.kinesis.log import KinesisLog
+from pinflow.log.kinesis.place import Place, first_offset
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,8 +16,8 @@ from tests.servers.moto import CREDENTIALS
 
 from pinflow.errors import ConfigError, PinflowError, UnavailableError, UnknownTopicError
 from pinflow.log import ANYWHERE, Produce, Records, examined, open_log
-from pinflow.log.kinesis_place import Place
-from pinflow.log.kinesis_url import Address, address_of
+from pinflow.log.kinesis.place import Place
+from pinflow.log.kinesis.url import Address, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +278,7 @@ def test_without_boto3_the_extra_is_named() -> None:
 
 def test_boto3_is_not_imported_for_another_log() -> None:
     script = (
-        "import sys, pinflow.log, pinflow.gateway, pinflow.jobs.land\n"
+        "import sys, pinflow.log, pinflow.gateway, pinflow.jobs.land.land\n"
         "assert not {'boto3', 'botocore'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

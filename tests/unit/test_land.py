@@ -11,12 +11,12 @@ from tests.road import ID, drain, post, topic
 
 from pinflow.config import Land, Settings
 from pinflow.errors import TerminalError, UnknownTopicError
-from pinflow.jobs.clean import road_reader
-from pinflow.jobs.land import LandJob
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import side_roads
-from pinflow.jobs.status import status
-from pinflow.lake import Steps
+from pinflow.jobs.clean.clean import road_reader
+from pinflow.jobs.land.land import LandJob
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

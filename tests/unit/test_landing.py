@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pinflow.errors import CorruptError, GapError
 from pinflow.lake import Landed, Landing, open_store
-from pinflow.lake.landing import decode, encode
+from pinflow.lake.landing.zone import decode, encode
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.jobs.lineage import Lineage, unaccounted
+from pinflow.jobs.readers.partition_order import Lineage, unaccounted
 from pinflow.log import Partition
 
 if TYPE_CHECKING:

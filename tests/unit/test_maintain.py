@@ -9,17 +9,17 @@ import pytest
 from tests.road import drain, post, rows, select, table, topic
 
 from pinflow.config import Log, Maintain
-from pinflow.jobs.audit import audit
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.sides import side_roads
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 

@@ -15,12 +15,12 @@ from tests.gateway_client import serving
 from tests.road import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Config, override
-from pinflow.jobs.audit import audit
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.retention import trim_log
-from pinflow.jobs.sides import Side, side_roads
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.maintain.retention import trim_log
+from pinflow.jobs.pipelines import Side, side_roads
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
 from pinflow.log import Chunk, Produce, Records, examined, open_log
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def test_a_row_whose_time_others_go_by_is_not_removed(parts: Parts) -> None:
     post(parts, name, rows(user(7, 30)), partition=1)
     with_clock(parts, clock)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pinflow.jobs.acceptance.Acceptance.in_order", lambda _, chunks: iter(chunks))
+        patch.setattr("pinflow.jobs.readers.acceptance.Acceptance.in_order", lambda _, chunks: iter(chunks))
         drain(parts, "stream")
     drain(parts, "land")
     assert ages(parts, "stream") == {1: 21, 7: 20}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import Row, answers
 
-from pinflow.engine.dialect import to_duckdb
+from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.errors import UsageError
 from pinflow.queries import question, questions
 

@@ -11,27 +11,28 @@ from tests.road import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Land, Log
 from pinflow.errors import AbsentError, FencedError, GapError
-from pinflow.jobs import replay as replaying
-from pinflow.jobs.abandoning import abandon
-from pinflow.jobs.audit import audit
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.maintain import maintain
-from pinflow.jobs.moving import QuarantineReader
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.requarantine import retry_quarantine
-from pinflow.jobs.sides import Road, side_roads
-from pinflow.lake import Slice, Steps
-from pinflow.lake.generations import put_generation
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.clean.moving import QuarantineReader
+from pinflow.jobs.maintain.maintain import maintain
+from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.replay import replay as replaying
+from pinflow.jobs.replay.abandon import abandon
+from pinflow.jobs.replay.quarantine import retry_quarantine
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.audit import audit
+from pinflow.jobs.runtime import Parts
+from pinflow.steps import Slice, Steps
+from pinflow.steps.generations import put_generation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
-    from pinflow.lake import Plan, Store
-    from pinflow.lake.generations import Generation
+    from pinflow.jobs.pipelines import Side
+    from pinflow.lake import Store
+    from pinflow.steps import Plan
+    from pinflow.steps.generations import Generation
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_replay_that_is_given_up_while_it_swaps_leaves_the_sums_of_what_stands
         assert abandon(parts, user_road(parts, side)).abandoned
         return put(store, table, generation)
 
-    monkeypatch.setattr("pinflow.jobs.replay.put_generation", late)
+    monkeypatch.setattr("pinflow.jobs.replay.replay.put_generation", late)
     with pytest.raises(FencedError, match="given up"):
         replay(parts, changed(user_road(parts, side)))
     monkeypatch.undo()

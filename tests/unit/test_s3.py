@@ -18,10 +18,10 @@ from pinflow.errors import (
     UnavailableError,
 )
 from pinflow.lake import Store, open_store
-from pinflow.lake.probe import faults as probe_faults
-from pinflow.lake.probe import require_conditions
-from pinflow.lake.refusals import failure
-from pinflow.lake.s3 import Address, parse
+from pinflow.lake.store.probe import faults as probe_faults
+from pinflow.lake.store.probe import require_conditions
+from pinflow.lake.store.refusals import failure
+from pinflow.lake.store.s3 import Address, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,8 +129,8 @@ def test_a_url_that_does_not_fit_is_refused_and_no_secret_is_shown(url: str, wor
     ],
 )
 def test_the_bucket_stands_in_the_path_except_on_aws_itself(url: str, host: str, path: bool) -> None:
-    from pinflow.lake.credentials import Wallet
-    from pinflow.lake.s3 import Bucket
+    from pinflow.lake.store.credentials import Wallet
+    from pinflow.lake.store.s3 import Bucket
 
     bucket = Bucket(parse(url), Wallet(None))
     assert (bucket._endpoint, bucket._path_style) == (host, path)

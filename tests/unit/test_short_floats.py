@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinflow.engine.duckdb_floats import shortened
+from pinflow.engine.duckdb.floats import shortened
 
 
 def answered(sql: str) -> tuple[object, ...]:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from pinflow.source.countries import COUNTRIES
-from pinflow.source.people import poster_sizes
 from pinflow.source.rows import GeoRow, PinRow, UserRow
-from pinflow.source.synthetic import synthetic_blocks
+from pinflow.source.synthetic.countries import COUNTRIES
+from pinflow.source.synthetic.people import poster_sizes
+from pinflow.source.synthetic.synthetic import synthetic_blocks
 
 FULL = 11_154
 
@@ -286,7 +286,7 @@ def test_another_seed_gives_other_posts() -> None:
 
 
 def test_the_same_seed_gives_the_same_posts_in_any_process() -> None:
-    code = "from pinflow.source.synthetic import synthetic_blocks as b; print(list(b(200, 100)), end='')"
+    code = "from pinflow.source.synthetic.synthetic import synthetic_blocks as b; print(list(b(200, 100)), end='')"
     here = hashlib.sha256(str(list(synthetic_blocks(200, 100))).encode()).hexdigest()
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONIOENCODING": "utf-8"}

@@ -10,10 +10,10 @@ from tests.road import drain, post
 
 from pinflow.errors import TerminalError
 from pinflow.gateway.topics import room_problem
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.status import status
-from pinflow.lake.layout import LONGEST_TOPIC, Room, room_of
-from pinflow.lake.ledger import Plan, Slice, plan_path, put_plan
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.lake.landing.layout import LONGEST_TOPIC, Room, room_of
+from pinflow.steps.ledger import Plan, Slice, plan_path, put_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

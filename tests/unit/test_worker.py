@@ -13,23 +13,23 @@ from tests.road import ID, drain, post, rows, select, topic
 
 from pinflow.config import Land
 from pinflow.errors import CorruptError, HeldError, TerminalError, UnavailableError
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.failures import FailureBook, failing_jobs
-from pinflow.jobs.land import LandJob
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.replay import replay
-from pinflow.jobs.sides import side_roads
-from pinflow.jobs.status import status
-from pinflow.jobs.trouble import SHARE, Trouble
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.land.land import LandJob
+from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.replay.replay import replay
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.steps.failures import FailureBook, failing_jobs
+from pinflow.steps.trouble import SHARE, Trouble
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pinflow.config import Settings
-    from pinflow.lake.ledger import Plan
-    from pinflow.lake.plans import Job
     from pinflow.log import EventLog, Partition
+    from pinflow.steps.ledger import Plan
+    from pinflow.steps.steps import Job
 
 BROKEN = CorruptError("the topic is broken", where="disk 7", hint="mend it")
 AWAY = UnavailableError("the topic has no leader", where="partition 0", hint="wait")
@@ -221,7 +221,7 @@ def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tabl
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.jobs.replay._swap", killed)
+        patched.setattr("pinflow.jobs.replay.replay._swap", killed)
         with pytest.raises(KilledError):
             replay(parts, geo)
     with pytest.raises(HeldError, match="begun by another command"):
@@ -229,7 +229,7 @@ def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tabl
     for name in ("geo", "user"):
         post(parts, topic("batch", name), rows({"ind": 2}))
     drain(parts, "land")
-    monkeypatch.setattr("pinflow.jobs.trouble.LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr("pinflow.steps.trouble.LONGEST_WAIT_S", 0.1)
 
     def on_step(plan: Plan) -> None:
         nonlocal first

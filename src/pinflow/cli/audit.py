@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pinflow.config import Settings
-    from pinflow.jobs.audit import Audit
+    from pinflow.jobs.reports.audit import Audit
 
 __all__ = ["audit", "print_audit", "status"]
 
@@ -32,8 +32,8 @@ def audit(settings: Settings, *, deep: bool, as_json: bool) -> None:
     Without --deep the sums come from metadata, and superseded rows are among the cleaned. Exits with 3 when anything
     does not add up.
     """
-    from pinflow.jobs.audit import audit as run
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.reports.audit import audit as run
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings, read_only=True) as parts:
         found = run(parts, deep=deep)
@@ -88,8 +88,8 @@ def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
     import msgspec
 
     from pinflow.cli.show import failing_lines, print_rows
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.status import status as run
+    from pinflow.jobs.reports.status import status as run
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings, read_only=True) as parts:
         found = run(parts)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pinflow.cli.show import Bar
     from pinflow.config import Settings
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 __all__ = ["batch", "land", "stream"]
 
@@ -65,11 +65,11 @@ def land(
     if accept_gaps:
         raise click.UsageError("--accept-gaps goes with --adopt")
     from pinflow.cli.show import Bar
-    from pinflow.jobs.land import land_jobs
-    from pinflow.jobs.metrics import LandMetrics
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.status import status
-    from pinflow.jobs.worker import run
+    from pinflow.jobs.land.land import land_jobs
+    from pinflow.jobs.reports.metrics import LandMetrics
+    from pinflow.jobs.reports.status import status
+    from pinflow.jobs.runtime import Parts
+    from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with (
@@ -94,9 +94,9 @@ def land(
 
 def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool) -> None:
     from pinflow.cli.show import Bar
-    from pinflow.jobs.adopt import adopt_jobs
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.worker import run
+    from pinflow.jobs.land.adopt import adopt_jobs
+    from pinflow.jobs.runtime import Parts
+    from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with Parts(settings) as parts, Bar() as bar:
@@ -149,12 +149,12 @@ def _clean(
     as_json: bool,
 ) -> None:
     from pinflow.cli.show import Bar
-    from pinflow.jobs.clean import clean_jobs
-    from pinflow.jobs.metrics import SideMetrics
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.sides import side_roads
-    from pinflow.jobs.status import status
-    from pinflow.jobs.worker import run
+    from pinflow.jobs.clean.clean import clean_jobs
+    from pinflow.jobs.pipelines import side_roads
+    from pinflow.jobs.reports.metrics import SideMetrics
+    from pinflow.jobs.reports.status import status
+    from pinflow.jobs.runtime import Parts
+    from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with (
@@ -193,7 +193,7 @@ def _metrics(collector: Callable[[], Collector], port: int | None) -> Iterator[N
     if port is None:
         yield
         return
-    from pinflow.jobs.metrics import serve_metrics
+    from pinflow.jobs.reports.metrics import serve_metrics
 
     with serve_metrics(collector(), port) as address:
         click.echo(f"metrics at {address}", err=True)

@@ -12,7 +12,7 @@ from pinflow.cli.common import command_options, echo_json, json_option, stop_on_
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
-    from pinflow.jobs.maintain import Maintained
+    from pinflow.jobs.maintain.maintain import Maintained
 
 __all__ = ["maintain"]
 
@@ -35,8 +35,8 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
     maintain.retention_hours. Safe at any kill; run it again. With --every, --json writes one line a run.
     """
-    from pinflow.jobs.maintain import maintain as run
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.maintain.maintain import maintain as run
+    from pinflow.jobs.runtime import Parts
 
     stop = stop_on_signals()
     failed = False

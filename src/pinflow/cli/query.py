@@ -14,7 +14,7 @@ from pinflow.cli.streams import is_terminal, write_data
 if TYPE_CHECKING:
     from pinflow.config import Settings
     from pinflow.engine import Result
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
 
 __all__ = ["query"]
 
@@ -32,7 +32,7 @@ __all__ = ["query"]
 @command_options
 def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: str | None) -> None:
     """Answer a question from the tables, or all of them with the name `all`; without a name, list the questions."""
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.runtime import Parts
     from pinflow.queries import question
 
     if name is not None and sql is not None:
@@ -41,12 +41,12 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
         _list(form)
         return
     if sql is not None:
-        from pinflow.jobs.fenced_sql import run_fenced
+        from pinflow.query.sandbox import run_fenced
 
         _print(run_fenced(settings, sql), form)
         return
     with Parts(settings, read_only=True) as parts:
-        from pinflow.jobs.ask import ask
+        from pinflow.query.ask import ask
 
         if name == "all":
             _print_all(ask(parts, side), form)

@@ -10,10 +10,10 @@ from pinflow.cli.common import command_options, echo_json, json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
-    from pinflow.jobs.abandoning import Abandoned
-    from pinflow.jobs.replay import Replayed
-    from pinflow.jobs.requarantine import Retried
-    from pinflow.jobs.sides import Side
+    from pinflow.jobs.pipelines import Side
+    from pinflow.jobs.replay.abandon import Abandoned
+    from pinflow.jobs.replay.quarantine import Retried
+    from pinflow.jobs.replay.replay import Replayed
 
 __all__ = ["replay"]
 
@@ -51,11 +51,11 @@ def replay(
     side that runs meanwhile waits with this dataset's job, and goes on in the new tables.
     """
     from pinflow.errors import UsageError
-    from pinflow.jobs.abandoning import abandon as give_up
-    from pinflow.jobs.parts import Parts
-    from pinflow.jobs.replay import replay as run
-    from pinflow.jobs.requarantine import retry_quarantine
-    from pinflow.jobs.standing import cleaned_roads
+    from pinflow.jobs.replay.abandon import abandon as give_up
+    from pinflow.jobs.replay.quarantine import retry_quarantine
+    from pinflow.jobs.replay.replay import replay as run
+    from pinflow.jobs.replay.standing import cleaned_roads
+    from pinflow.jobs.runtime import Parts
 
     if abandon and (quarantine or dry_run):
         raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")

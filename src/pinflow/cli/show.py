@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from pinflow.jobs.status import TopicStatus
+    from pinflow.jobs.reports.status import TopicStatus
 
 __all__ = ["Bar", "columns_of", "console", "failing_lines", "print_rows"]
 

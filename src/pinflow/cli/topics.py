@@ -30,8 +30,8 @@ def create(settings: Settings, *, name: str, partitions: int | None) -> None:
     """Create the topic NAME. A gateway that runs takes records for it at once."""
     from pinflow.errors import UsageError
     from pinflow.gateway.topics import name_problem, room_problem
-    from pinflow.jobs.parts import Parts
-    from pinflow.lake.layout import room_of
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.landing.layout import room_of
 
     count = partitions or settings.config.log.partitions
     with Parts(settings) as parts:
@@ -50,7 +50,7 @@ def create(settings: Settings, *, name: str, partitions: int | None) -> None:
 def list_topics(settings: Settings, *, as_json: bool) -> None:
     """List the topics with their partitions."""
     from pinflow.cli.show import print_rows
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings, read_only=True) as parts:
         found = parts.log.topics.list()
@@ -70,8 +70,8 @@ def delete(settings: Settings, *, name: str, force: bool) -> None:
     The embedded log keeps what the topic took until every job has it. Kafka and Kinesis do not: there the topic is
     deleted only when all of it is in the lake.
     """
-    from pinflow.jobs.deleting import delete_topic
-    from pinflow.jobs.parts import Parts
+    from pinflow.jobs.maintain.delete_topic import delete_topic
+    from pinflow.jobs.runtime import Parts
 
     with Parts(settings) as parts:
         delete_topic(parts, name, force=force)

@@ -1,6 +1,6 @@
 """Engines: one text of SQL, run by whichever engine is configured."""
 
-from pinflow.engine.base import (
+from pinflow.engine.protocol import (
     LONGEST_SAMPLE,
     MOST_SAMPLES,
     Cleaned,
@@ -9,8 +9,8 @@ from pinflow.engine.base import (
     Result,
     Session,
     View,
-    open_engine,
 )
+from pinflow.engine.registry import open_engine
 
 __all__ = [
     "LONGEST_SAMPLE",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.engine.base import RecordPlace
+from pinflow.engine.protocol import RecordPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

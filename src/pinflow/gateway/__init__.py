@@ -6,6 +6,6 @@ A request that posts travels: `app` (whose path is it) → `produce` → `body` 
 """
 
 from pinflow.gateway.app import create_app
-from pinflow.gateway.server import serve
+from pinflow.gateway.http.server import serve
 
 __all__ = ["create_app", "serve"]

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from pinflow.gateway.auth.guard import Guard
 from pinflow.gateway.committer import STALL_S, Committer
-from pinflow.gateway.guard import Guard
-from pinflow.gateway.kafka_rest import KafkaRest, partition_number
-from pinflow.gateway.kinesis_rest import KinesisRecord, KinesisRecords
-from pinflow.gateway.kinesis_target import PUTS, operation_of
-from pinflow.gateway.media import DEFAULT, accepted_type
+from pinflow.gateway.dialects.kafka_rest import KafkaRest, partition_number
+from pinflow.gateway.dialects.kinesis_rest import KinesisRecord, KinesisRecords
+from pinflow.gateway.dialects.kinesis_target import PUTS, operation_of
+from pinflow.gateway.dialects.media import DEFAULT, accepted_type
 from pinflow.gateway.metrics import Metrics
 from pinflow.gateway.pages import Pages
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.produce import Producer, Target
 from pinflow.gateway.refusal import Refusal
 from pinflow.gateway.topics import Topics
-from pinflow.lake.layout import room_of
+from pinflow.lake.landing.layout import room_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -10,11 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Route
 
 from pinflow.errors import UnknownPartitionError
-from pinflow.gateway import kafka_rest, kinesis_answers, kinesis_rest, kinesis_target, media
 from pinflow.gateway.answer import Answer
-from pinflow.gateway.body import BodyHeaders, ClientGoneError
-from pinflow.gateway.guard import caller_of
-from pinflow.gateway.kinesis_calls import Calls
+from pinflow.gateway.auth.guard import caller_of
+from pinflow.gateway.dialects import kafka_rest, kinesis_answers, kinesis_rest, kinesis_target, media
+from pinflow.gateway.dialects.kinesis_calls import Calls
+from pinflow.gateway.http.body import BodyHeaders, ClientGoneError
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
 
 if TYPE_CHECKING:

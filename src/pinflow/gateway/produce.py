@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import OverloadedError, UnavailableError, UnknownPartitionError, UnknownTopicError
-from pinflow.gateway.body import BodyHeaders, ClientGoneError, Limits, read_body
-from pinflow.gateway.guard import caller_of
-from pinflow.gateway.hash_keys import partition_of
+from pinflow.gateway.auth.guard import caller_of
+from pinflow.gateway.dialects.hash_keys import partition_of
+from pinflow.gateway.dialects.record_headers import TIMESTAMP
+from pinflow.gateway.http.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
-from pinflow.gateway.record_headers import TIMESTAMP
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
 from pinflow.log import Answered
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pinflow.config import Gateway
     from pinflow.gateway.answer import Answer, Dialect, Placed, Posted
+    from pinflow.gateway.auth.keys import ApiKey
     from pinflow.gateway.committer import Committer
-    from pinflow.gateway.keys import ApiKey
     from pinflow.gateway.metrics import Metrics
     from pinflow.gateway.once import Asked
     from pinflow.gateway.partitioning import Routed

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.gateway.refusal import Reason, Refusal
-from pinflow.lake.layout import LONGEST_TOPIC
+from pinflow.lake.landing.layout import LONGEST_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.lake.layout import Room
+    from pinflow.lake.landing.layout import Room
     from pinflow.log import EventLog, Partition
 
 __all__ = ["Topics", "check_name", "name_problem", "room_problem"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinflow.errors import UnknownTopicError
-from pinflow.jobs.land import land_positions
-from pinflow.lake.ledger import Tally, last_receipt
+from pinflow.jobs.land.land import land_positions
+from pinflow.steps.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
-    from pinflow.jobs.parts import Parts
-    from pinflow.lake.tables import Table
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.tables.table import Table
 
 __all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
 

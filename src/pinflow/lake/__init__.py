@@ -1,21 +1,8 @@
-"""The lake: landing objects, tables, and the plans by which jobs move."""
+"""The lake: objects, the landing zone, and tables."""
 
-from pinflow.lake.landing import Landed, Landing
-from pinflow.lake.ledger import Plan, Slice, Tally
-from pinflow.lake.plans import Prepared, Steps
-from pinflow.lake.store import Store, open_store
-from pinflow.lake.tables import Column, Table
+from pinflow.lake.landing.zone import Landed, Landing
+from pinflow.lake.store.objects import Store
+from pinflow.lake.store.registry import open_store
+from pinflow.lake.tables.table import Column, Table
 
-__all__ = [
-    "Column",
-    "Landed",
-    "Landing",
-    "Plan",
-    "Prepared",
-    "Slice",
-    "Steps",
-    "Store",
-    "Table",
-    "Tally",
-    "open_store",
-]
+__all__ = ["Column", "Landed", "Landing", "Store", "Table", "open_store"]

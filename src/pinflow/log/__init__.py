@@ -1,6 +1,6 @@
 """The durable log: ordered partitions of records behind one protocol."""
 
-from pinflow.log.base import (
+from pinflow.log.protocol import (
     AnsweringLog,
     EventLog,
     Examined,
@@ -8,7 +8,6 @@ from pinflow.log.base import (
     WatchedLog,
     answering,
     examined,
-    open_log,
     partition_for,
     watched,
 )
@@ -26,6 +25,7 @@ from pinflow.log.records import (
     Token,
     size_of,
 )
+from pinflow.log.registry import open_log
 
 __all__ = [
     "ANYWHERE",

@@ -16,7 +16,7 @@ from pinflow.source.facts import Summary, summary
 from pinflow.source.loader import file_blocks
 from pinflow.source.reader import Posts, open_posts
 from pinflow.source.rows import Post
-from pinflow.source.synthetic import synthetic_blocks
+from pinflow.source.synthetic.synthetic import synthetic_blocks
 
 if TYPE_CHECKING:
     from pathlib import Path

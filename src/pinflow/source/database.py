@@ -9,7 +9,7 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from pinflow.errors import AbsentError, TerminalError
-from pinflow.source.backend import backend_of
+from pinflow.source.registry import backend_of
 from pinflow.source.tables import TABLES, metadata
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
     from pinflow.progress import Progress
-    from pinflow.source.backend import Backend
+    from pinflow.source.protocol import Backend
     from pinflow.source.rows import Block
 
 __all__ = ["Database", "count_rows", "existing", "fill"]

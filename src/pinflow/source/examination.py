@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from pinflow.source.backend import Server
 from pinflow.source.database import count_rows, existing
+from pinflow.source.protocol import Server
 from pinflow.source.tables import TABLES
 
 __all__ = ["Examination", "examine"]

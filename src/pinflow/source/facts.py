@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import distinct, func, select
 
-from pinflow.source.backend import raw
 from pinflow.source.database import count_rows, existing
 from pinflow.source.moments import moment_of
+from pinflow.source.protocol import raw
 from pinflow.source.tables import GEO, PIN
 from pinflow.source.values import Converter
 

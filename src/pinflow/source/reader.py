@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import BindParameter, Connection, Row, Select, Table
 
-    from pinflow.source.backend import Selection
     from pinflow.source.database import Database
+    from pinflow.source.protocol import Selection
 
 __all__ = ["Posts", "open_posts"]
 

@@ -12,7 +12,7 @@ from sqlalchemy.types import NULLTYPE
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, TerminalError, UnavailableError
 from pinflow.findings import Finding
-from pinflow.source.backend import Selection, Server, raw
+from pinflow.source.protocol import Selection, Server, raw
 from pinflow.source.tables import GEO, USER, number_column
 from pinflow.source.values import MAKE_IT_A_TIME
 

@@ -14,9 +14,9 @@ import urllib3
 from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.findings import Finding
-from pinflow.jobs.integrity import damage
-from pinflow.jobs.parts import Parts
-from pinflow.lake.probe import faults
+from pinflow.jobs.reports.integrity import damage
+from pinflow.jobs.runtime import Parts
+from pinflow.lake.store.probe import faults
 from pinflow.log import examined
 from pinflow.source import examine
 

@@ -23,13 +23,13 @@ from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
 from pinflow.engine import Result
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.jobs.ask import ask
-from pinflow.jobs.audit import Audit, audit
-from pinflow.jobs.clean import clean_jobs
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.status import status
-from pinflow.jobs.worker import run
+from pinflow.jobs.clean.clean import clean_jobs
+from pinflow.jobs.reports.audit import Audit, audit
+from pinflow.jobs.reports.status import status
+from pinflow.jobs.runtime import Parts
+from pinflow.query.ask import ask
 from pinflow.stations.process import Station, end_all, only_one, wait_for_file
+from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

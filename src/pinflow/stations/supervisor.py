@@ -13,8 +13,8 @@ import msgspec
 
 from pinflow import source
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.jobs.parts import Parts
-from pinflow.jobs.status import TopicStatus, status
+from pinflow.jobs.reports.status import TopicStatus, status
+from pinflow.jobs.runtime import Parts
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
 
 if TYPE_CHECKING:

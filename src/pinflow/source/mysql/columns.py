@@ -9,7 +9,7 @@ from sqlalchemy import CHAR, DateTime, Float, Integer, String, cast, literal_col
 from sqlalchemy.types import NULLTYPE, TypeDecorator
 
 from pinflow.errors import TerminalError
-from pinflow.source.backend import Selection, raw
+from pinflow.source.protocol import Selection, raw
 from pinflow.source.tables import number_column
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from pinflow.findings import Finding
-from pinflow.source.backend import Server
+from pinflow.source.protocol import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
     from pinflow.errors import PinflowError
-    from pinflow.source.backend import Selection, Server
+    from pinflow.source.protocol import Selection, Server
 
 __all__ = ["MySql"]
 

@@ -1,0 +1,1 @@
+"""Who may post what: API keys, and the guard before every route."""

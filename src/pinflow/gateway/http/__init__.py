@@ -1,0 +1,1 @@
+"""Connections, requests, bodies and sockets, below the dialects."""

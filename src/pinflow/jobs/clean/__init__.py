@@ -1,0 +1,1 @@
+"""batch and stream: clean rows, rejects, and what becomes of a record at which a rule fails."""

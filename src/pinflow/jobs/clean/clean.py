@@ -1,0 +1,135 @@
+"""stream and batch: one job, two places to read from.
+
+`stream` reads the log and fills the stream tables; `batch` reads the landing zone and fills the batch tables. What
+happens between is the same: the dataset's SQL makes clean rows, what it rejects goes to quarantine in the same step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinflow.crash import reached
+from pinflow.errors import GapError
+from pinflow.jobs.clean.isolating import clean_isolating
+from pinflow.jobs.clean.moving import prepare_move
+from pinflow.jobs.pipelines import Road, Side, side_roads
+from pinflow.jobs.readers.acceptance import Acceptance
+from pinflow.jobs.readers.readers import LandingReader, LogReader, Reader
+from pinflow.lake.landing.zone import Landing
+from pinflow.lake.tables.commits import Span
+from pinflow.steps.steps import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pinflow.engine import Cleaned, Engine
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.store.objects import Store
+    from pinflow.log import Chunk
+    from pinflow.steps.generations import Generation
+    from pinflow.steps.ledger import Plan, Receipt, Slice, Tally
+
+__all__ = ["CleanJob", "clean_jobs", "road_reader"]
+
+
+class CleanJob:
+    """`steps.steps.Job` that cleans one road; by default as its own job, into the tables that are current."""
+
+    def __init__(
+        self,
+        road: Road,
+        reader: Reader,
+        store: Store,
+        engine: Engine,
+        *,
+        generation: Generation | None = None,
+        name: str = "",
+    ) -> None:
+        self.name = name or road.job
+        self.rules = road.dataset.rules
+        self._road = road
+        self._store = store
+        self._generation = generation
+        self.renew()
+        self._reader = reader
+        self._engine = engine
+
+    def renew(self) -> None:
+        """See `steps.steps.Renews`: a replay may have swapped the tables."""
+        generation = self._generation or self._road.generation(self._store)
+        self.table, self._quarantine = self._road.tables_of(self._store, generation)
+        self._nulled = self._road.open_nulled(self._store, generation)
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `steps.steps.Job`."""
+        return self._reader.survey(positions)
+
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
+        """See `steps.steps.Job`: samples and quarantine first, so that the clean table's commit ends the step.
+
+        Each is written where there is something for it, or may have been under the rules of another worker.
+        """
+        if plan.moves:
+            return prepare_move(
+                self._road, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
+            )
+        spans: dict[int, Span] = {}
+        acceptance = Acceptance(before, plan.made_at if self._reader.has_foreign_times() else None)
+        cleaned = clean_isolating(
+            self._engine,
+            self._road.dataset,
+            self._road.topic,
+            lambda: _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans),
+        )
+        _nothing_missing(plan, cleaned)
+        writes = [(self.table, cleaned.rows)]
+        if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
+            writes.insert(0, (self._quarantine, cleaned.rejects))
+        if plan.rules != self.rules or any(tally.cells for tally in cleaned.tallies.values()):
+            writes.insert(0, (self._nulled, cleaned.nulled))
+        return Prepared(acceptance.noted(cleaned.tallies), writes, spans=list(spans.values()))
+
+    def settle(self, plan: Plan, receipt: Receipt) -> None:
+        """See `steps.steps.Settles`: what a step moved to the clean table leaves quarantine; the log is told."""
+        self._reader.committed(plan.positions)
+        if receipt.moved:
+            reached("replay", "moved")
+            self._quarantine.remove(self.name, receipt.step, receipt.moved)
+            reached("replay", "settled")
+
+
+def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
+    """The three jobs of a side, each with an engine of its own, so that they can run in threads."""
+    roads = side_roads(side, parts.config.id)
+    return [
+        CleanJob(road, road_reader(parts, road), parts.store, parts.new_engine(len(roads))) for road in roads
+    ]
+
+
+def road_reader(parts: Parts, road: Road) -> Reader:
+    """Where the job of a road reads from."""
+    if road.side == "stream":
+        return LogReader(lambda: parts.bound_log, road.topic, parts.config.stream)
+    return LandingReader(Landing(parts.store), road.topic, parts.config.batch)
+
+
+def _spanned(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
+    """The chunks as they come; notes the offsets that they hold."""
+    for chunk in chunks:
+        if len(chunk):
+            before = spans.get(chunk.partition)
+            first = before.first if before is not None else chunk.offsets[0]
+            spans[chunk.partition] = Span(chunk.partition, first, chunk.offsets[-1])
+        yield chunk
+
+
+def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:
+    for piece in plan.slices:
+        tally = cleaned.tallies.get(piece.partition)
+        found = tally.records if tally is not None else 0
+        if found != piece.records:
+            raise GapError(
+                f"step {plan.step} covers {piece.records} records of partition {piece.partition}, {found} were found",
+                where=plan.job,
+                hint="pinflow audit --deep",
+            )

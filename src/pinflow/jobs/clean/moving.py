@@ -1,0 +1,207 @@
+"""replay --quarantine: rejected records that today's rules accept move to the clean table, each exactly once.
+
+A move is a step of the road's own job:
+
+1. **Plan.** The records that come clean are named one by one; positions stay where they are.
+2. **Do.** They are read from quarantine and cleaned.
+3. **Receipt.** The sums take them from the rejected to the rows, count their cells that became NULL by a rule, and the
+   receipt names what is moved.
+4. **Commit.** Samples of such cells and the clean rows are appended, with the transaction (job, step).
+5. **Settle.** The same records are removed from quarantine, with the same transaction.
+
+Killed before 4, the step is taken up from its plan by whoever comes next, replay or worker, and nothing was moved.
+Killed before 5, whoever comes next settles it before anything else. A moved row keeps its offset, so that it is
+superseded from the start where a later record of its post is there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from arro3.core import Table as Arrow
+
+from pinflow.engine import View
+from pinflow.jobs.clean.isolating import clean_isolating
+from pinflow.jobs.pipelines import QUARANTINE
+from pinflow.jobs.readers.readers import Reader
+from pinflow.lake.tables.commits import Places
+from pinflow.log import Chunk, Records
+from pinflow.steps.ledger import Plan, Slice, Tally
+from pinflow.steps.steps import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from arro3.core.types import ArrowStreamExportable
+
+    from pinflow.engine import Engine, Session
+    from pinflow.jobs.pipelines import Road
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["QuarantineReader", "prepare_move"]
+
+RECORDS_A_STEP = 10_000
+"""As many as one removal from quarantine may name (`jobs.maintain.removal`)."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+BYTES_A_STEP = 64 << 20
+"""Text tried at once; a larger record is tried alone."""
+
+
+class QuarantineReader(Reader):
+    """`jobs.readers.readers.Reader` whose survey finds what has come clean; each rejected record is tried once.
+
+    `reader` is the road's own, for a step of its worker that is to be finished first.
+    """
+
+    def __init__(self, road: Road, quarantine: Table, engine: Engine, reader: Reader) -> None:
+        self._reader = reader
+        self._road = road
+        self._quarantine = quarantine
+        self._engine = engine
+        self._places: list[tuple[int, int, int]] | None = None
+        self.tried = 0
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`: slices that name records, and move no position."""
+        if self._places is None:
+            self._places = _all_places(self._quarantine, self._engine)
+        while self._places:
+            taken = self._take()
+            self.tried += sum(len(each.offsets) for each in taken)
+            clean = _cleaned_places(self._road, self._engine, read(self._quarantine, self._engine, taken))
+            if clean:
+                return [_slice(each, positions[each.partition]) for each in clean]
+        return []
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """See `Reader.read`: for a step that another worker has planned, and that is no move."""
+        return self._reader.read(slices)
+
+    def _take(self) -> list[Places]:
+        places = self._places or []
+        size = count = 0
+        for _, _, nbytes in places[:RECORDS_A_STEP]:
+            if count and size + nbytes > BYTES_A_STEP:
+                break
+            size += nbytes
+            count += 1
+        taken, self._places = places[:count], places[count:]
+        return _grouped((partition, offset) for partition, offset, _ in taken)
+
+
+def _slice(places: Places, position: str) -> Slice:
+    return Slice(places.partition, position, position, records=0, offsets=places.offsets)
+
+
+def prepare_move(
+    road: Road, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
+) -> Prepared:
+    """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
+    chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
+    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True)
+    again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
+    moved = _grouped(
+        (piece.partition, offset)
+        for piece in plan.slices
+        for offset in piece.offsets
+        if (piece.partition, offset) not in again
+    )
+    cells = {partition: tally.cells for partition, tally in cleaned.tallies.items()}
+    tallies = {
+        each.partition: Tally(0, len(each.offsets), -len(each.offsets), cells[each.partition])
+        for each in moved
+    }
+    writes = [(table, cleaned.rows)]
+    if plan.rules != rules or any(cells.values()):
+        writes.insert(0, (nulled, cleaned.nulled))
+    return Prepared(tallies, writes, moved, spans=[piece.places for piece in plan.slices])
+
+
+def read(quarantine: Table, engine: Engine, places: Sequence[Places]) -> list[Chunk]:
+    """Records of quarantine as they came, by their places."""
+    session = engine.session([View("rejects", quarantine.files(), QUARANTINE, _bounded(places))])
+    try:
+        return [_chunk(session, each) for each in places]
+    finally:
+        session.close()
+
+
+def _chunk(session: Session, places: Places) -> Chunk:
+    wanted = set(places.offsets)
+    rows = session.ask(
+        "SELECT _offset, _accepted_at, raw, raw_bytes, _topic FROM rejects"  # noqa: S608
+        f" WHERE _partition = {places.partition} ORDER BY _offset",
+        where="replay --quarantine",
+    ).rows
+    rows = [row for row in rows if row[0] in wanted]
+    return Chunk(
+        topic=str(rows[0][4]) if rows else "",
+        partition=places.partition,
+        start="",
+        end="",
+        offsets=[_int(row[0]) for row in rows],
+        timestamps=[_microseconds(row[1]) for row in rows],
+        records=Records([_value(row[2], row[3]) for row in rows]),
+    )
+
+
+def _value(raw: object, raw_bytes: object) -> bytes | None:
+    """The exact bytes: kept as they are where the record is no JSON object, else its text."""
+    if isinstance(raw_bytes, bytes):
+        return raw_bytes
+    return raw.encode() if isinstance(raw, str) else None
+
+
+def _bounded(places: Sequence[Places]) -> str:
+    bounds = " OR ".join(
+        f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)})"
+        for each in places
+    )
+    return f"SELECT * FROM {{table}} WHERE {bounds}"  # noqa: S608
+
+
+def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]:
+    """Partition, offset and about the bytes of every rejected record."""
+    columns = "SELECT _partition, _offset, length(raw) AS size FROM {table}"
+    session = engine.session([View("rejects", quarantine.files(), QUARANTINE, columns)])
+    try:
+        rows = session.ask(
+            "SELECT _partition, _offset, size FROM rejects ORDER BY _partition, _offset",
+            where="replay --quarantine",
+        ).rows
+    finally:
+        session.close()
+    return [(_int(a), _int(b), _int(c) if c is not None else 0) for a, b, c in rows]
+
+
+def _cleaned_places(road: Road, engine: Engine, chunks: list[Chunk]) -> list[Places]:
+    return _grouped(
+        _pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True).rows)
+    )
+
+
+def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:
+    table = Arrow.from_arrow(rows)
+    return list(zip(table.column("_partition").to_pylist(), table.column("_offset").to_pylist(), strict=True))
+
+
+def _grouped(pairs: Iterable[tuple[int, int]]) -> list[Places]:
+    found: dict[int, list[int]] = {}
+    for partition, offset in pairs:
+        found.setdefault(partition, []).append(offset)
+    return [Places(partition, sorted(offsets)) for partition, offsets in sorted(found.items())]
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a number is none: {value!r}")
+    return value
+
+
+def _microseconds(value: object) -> int:
+    if not isinstance(value, datetime):
+        raise TypeError(f"not a time: {value!r}")
+    return (value.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)

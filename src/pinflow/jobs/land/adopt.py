@@ -1,0 +1,224 @@
+"""land --adopt: a landing zone that a Kafka Connect S3 sink wrote becomes part of the lake.
+
+The records of its many small files are copied into few large objects of our own, below `adopted/` in the lake, with
+rows in the manifest; the zone itself is only read. Offsets are those of the files' names, and positions are offsets as
+text, as the Kafka log has them: landing goes on from there when the lake is given that log. When a record was accepted
+is not known; the time at which its file was last written stands for it.
+
+1. **Find** the files of every topic, and those that are adopted already by where the topic stands.
+2. **Check**: every new file is read and its lines are counted. Nothing is adopted unless all that is there follows.
+3. **Adopt** each topic in steps of the job `land/<topic>`, by plan, do and commit. A step's plan names the files.
+
+Killed anywhere, the same command goes on. Run again, it takes the files that have come since.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.errors import CorruptError, GapError, UsageError
+from pinflow.jobs.land.land import as_landed, land_positions
+from pinflow.jobs.readers.acceptance import Acceptance
+from pinflow.lake import open_store
+from pinflow.lake.landing.connect_zone import Part, Reader, find_files, first_offset, lines_of, stitched
+from pinflow.lake.landing.layout import ADOPTED, object_path
+from pinflow.lake.store.probe import require_conditions
+from pinflow.log import Chunk, Records
+from pinflow.steps.ledger import Plan, Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pinflow.config import Land
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake import Landing, Store
+    from pinflow.steps.ledger import Tally
+    from pinflow.steps.steps import Prepared
+
+__all__ = ["AdoptJob", "adopt_jobs"]
+
+FILES_A_STEP = 5_000
+"""Files that one plan names: some 500 kB of it, and half a minute of reading from a bucket."""
+
+TOLD = 5
+"""Faults of a zone that an error tells one by one."""
+
+
+class _Origin(NamedTuple):
+    """Where the zone is, and the command that adopts it."""
+
+    source: Store
+    reader: Reader
+    folder: str
+    command: str
+
+
+class AdoptJob:
+    """`steps.steps.Job` that adopts the files of one topic; `command` makes it the only one that does its steps."""
+
+    def __init__(
+        self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[Part]]
+    ) -> None:
+        self.name = f"land/{topic}"
+        self.table = landing.manifest
+        self.command = origin.command
+        self._topic = topic
+        self._source = origin.source
+        self._reader = origin.reader
+        self._landing = landing
+        self._config = config
+        self._parts = parts
+
+    @property
+    def records(self) -> int:
+        """How many there are to adopt."""
+        return sum(part.lines for parts in self._parts.values() for part in parts)
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `steps.steps.Job`: of each partition as many files as fit into one object."""
+        most = max(1, FILES_A_STEP // max(1, len(self._parts)))
+        slices = []
+        for partition, parts in sorted(self._parts.items()):
+            position = positions.get(partition)
+            left = [part for part in parts if position is None or part.offset >= int(position)]
+            taken = self._fitting(left[:most])
+            if taken:
+                self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
+                slices.append(
+                    Slice(
+                        partition,
+                        start=position or str(taken[0].offset),
+                        end=str(taken[-1].end),
+                        records=sum(part.lines for part in taken),
+                        objects=[part.path for part in taken],
+                        skip=taken[0].skip,
+                    )
+                )
+        return slices
+
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
+        """See `steps.steps.Job`: writes an object a partition; the manifest rows are what is committed."""
+        acceptance = Acceptance(before, plan.made_at)
+        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
+
+    def _fitting(self, parts: list[Part]) -> list[Part]:
+        taken: list[Part] = []
+        records = nbytes = 0
+        for part in parts:
+            full = (
+                records + part.lines > self._config.flush_records
+                or nbytes + part.size > self._config.flush_bytes
+            )
+            if taken and (full or part.skip):
+                break
+            taken.append(part)
+            records += part.lines
+            nbytes += part.size
+        return taken
+
+    def _chunk(self, piece: Slice) -> Chunk:
+        values: list[bytes | None] = []
+        offsets: list[int] = []
+        timestamps: list[int] = []
+        skip = piece.skip
+        for path, found in zip(piece.objects, self._reader.take(piece.objects), strict=True):
+            data, written_at = found or self._gone(path)
+            lines = lines_of(data)[skip:]
+            first = first_offset(path) + skip
+            values += lines
+            offsets += range(first, first + len(lines))
+            timestamps += [int(written_at.timestamp() * 1_000_000)] * len(lines)
+            skip = 0
+        if (len(values), str(offsets[-1] + 1)) != (piece.records, piece.end):
+            raise CorruptError(
+                f"the files hold {len(values)} records, there were {piece.records} when the step was planned",
+                where=self._source.child(piece.objects[0]),
+                hint="bring the files back as they were; stop the sink while its zone is adopted",
+            )
+        return Chunk(
+            self._topic, piece.partition, piece.start, piece.end, offsets, timestamps, Records(values)
+        )
+
+    def _gone(self, path: str) -> tuple[bytes, datetime]:
+        raise GapError(
+            "a file that is to be adopted is gone",
+            where=self._source.child(path),
+            hint="bring it back: its step is planned",
+        )
+
+
+def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[AdoptJob]:
+    """Look at a zone, and make a job for every topic with new files; nothing is written yet.
+
+    Args:
+        parts: The lake to adopt into.
+        prefix: A folder below the lake (`topics/`), one of the disk (`/data/zone`, `./zone`), or a URL (`s3://…`).
+        accept_gaps: Take what is there where offsets are missing, as they are where the sink ignored tombstones.
+
+    Raises:
+        UsageError: The zone holds other than JSON, or a topic is one that this lake has from its own log.
+        AbsentError: There is nothing.
+        GapError: Offsets are missing.
+        CorruptError: An offset is there twice, with other content.
+    """
+    origin = _origin(parts, prefix, accept_gaps=accept_gaps)
+    if not parts.landing.manifest.exists():
+        require_conditions(parts.store)
+    rows = parts.landing.manifest.select("SELECT path, topic FROM this")
+    known = {row["path"] for row in rows} if origin.source is parts.store else set()
+    from_log = {row["topic"] for row in rows if not row["path"].startswith(f"{ADOPTED}/")}
+    if not parts.log.abilities.remote:
+        from_log |= set(parts.log.topics.readable())
+    jobs, missing, twice = [], [], []
+    zone = find_files(origin.source, origin.folder, known)
+    origin.reader.expect(zone)
+    for topic, partitions in zone.items():
+        _require_foreign(topic, from_log)
+        positions = land_positions(parts, topic, parts.landing.manifest)
+        fresh = {}
+        for number, files in sorted(partitions.items()):
+            position = positions.get(number)
+            found = stitched(origin.reader, files, int(position) if position is not None else None)
+            fresh[number] = found.parts
+            missing += [f"{topic} partition {number}: {each}" for each in found.missing]
+            twice += [f"{topic} partition {number}: {each}" for each in found.twice]
+        jobs.append(AdoptJob(topic, origin, parts.landing, parts.config.land, fresh))
+    where = origin.source.child(origin.folder)
+    if twice:
+        raise CorruptError(_told("records are there twice with other content", twice), where=where)
+    if missing and not accept_gaps:
+        hint = "bring the files back, or take what is there with --accept-gaps"
+        raise GapError(_told("records are missing", missing), where=where, hint=hint)
+    return jobs
+
+
+def _origin(parts: Parts, prefix: str, *, accept_gaps: bool) -> _Origin:
+    words = ["pinflow", "land", "--adopt", prefix, *(["--accept-gaps"] if accept_gaps else [])]
+    command = shlex.join(words)
+    if "://" in prefix or prefix.startswith(("/", "./", "../", "~")):
+        source = open_store(prefix if "://" in prefix else str(Path(prefix).expanduser()), read_only=True)
+        return _Origin(source, Reader(source), "", command)
+    folder = prefix.strip("/")
+    if not folder:
+        raise UsageError(
+            "a folder below the lake is needed", where="--adopt", hint="pinflow land --adopt topics/"
+        )
+    return _Origin(parts.store, Reader(parts.store), folder, command)
+
+
+def _require_foreign(topic: str, from_log: set[str]) -> None:
+    if topic in from_log:
+        raise UsageError(
+            f"topic {topic!r} has records from this lake's own log: its offsets would mean two things",
+            where="--adopt",
+            hint="adopt into a lake of its own: lake.url and, for the embedded log, log.url",
+        )
+
+
+def _told(what: str, faults: list[str]) -> str:
+    more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
+    return f"{what}: {'; '.join(faults[:TOLD])}{more}"

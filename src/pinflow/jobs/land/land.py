@@ -1,0 +1,230 @@
+"""land: log to landing zone.
+
+Every topic of the log is landed, each by a job of its own. A partition's records are gathered until there are enough
+of them, or the oldest has waited long enough on the wall clock, whether or not more come.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from arro3.core import Array, DataType, Table
+
+from pinflow.errors import TerminalError, UnknownTopicError
+from pinflow.jobs.readers.acceptance import Acceptance
+from pinflow.jobs.readers.partition_order import Lineage
+from pinflow.jobs.readers.readers import read_slice
+from pinflow.lake.landing.layout import OF_THE_LOG, object_path
+from pinflow.log import Chunk, EventLog, Records, watched
+from pinflow.steps.ledger import Plan, Receipt, Slice, Tally, last_plan
+from pinflow.steps.steps import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pinflow.config import Land
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.landing.zone import Landed, Landing
+    from pinflow.lake.tables.table import Table as DeltaTable
+    from pinflow.log import Partition
+
+__all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
+
+
+GATHER_S = 1.0
+"""How long one partition is gathered from at a time: where records come all the while, the others have their turn."""
+
+
+class LandJob:
+    """`steps.steps.Job` that lands one topic."""
+
+    def __init__(
+        self, topic: str, log: EventLog, landing: Landing, config: Land, *, drain: bool = False
+    ) -> None:
+        self.name = f"land/{topic}"
+        self.table = landing.manifest
+        self._topic = topic
+        self._log = log
+        self._landing = landing
+        self._config = config
+        self._drain = drain
+        self._lineage = Lineage(lambda: log, topic)
+        self._gathered: dict[int, _Gathered] = {}
+        self._owned = False
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `steps.steps.Job`: the partitions that are due.
+
+        Raises:
+            TerminalError: The lake cannot hold the topic's objects, or holds some that are not pinflow's.
+        """
+        slices: list[Slice] = []
+
+        def read(partition: Partition) -> bool:
+            number = partition.number
+            gathered = self._gather(number, positions.get(number))
+            if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
+                self._landing.require_room(object_path(OF_THE_LOG, self._topic, number, gathered.first))
+                slices.append(Slice(number, gathered.start, gathered.end, gathered.records))
+            return gathered.records > 0
+
+        try:
+            self._lineage.walk(self._log.partitions(self._topic), positions, read)
+        except UnknownTopicError:
+            return []  # deleted since it was listed
+        if slices and not self._owned:
+            self._require_own(first=not positions)
+        return slices
+
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
+        """See `steps.steps.Job`: writes the objects; the manifest rows are what is committed."""
+        acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
+        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
+
+    def settle(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
+        """See `steps.steps.Settles`: the log's own tools are to show how far it is."""
+        log = watched(self._log)
+        if log is not None:
+            log.committed("land", self._topic, plan.positions)
+
+    def _require_own(self, *, first: bool) -> None:
+        """Check, once, that what has landed of the topic came from this log, or goes on in it.
+
+        Raises:
+            TerminalError: Another sink wrote it: it would be written over, or offsets would be there twice.
+        """
+        where = f"topics/{self._topic}"
+        if first and self._landing.holds(self._topic):
+            raise TerminalError(
+                "the landing zone holds objects of this topic that pinflow did not write",
+                where=where,
+                hint="pinflow land --adopt topics/ takes them over; or choose another lake.url",
+            )
+        if not self._log.abilities.continues and self._was_adopted():
+            raise TerminalError(
+                "the topic was adopted from another sink, and its offsets begin anew in this log",
+                where=where,
+                hint="post to topics of another id, or choose another lake.url",
+            )
+        self._owned = True
+
+    def _was_adopted(self) -> bool:
+        """Whether what was landed last of the topic came from another sink."""
+        plan = last_plan(self._landing.store, self.name, self.table)
+        return plan is not None and bool(plan.command)
+
+    def _gather(self, partition: int, position: str | None) -> _Gathered:
+        gathered = self._gathered.get(partition)
+        if gathered is None or position not in (None, gathered.start):
+            gathered = self._gathered[partition] = _Gathered(position)
+        until = time.monotonic() + GATHER_S
+        while not gathered.full(self._config):
+            chunk = self._log.read(
+                self._topic,
+                partition,
+                gathered.end_or_none,
+                max_records=self._config.flush_records - gathered.records,
+                max_bytes=self._config.flush_bytes - gathered.nbytes,
+            )
+            gathered.add(chunk)
+            if not len(chunk) or time.monotonic() > until:
+                break
+        return gathered
+
+    def _chunk(self, piece: Slice) -> Chunk:
+        gathered = self._gathered.pop(piece.partition, None)
+        if gathered is not None and (gathered.start, gathered.end) == (piece.start, piece.end):
+            return gathered.chunk()
+        return read_slice(self._log, self._topic, piece)
+
+
+class _Gathered:
+    """Records of one partition that wait to be flushed."""
+
+    def __init__(self, position: str | None) -> None:
+        self.end_or_none = position
+        self.chunks: list[Chunk] = []
+        self.records = 0
+        self.nbytes = 0
+        self._seen_at = time.monotonic()
+
+    @property
+    def start(self) -> str:
+        return self.chunks[0].start if self.chunks else (self.end_or_none or "")
+
+    @property
+    def first(self) -> int:
+        return self.chunks[0].offsets[0]
+
+    @property
+    def end(self) -> str:
+        return self.chunks[-1].end
+
+    def add(self, chunk: Chunk) -> None:
+        if not len(chunk):
+            return
+        if not self.chunks:
+            self._seen_at = time.monotonic()
+        self.chunks.append(chunk)
+        self.end_or_none = chunk.end
+        self.records += len(chunk)
+        self.nbytes += chunk.nbytes
+
+    def full(self, config: Land) -> bool:
+        return self.records >= config.flush_records or self.nbytes >= config.flush_bytes
+
+    def due(self, config: Land) -> bool:
+        """Full, or old: by the time of the oldest record, or by how long we have held it should the clock step back."""
+        age = time.time() - self.chunks[0].timestamps[0] / 1_000_000
+        held = time.monotonic() - self._seen_at
+        return self.full(config) or max(age, held) >= config.flush_seconds
+
+    def chunk(self) -> Chunk:
+        first = self.chunks[0]
+        return Chunk(
+            topic=first.topic,
+            partition=first.partition,
+            start=first.start,
+            end=self.end,
+            offsets=[offset for chunk in self.chunks for offset in chunk.offsets],
+            timestamps=[stamp for chunk in self.chunks for stamp in chunk.timestamps],
+            records=Records.concat([chunk.records for chunk in self.chunks]),
+        )
+
+
+def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
+    """A job for every topic of the log as it is now."""
+    config, log = parts.config.land, parts.bound_log
+    return [LandJob(topic, log, parts.landing, config, drain=drain) for topic in log.topics.readable()]
+
+
+def land_positions(parts: Parts, topic: str, manifest: DeltaTable) -> dict[int, str]:
+    """Where the landing of a topic stands: partition → position; empty before its first commit."""
+    plan = last_plan(parts.store, f"land/{topic}", manifest)
+    return plan.positions if plan is not None else {}
+
+
+def as_landed(plan: Plan, manifest: DeltaTable, landed: list[Landed], acceptance: Acceptance) -> Prepared:
+    """A step whose objects are written, one a partition: their rows are what is committed."""
+    tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
+    return Prepared(acceptance.noted(tallies), [(manifest, _manifest_rows(landed, plan.made_at))])
+
+
+def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:
+    stamps = Array([landed_at * 1000] * len(landed), type=DataType.int64()).cast(
+        DataType.timestamp("us", tz="UTC")
+    )
+    columns = {
+        "path": Array([each.path for each in landed], type=DataType.string()),
+        "topic": Array([each.topic for each in landed], type=DataType.string()),
+        "partition": Array([each.partition for each in landed], type=DataType.int32()),
+        "first": Array([each.first for each in landed], type=DataType.string()),
+        "next": Array([each.next for each in landed], type=DataType.string()),
+        "records": Array([each.records for each in landed], type=DataType.int64()),
+        "bytes": Array([each.bytes for each in landed], type=DataType.int64()),
+        "crc": Array([each.crc for each in landed], type=DataType.int64()),
+        "landed_at": stamps,
+    }
+    return Table.from_arrays(list(columns.values()), names=list(columns))

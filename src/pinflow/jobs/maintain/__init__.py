@@ -1,0 +1,1 @@
+"""maintain: log, tables and plans kept small."""

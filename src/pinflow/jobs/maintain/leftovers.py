@@ -1,0 +1,94 @@
+"""What replays leave behind: generations that are no longer current, and builds that were never finished."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from pinflow.crash import reached
+from pinflow.errors import ChangedTableError
+from pinflow.jobs.pipelines import Road, roads
+from pinflow.steps.generations import all_generations
+from pinflow.steps.ledger import Plan, pending_plan
+
+if TYPE_CHECKING:
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.store.objects import Store
+
+__all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"]
+
+HOUR_MS = 3_600_000
+
+
+def remove_leftovers(parts: Parts, *, dry_run: bool = False) -> list[str]:
+    """Delete folders that nobody has needed for the retention, and return their names. Safe to repeat, at any kill.
+
+    A reader that found its files in an old generation has that long to finish; a replay that is under way plans a
+    step more often than that. While a replay holds the job of a road, the road's builds stay.
+    """
+    before = time.time_ns() // 1_000_000 - parts.config.maintain.retention_hours * HOUR_MS
+    removed = []
+    for road in roads(parts.config.id):
+        folders = [*_left(parts.store, road, before), *_unfinished(parts.store, road, before)]
+        for table, quarantine in folders:
+            if _remove(parts.store, table, [quarantine, road.nulled_folder(table)], dry_run=dry_run):
+                removed.append(table)
+    return removed
+
+
+def build_name(folder: str) -> str:
+    """The job that builds a generation, named by the folder of its table."""
+    return f"replay/{folder}"
+
+
+def builds(store: Store, road: Road) -> list[str]:
+    """The table folders of all builds of a road that have left a plan, finished or not."""
+    names = {path.split("/")[2] for path in store.list("plans/replay")}
+    return sorted(name for name in names if name.startswith(f"{road.table}.g"))
+
+
+def last_step_at(store: Store, folder: str) -> int:
+    """When the newest step of a build was planned (milliseconds since 1970 UTC); 0 when there is none."""
+    step = 0
+    newest: Plan | None = None
+    while plan := pending_plan(store, build_name(folder), step):
+        newest, step = plan, step + 1
+    return newest.made_at if newest is not None else 0
+
+
+def _left(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
+    generations = all_generations(store, road.table, road.quarantine)
+    return [
+        (old.table, old.quarantine)
+        for old, following in pairwise(generations)
+        if following.table != old.table and following.swapped_at < before
+    ]
+
+
+def _unfinished(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
+    table = road.open_table(store)
+    try:
+        pending = pending_plan(store, road.job, table.version_of(road.job)) if table.exists() else None
+    except ChangedTableError:
+        return []  # what a replay has built may be what mends it
+    if pending is not None and pending.command:
+        return []
+    known = {each.table for each in all_generations(store, road.table, road.quarantine)}
+    return [
+        (folder, f"{road.quarantine}{folder.removeprefix(road.table)}")
+        for folder in builds(store, road)
+        if folder not in known and last_step_at(store, folder) < before
+    ]
+
+
+def _remove(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
+    """Delete all objects of a generation: the tables first, so that its plans say what is there until it is gone."""
+    tables = [f"tables/{folder}" for folder in (table, *others)]
+    prefixes = (*tables, f"plans/maintain/{table}", f"plans/replay/{table}")
+    paths = [path for prefix in prefixes for path in sorted(store.list(prefix))]
+    if paths and not dry_run:
+        for path in paths:
+            store.delete(path)
+            reached("maintain", "generation-removed")
+    return bool(paths)

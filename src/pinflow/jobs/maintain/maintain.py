@@ -1,0 +1,127 @@
+"""maintain: keep log, tables and plans small, beside running writers and readers.
+
+1. The log loses what every job has committed and is past the retention.
+2. Each table's superseded rows are removed, in steps that count them (`jobs.maintain.removal`).
+3. Its many small files are joined into few.
+4. Its state is written as a checkpoint, and commits that the checkpoint covers and are old enough go.
+5. Files that the table gave up longer ago than `maintain.retention_hours` are deleted.
+6. Old plans and receipts of its jobs go, all but the last `maintain.keep_steps`.
+7. Generations that a replay has left behind that long ago go, with their plans.
+
+Every step is safe to repeat and at any kill; what one run did not come to, the next does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.crash import reached
+from pinflow.errors import ChangedTableError, TransientError
+from pinflow.jobs.maintain.leftovers import remove_leftovers
+from pinflow.jobs.maintain.removal import RemovalJob, clocks_of, count_superseded, removal_name
+from pinflow.jobs.maintain.retention import trim_log
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.topics import every_topic
+from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, vacuum
+from pinflow.steps.ledger import remove_plans
+from pinflow.steps.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["Maintained", "TableUpkeep", "maintain"]
+
+
+class TableUpkeep(msgspec.Struct, frozen=True):
+    """What was done to one table: superseded rows removed; files joined; commits, files and plans deleted."""
+
+    table: str
+    superseded: int
+    joined: int
+    commits: int
+    files: int
+    plans: int
+
+
+class Maintained(msgspec.Struct, frozen=True):
+    """What one run did, or with `dry_run` would do; `trimmed` is topic → records that left the log.
+
+    `problems` are tables that others wrote to all the time, or have changed, in words; the next run takes them up.
+    """
+
+    dry_run: bool
+    tables: list[TableUpkeep]
+    trimmed: dict[str, int]
+    generations: list[str]
+    problems: list[str]
+
+
+def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
+    """Run once over everything. With `dry_run` nothing changes; the log is then not looked at.
+
+    Raises:
+        FencedError: Another maintain is removing superseded rows of the same table.
+        UnavailableError: The log or the lake cannot be read.
+    """
+    tables, problems = [], list[str]()
+    trimmed = {} if dry_run else trim_log(parts, problems)
+    for table, jobs, road in _tables(parts):
+        try:
+            tables.append(_kept(parts, table, jobs, road, dry_run=dry_run))
+        except (TransientError, ChangedTableError) as error:
+            problems.append(f"{table.name}: {error.what}")
+    generations = remove_leftovers(parts, dry_run=dry_run)
+    return Maintained(dry_run, tables, trimmed, generations, problems)
+
+
+def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
+    """Every table that is there, the jobs whose commit it carries, and its road if it holds clean rows."""
+    manifest = parts.landing.manifest
+    if manifest.exists():
+        yield manifest, [f"land/{topic}" for topic in every_topic(parts)], None
+    for road in roads(parts.config.id):
+        generation = road.generation(parts.store)
+        table, quarantine = road.tables_of(parts.store, generation)
+        if table.exists():
+            yield table, [road.job, removal_name(table)], road
+        for other in (quarantine, road.open_nulled(parts.store, generation)):
+            if other.exists():
+                yield other, [], None
+
+
+def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry_run: bool) -> TableUpkeep:
+    hours = parts.config.maintain.retention_hours
+    if dry_run:
+        superseded = (
+            count_superseded(road, parts.store, parts.engine, clocks_of(parts, road))
+            if road is not None
+            else 0
+        )
+        files = vacuum(parts.store, table, hours, dry_run=True)
+        return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
+    superseded = _without_superseded(parts, road) if road is not None else 0
+    joined = compact(table)
+    reached("maintain", "compacted")
+    checkpoint(table)
+    reached("maintain", "checkpointed")
+    commits = clean_log(parts.store, table, jobs)
+    reached("maintain", "log-cleaned")
+    files = vacuum(parts.store, table, hours)
+    reached("maintain", "vacuumed")
+    keep, now = parts.config.maintain.keep_steps, table.pinned()
+    plans = sum(remove_plans(parts.store, job, now.version_of(job) - keep + 1) for job in jobs)
+    return TableUpkeep(table.name, superseded, joined, commits, files, plans)
+
+
+def _without_superseded(parts: Parts, road: Road) -> int:
+    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine, clocks_of(parts, road)))
+    removed = 0
+    while plan := steps.advance():
+        removed += sum(piece.records for piece in plan.slices)
+    return removed

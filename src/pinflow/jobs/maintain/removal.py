@@ -1,0 +1,143 @@
+"""Removing superseded rows: a job of its own, by plan, do, commit.
+
+A row is superseded for good once a later record of its post is there, so it can go at any time:
+`datasets/superseded.sql` says which. What went is counted for ever in the receipts of the job `maintain/<folder>`,
+where <folder> is the table's generation: a fresh generation begins with nothing removed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.datasets import over_ranked
+from pinflow.engine import View
+from pinflow.lake.landing.zone import ADOPTED
+from pinflow.steps.ledger import Plan, Slice, Tally, last_receipt
+from pinflow.steps.steps import Prepared, Removal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pinflow.engine import Engine
+    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["Clocks", "RemovalJob", "clocks_of", "count_superseded", "removal_name", "removed_rows"]
+
+ROWS_A_STEP = 10_000
+"""Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""
+
+ROWS_A_LOOK = 200_000
+"""Rows looked for at once: a look reads the whole table, and this many fit any memory."""
+
+CLOCK_SLACK_US = 3_600_000_000
+"""An hour: clocks of brokers, gateways and producers that differ by more are wrong, not late."""
+
+NEVER_US = 1 << 60
+"""More than there are microseconds since 1970: only offsets count."""
+
+
+class RemovalJob:
+    """`steps.steps.Job` that removes the superseded rows of one table."""
+
+    def __init__(self, road: Road, store: Store, engine: Engine, clocks: Clocks) -> None:
+        self.table = road.open_table(store)
+        self.name = removal_name(self.table)
+        self._find = partial(_superseded, self.table, engine, clocks)
+        self._known: list[tuple[int, int]] = []
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
+        """See `steps.steps.Job`: the oldest superseded rows, each by its place."""
+        found: dict[int, list[int]] = {}
+        if not self._known:
+            self._known = self._find()
+        taken, self._known = self._known[:ROWS_A_STEP], self._known[ROWS_A_STEP:]
+        for partition, offset in taken:
+            found.setdefault(partition, []).append(offset)
+        return [
+            Slice(partition, str(min(offsets)), str(max(offsets) + 1), len(offsets), offsets=offsets)
+            for partition, offsets in sorted(found.items())
+        ]
+
+    def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002 - a row is a row
+        """See `steps.steps.Job`: the tally counts rows removed."""
+        tallies = {piece.partition: Tally(piece.records, piece.records) for piece in plan.slices}
+        return Prepared(tallies, [(self.table, Removal([piece.places for piece in plan.slices]))])
+
+
+def removal_name(table: Table) -> str:
+    """The name of the job that removes superseded rows of this generation of a table."""
+    return f"maintain/{table.folder}"
+
+
+def removed_rows(store: Store, table: Table) -> dict[int, int]:
+    """Partition → superseded rows that were removed from this generation of a table, ever."""
+    receipt = last_receipt(store, removal_name(table), table)
+    return {number: tally.rows for number, tally in receipt.totals.items()} if receipt is not None else {}
+
+
+class Clocks(NamedTuple):
+    """How far times of acceptance say which of two records in different partitions is the later one.
+
+    They may be off by `slack_us`, microseconds; from `exact_from_us` on, since 1970 UTC, they are exact.
+    """
+
+    slack_us: int
+    exact_from_us: int
+
+
+def clocks_of(parts: Parts, road: Road) -> Clocks:
+    """What the times of a road's records are worth.
+
+    Those of an adopted zone say only when its files were written, however long their records had waited: there no time
+    says that a record of another partition came later.
+    """
+    if any(landed.path.startswith(f"{ADOPTED}/") for landed in parts.landing.landed(road.topic)):
+        return Clocks(NEVER_US, NEVER_US)
+    exact_from = parts.log.exact_from
+    return Clocks(CLOCK_SLACK_US, NEVER_US if exact_from is None else exact_from)
+
+
+def count_superseded(road: Road, store: Store, engine: Engine, clocks: Clocks) -> int:
+    """Rows in a table now that `RemovalJob` would remove."""
+    sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
+    return _int(_ask(road.open_table(store), engine, sql)[0][0])
+
+
+def _superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
+    """Partition and offset of superseded rows, the oldest first."""
+    rows = _ask(table, engine, f"{_superseded_sql(clocks)} LIMIT {ROWS_A_LOOK}")
+    return [(_int(row[0]), _int(row[1])) for row in rows]
+
+
+def _superseded_sql(clocks: Clocks) -> str:
+    sql = over_ranked("superseded").replace("{table}", "kept")
+    return sql.replace("{slack}", str(clocks.slack_us)).replace("{exact_from}", str(clocks.exact_from_us))
+
+
+def _ask(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
+    session = engine.session([_places(table)])
+    try:
+        return session.ask(sql, where="pinflow/datasets/superseded.sql").rows
+    finally:
+        session.close()
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a number is none: {value!r}")
+    return value
+
+
+def _places(table: Table) -> View:
+    columns = {
+        "ind": "int",
+        "_topic": "string",
+        "_partition": "int",
+        "_offset": "bigint",
+        "_accepted_at": "timestamp",
+    }
+    return View("kept", table.files(), columns, f"SELECT {', '.join(columns)} FROM {{table}}")  # noqa: S608

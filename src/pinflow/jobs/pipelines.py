@@ -1,0 +1,103 @@
+"""The two sides of the road: which topics feed which tables.
+
+Posts through the batch door arrive in the topics `<id>.pin`, `.geo`, `.user`, are landed, and end in the tables `pin`,
+`geo`, `user`. Posts through the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. Every
+topic is landed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pinflow.datasets import LINEAGE, Dataset, datasets
+from pinflow.datasets.naming import topic_name
+from pinflow.lake.tables.table import Column, Table
+from pinflow.steps.generations import Generation, current_generation
+
+if TYPE_CHECKING:
+    from pinflow.lake.store.objects import Store
+
+__all__ = ["NULLED", "QUARANTINE", "SIDES", "Road", "Side", "roads", "side_roads"]
+
+Side = Literal["batch", "stream"]
+
+SIDES: tuple[Side, ...] = ("batch", "stream")
+
+QUARANTINE = {"raw": "string", "raw_bytes": "binary", "reason": "string"} | LINEAGE
+"""Columns of a quarantine table: the record's text; its bytes too where they are no JSON object; why; from where."""
+
+NULLED = {"ind": "int", "field": "string", "text": "string"} | LINEAGE
+"""Columns of the samples of cells that became NULL by a rule: the post, the record's field and its text, from where."""
+
+
+class Road(NamedTuple):
+    """One dataset on one side: the topic it comes by and the table it ends in."""
+
+    side: Side
+    dataset: Dataset
+    topic: str
+    table: str
+
+    @property
+    def job(self) -> str:
+        """The name of the job that cleans it."""
+        return f"{self.side}/{self.topic}"
+
+    @property
+    def quarantine(self) -> str:
+        """The table of its rejected records."""
+        return f"{self.table}_quarantine"
+
+    @property
+    def nulled(self) -> str:
+        """The table of samples of its cells that became NULL by a rule."""
+        return f"{self.table}_nulled"
+
+    def open_table(self, store: Store) -> Table:
+        """The table of clean rows."""
+        return self.tables_of(store, self.generation(store))[0]
+
+    def open_quarantine(self, store: Store) -> Table:
+        """The table of rejected records."""
+        return self.tables_of(store, self.generation(store))[1]
+
+    def open_nulled(self, store: Store, generation: Generation | None = None) -> Table:
+        """The samples of one generation, by default of the current one."""
+        folder = self.nulled_folder((generation or self.generation(store)).table)
+        return Table(store, self.nulled, [Column(*pair) for pair in NULLED.items()], folder)
+
+    def nulled_folder(self, folder: str) -> str:
+        """The folder of the samples that belong to a folder of the clean table: no generation names it."""
+        return f"{self.nulled}{folder.removeprefix(self.table)}"
+
+    def generation(self, store: Store) -> Generation:
+        """Where its tables stand now."""
+        return current_generation(store, self.table, self.quarantine)
+
+    def tables_of(self, store: Store, generation: Generation) -> tuple[Table, Table]:
+        """The table of clean rows and the quarantine of one generation."""
+        clean = [Column(*pair) for pair in (self.dataset.clean | LINEAGE).items()]
+        rejected = [Column(*pair) for pair in QUARANTINE.items()]
+        mend = f"pinflow replay {self.side} {self.dataset.name}"
+        return (
+            Table(store, self.table, clean, generation.table, mend=mend),
+            Table(store, self.quarantine, rejected, generation.quarantine, mend=mend),
+        )
+
+
+def side_roads(side: Side, user_id: str) -> list[Road]:
+    """The three roads of a side."""
+    return [
+        Road(
+            side,
+            each,
+            topic_name(side, user_id, each.name),
+            each.name if side == "batch" else f"{user_id}_{each.name}_table",
+        )
+        for each in datasets()
+    ]
+
+
+def roads(user_id: str) -> list[Road]:
+    """The six roads of both sides."""
+    return [road for side in SIDES for road in side_roads(side, user_id)]

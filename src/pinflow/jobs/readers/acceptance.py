@@ -1,0 +1,72 @@
+"""When records count as accepted: never earlier than one before them in their partition.
+
+Across partitions the time of acceptance says which of two records of a post is the later one. The embedded log's times
+only rise. Those of others may run backwards within a partition: clocks are set, leaders change, producers put in their
+own. There the offsets are right and the running maximum counts, over all steps of a job. A time that lies in the future
+is no time of acceptance: it counts as that of the step's plan, or a single one would put its partition ahead for years.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pinflow.log import Chunk
+    from pinflow.steps.ledger import Tally
+
+__all__ = ["Acceptance"]
+
+FUTURE_US = 3_600_000_000
+"""An hour ahead of the worker's clock: clocks that are right never differ by as much."""
+
+
+class Acceptance:
+    """The times of one step.
+
+    Args:
+        before: What the steps before it came to, a partition.
+        planned_at: When it was planned, milliseconds since 1970 UTC; None where times are taken as they are.
+    """
+
+    def __init__(self, before: Mapping[int, Tally], planned_at: int | None) -> None:
+        self._planned_us = None if planned_at is None else planned_at * 1000
+        self._before = {partition: tally.latest for partition, tally in before.items()}
+        self._latest = self._before
+
+    def in_order(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """All chunks of the step as they come, in each partition in the order of offsets; no time runs backwards.
+
+        May be called again, where they are read again.
+        """
+        self._latest = dict(self._before)
+        for chunk in chunks:
+            times = chunk.timestamps
+            if not times:
+                yield chunk
+                continue
+            times = self._possible(times)
+            latest = self._latest.get(chunk.partition, 0)
+            if times[0] < latest or sorted(times) != times:
+                times = list(accumulate(times, max, initial=latest))[1:]
+            if times is not chunk.timestamps:
+                chunk = msgspec.structs.replace(chunk, timestamps=times)  # noqa: PLW2901 - the same records
+            self._latest[chunk.partition] = times[-1]
+            yield chunk
+
+    def _possible(self, times: list[int]) -> list[int]:
+        planned = self._planned_us
+        if planned is None or max(times) <= planned + FUTURE_US:
+            return times
+        return [time if time <= planned + FUTURE_US else planned for time in times]
+
+    def noted(self, tallies: Mapping[int, Tally]) -> dict[int, Tally]:
+        """The tallies of the step with the latest time of each partition; call when all chunks have come."""
+        return {
+            partition: msgspec.structs.replace(tally, latest=self._latest.get(partition, 0))
+            for partition, tally in tallies.items()
+        }

@@ -1,0 +1,188 @@
+"""Where the cleaning jobs read from: the log, or the landing zone."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Protocol
+
+from pinflow.errors import GapError, UnknownTopicError
+from pinflow.jobs.readers.partition_order import Lineage
+from pinflow.log import watched
+from pinflow.steps.ledger import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pinflow.config import Batch, Stream
+    from pinflow.lake.landing.zone import Landed, Landing
+    from pinflow.log import Chunk, EventLog, Partition
+
+__all__ = ["LandingReader", "LogReader", "Reader", "read_slice"]
+
+NO_LIMIT = 1 << 62
+
+
+class Reader(Protocol):
+    """Finds what is new in a topic, and reads what a plan names."""
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """What can be read from these positions on, within the limits of one step."""
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """Exactly the records of slices.
+
+        Raises:
+            GapError: Some are not there.
+        """
+
+    def has_foreign_times(self) -> bool:
+        """Whether times of acceptance come straight from clocks of others, so that one may lie in the future."""
+        return False
+
+    def committed(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
+        """Told where a job stands after a commit, and once when it starts."""
+        return
+
+
+class LogReader(Reader):
+    """Reads a topic of the log, which is opened when first needed. A step's records are read once, by the survey."""
+
+    def __init__(self, log: Callable[[], EventLog], topic: str, config: Stream) -> None:
+        self._open_log = log
+        self._topic = topic
+        self._config = config
+        self._lineage = Lineage(log, topic)
+        self._surveyed: dict[int, Chunk] = {}
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`."""
+        log = self._open_log()
+        try:
+            partitions = log.partitions(self._topic)
+        except UnknownTopicError:
+            return []  # nobody has posted yet
+        self._surveyed.clear()
+
+        def read(partition: Partition) -> bool:
+            chunk = log.read(
+                self._topic,
+                partition.number,
+                positions.get(partition.number),
+                max_records=max(1, self._config.max_records // len(partitions)),
+                max_bytes=max(1, self._config.max_bytes // len(partitions)),
+            )
+            if len(chunk):
+                self._surveyed[partition.number] = chunk
+            return bool(len(chunk))
+
+        try:
+            self._lineage.walk(partitions, positions, read)
+        except UnknownTopicError:
+            self._surveyed.clear()  # deleted meanwhile
+        return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """See `Reader.read`."""
+        for piece in slices:
+            chunk = self._surveyed.pop(piece.partition, None)
+            if chunk is not None and (chunk.start, chunk.end) == (piece.start, piece.end):
+                yield chunk
+            else:
+                yield read_slice(self._open_log(), self._topic, piece)
+
+    def has_foreign_times(self) -> bool:
+        """See `Reader.has_foreign_times`."""
+        return self._open_log().exact_from is None
+
+    def committed(self, positions: dict[int, str]) -> None:
+        """See `Reader.committed`: the log's own tools are to show it."""
+        log = watched(self._open_log())
+        if log is not None:
+            log.committed("stream", self._topic, positions)
+
+
+class LandingReader(Reader):
+    """Reads a topic from the landing zone, by its manifest."""
+
+    def __init__(self, landing: Landing, topic: str, config: Batch) -> None:
+        self._landing = landing
+        self._followed = landing.follow(topic)
+        self._topic = topic
+        self._config = config
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`."""
+        slices: list[Slice] = []
+        records = nbytes = 0
+        known = self._followed.objects()
+        for partition in sorted({each.partition for each in known}):
+            objects = self._after(known, partition, positions.get(partition))
+            taken: list[Landed] = []
+            for each in objects:
+                if (slices or taken) and (
+                    records + each.records > self._config.max_records
+                    or nbytes + each.bytes > self._config.max_bytes
+                ):
+                    break
+                taken.append(each)
+                records += each.records
+                nbytes += each.bytes
+            if taken:
+                slices.append(_slice_of(taken))
+        return slices
+
+    def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
+        """See `Reader.read`."""
+        known = {each.path: each for each in self._followed.objects()}
+        for piece in slices:
+            for path in piece.objects:
+                if path not in known:
+                    raise GapError(
+                        "an object of the plan is not in the manifest",
+                        where=path,
+                        hint="pinflow audit --deep",
+                    )
+        yield from self._landing.read_all(known[path] for piece in slices for path in piece.objects)
+
+    def _after(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
+        """The objects of a partition from a position on, each beginning where the one before ends."""
+        objects = [each for each in known if each.partition == partition]
+        if position is not None:
+            firsts = [each.first for each in objects]
+            if position not in firsts:
+                return []
+            objects = objects[firsts.index(position) :]
+        for before, after in itertools.pairwise(objects):
+            if before.next != after.first:
+                raise GapError(
+                    f"the landing zone has nothing from {before.next} to {after.first}",
+                    where=f"{self._topic} partition {partition}",
+                    hint="pinflow audit --deep",
+                )
+        return objects
+
+
+def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:
+    """Read exactly the records of a slice from the log.
+
+    Raises:
+        GapError: They are not all there.
+    """
+    chunk = log.read(topic, piece.partition, piece.start, max_records=piece.records, max_bytes=NO_LIMIT)
+    if (len(chunk), chunk.end) != (piece.records, piece.end):
+        raise GapError(
+            f"the log has {len(chunk)} of the {piece.records} records from {piece.start} to {piece.end}",
+            where=f"{topic} partition {piece.partition}",
+            hint="pinflow audit",
+        )
+    return chunk
+
+
+def _slice_of(objects: list[Landed]) -> Slice:
+    return Slice(
+        partition=objects[0].partition,
+        start=objects[0].first,
+        end=objects[-1].next,
+        records=sum(each.records for each in objects),
+        objects=[each.path for each in objects],
+    )

@@ -1,0 +1,144 @@
+"""What a replay changes, as those who ask questions would see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.datasets import LINEAGE
+from pinflow.engine import View
+from pinflow.jobs.pipelines import QUARANTINE
+from pinflow.steps.ledger import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinflow.engine import Session
+    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.runtime import Parts
+    from pinflow.steps.generations import Generation
+
+__all__ = ["Cells", "Difference", "Reason", "compare", "compare_cells"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A reason of quarantine, and how many records had it before and have it after."""
+
+    reason: str
+    before: int
+    after: int
+
+
+class Cells(msgspec.Struct, frozen=True):
+    """A field of the records, and how many cells of it became NULL by a rule before and do after."""
+
+    field: str
+    before: int
+    after: int
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The latest row of every post before and after: how many there are, came, went, and changed in each column."""
+
+    before: int
+    after: int
+    added: int
+    removed: int
+    changed: dict[str, int]
+    reasons: list[Reason]
+
+    @property
+    def any(self) -> bool:
+        """Whether anything differs."""
+        reasons = any(each.before != each.after for each in self.reasons)
+        return bool(self.added or self.removed or any(self.changed.values()) or reasons)
+
+
+def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) -> Difference:
+    """Compare the current generation with a built one; with `partial` only as far as the built one comes."""
+    old, old_rejects = road.tables_of(parts.store, road.generation(parts.store))
+    new, new_rejects = road.tables_of(parts.store, generation)
+    columns, latest = road.dataset.clean | LINEAGE, road.dataset.latest(road.dataset.clean)
+    bound = "TRUE"
+    if partial:
+        places = "SELECT _partition, _offset FROM {table}"
+        session = parts.engine.session(
+            [
+                View("kept", new.files(), columns, places),
+                View("rejects", new_rejects.files(), QUARANTINE, places),
+            ]
+        )
+        bound = _ask_bound(session)
+    upto = f"(SELECT * FROM {{table}} WHERE {bound}) AS covered"  # noqa: S608
+    session = parts.engine.session(
+        [
+            View("old_rows", old.files(), columns, latest.replace("{table}", upto)),
+            View("new_rows", new.files(), columns, latest),
+            View(
+                "old_rejects",
+                old_rejects.files(),
+                QUARANTINE,
+                f"SELECT reason FROM {{table}} WHERE {bound}",  # noqa: S608
+            ),
+            View("new_rejects", new_rejects.files(), QUARANTINE, "SELECT reason FROM {table}"),
+        ]
+    )
+    try:
+        return _difference(session, list(road.dataset.clean))
+    finally:
+        session.close()
+
+
+def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells]:
+    """The cells that were counted under the rules of before and of after; an earlier version has counted none."""
+    old, new = (sum(tallies, Tally()).cells for tallies in (before, after))
+    return [Cells(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())]
+
+
+def _ask_bound(session: Session) -> str:
+    try:
+        rows = session.ask(_UPTO, where="replay").rows
+    finally:
+        session.close()
+    return " OR ".join(f"(_partition = {row[0]} AND _offset <= {row[1]})" for row in rows) or "FALSE"
+
+
+def _difference(session: Session, columns: list[str]) -> Difference:
+    changes = ", ".join(
+        f"count(CASE WHEN o.ind IS NOT NULL AND n.ind IS NOT NULL AND NOT o.`{name}` <=> n.`{name}` THEN 1 END)"
+        for name in columns
+    )
+    (row,) = session.ask(_CHANGES.replace("{changes}", changes), where="replay").rows
+    before, after, added, removed, *changed = map(_int, row)
+    reasons = [
+        Reason(str(reason), _int(had), _int(has))
+        for reason, had, has in session.ask(_REASONS, where="replay").rows
+    ]
+    return Difference(before, after, added, removed, dict(zip(columns, changed, strict=True)), reasons)
+
+
+_UPTO = """
+SELECT _partition, max(_offset) AS upto
+FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS places
+GROUP BY _partition
+"""
+
+_CHANGES = """
+SELECT count(o.ind) AS before, count(n.ind) AS after, count(CASE WHEN o.ind IS NULL THEN 1 END) AS added,
+  count(CASE WHEN n.ind IS NULL THEN 1 END) AS removed, {changes}
+FROM old_rows AS o FULL OUTER JOIN new_rows AS n ON o.ind = n.ind
+"""
+
+_REASONS = """
+SELECT reason, sum(had) AS before, sum(has) AS after
+FROM (
+  SELECT reason, 1 AS had, 0 AS has FROM old_rejects UNION ALL SELECT reason, 0 AS had, 1 AS has FROM new_rejects
+) AS both
+GROUP BY reason
+ORDER BY reason
+"""
+
+
+def _int(value: object) -> int:
+    return int(str(value))

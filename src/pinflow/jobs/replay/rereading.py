@@ -1,0 +1,162 @@
+"""Reading a topic again from its beginning, up to where its job stands: from the landing zone, or from the log.
+
+How far a build has come is counted in records, so that positions need not be compared: only the log can do that, and
+a job may stand in the middle of a landing object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pinflow.errors import GapError
+from pinflow.jobs.readers.readers import Reader, read_slice
+from pinflow.steps.ledger import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pinflow.config import Batch
+    from pinflow.lake.landing.zone import Landed, Landing
+    from pinflow.log import Chunk, EventLog
+
+__all__ = ["Rereader", "Target"]
+
+
+class Target(NamedTuple):
+    """Where a partition is to be read to: this position, which so many records from the beginning lie before."""
+
+    position: str
+    records: int
+
+
+class Rereader(Reader):
+    """`jobs.readers.readers.Reader` that ends at targets.
+
+    Args:
+        topic: The topic.
+        log: Read where no landing object holds a record, if `tail`.
+        landing: The landing zone; None reads the log alone.
+        config: Limits of one step.
+        targets: Where each partition is to be read to.
+        done: Partition → records read already, asked before each step.
+        tail: Read right up to the targets; else only whole landing objects, since the targets may still move.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        log: EventLog,
+        landing: Landing | None,
+        config: Batch,
+        targets: dict[int, Target],
+        done: Callable[[], dict[int, int]],
+        *,
+        tail: bool,
+    ) -> None:
+        self._topic = topic
+        self._log = log
+        self._landing = landing
+        self._followed = landing.follow(topic) if landing is not None else None
+        self._config = config
+        self._targets = targets
+        self._done = done
+        self._tail = tail or landing is None
+
+    def survey(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.survey`: one partition a step."""
+        done = self._done()
+        objects = self._followed.objects() if self._followed is not None else []
+        for partition, target in sorted(self._targets.items()):
+            so_far = done.get(partition, 0)
+            if so_far >= target.records:
+                continue
+            mine = [each for each in objects if each.partition == partition]
+            piece = self._landed(mine, so_far, target, positions.get(partition))
+            if piece is None and self._tail:
+                piece = self._logged(partition, so_far, target, positions.get(partition))
+            if piece is not None:
+                return [piece]
+        return []
+
+    def has_foreign_times(self) -> bool:
+        """See `Reader.has_foreign_times`."""
+        return self._landing is None and self._log.exact_from is None
+
+    def read(self, slices: Iterable[Slice]) -> Iterator[Chunk]:
+        """See `Reader.read`."""
+        for piece in slices:
+            if not piece.objects or self._landing is None or self._followed is None:
+                yield read_slice(self._log, self._topic, piece)
+                continue
+            known = {each.path: each for each in self._followed.objects()}
+            skip, left = piece.skip, piece.records
+            for whole in self._landing.read_all(known[path] for path in piece.objects):
+                chunk = _cut(whole, skip, left)
+                left -= len(chunk)
+                skip = 0
+                yield chunk
+
+    def _landed(
+        self, objects: list[Landed], so_far: int, target: Target, position: str | None
+    ) -> Slice | None:
+        """The next records in landing objects; None where there is none, or none whole before the target."""
+        skip = so_far
+        while objects and skip >= objects[0].records:
+            skip -= objects[0].records
+            objects = objects[1:]
+        wanted = target.records - so_far
+        taken: list[Landed] = []
+        records, nbytes = -skip, 0
+        for each in objects:
+            full = records + each.records > self._config.max_records or (
+                nbytes + each.bytes > self._config.max_bytes
+            )
+            beyond = records + each.records > wanted
+            if (taken and full) or (beyond and not self._tail) or records >= wanted:
+                break
+            taken.append(each)
+            records += each.records
+            nbytes += each.bytes
+        if not taken:
+            return None
+        whole = records <= wanted
+        return Slice(
+            partition=taken[0].partition,
+            start=taken[0].first if not skip else (position or taken[0].first),
+            end=taken[-1].next if whole else target.position,
+            records=min(records, wanted),
+            objects=[each.path for each in taken],
+            skip=skip,
+        )
+
+    def _logged(self, partition: int, so_far: int, target: Target, position: str | None) -> Slice:
+        wanted = target.records - so_far
+        chunk = self._log.read(
+            self._topic,
+            partition,
+            position,
+            max_records=min(wanted, self._config.max_records),
+            max_bytes=self._config.max_bytes,
+        )
+        if not len(chunk) or (len(chunk) == wanted and chunk.end != target.position):
+            raise GapError(
+                f"the log does not hold the {target.records} records from the beginning to {target.position}",
+                where=f"{self._topic} partition {partition}",
+                hint="pinflow replay, without --from log",
+            )
+        return Slice(partition, chunk.start, chunk.end, len(chunk))
+
+
+def _cut(chunk: Chunk, skip: int, records: int) -> Chunk:
+    """So many records of a chunk, after the first `skip`."""
+    end = skip + records
+    if not skip and end >= len(chunk):
+        return chunk
+    return msgspec.structs.replace(
+        chunk,
+        offsets=chunk.offsets[skip:end],
+        timestamps=chunk.timestamps[skip:end],
+        records=chunk.records.slice(skip, min(end, len(chunk))),
+    )

@@ -1,0 +1,319 @@
+"""audit: does what came in add up with what came out?
+
+For every partition of a road, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come from
+the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
+for records that are there twice, and reads the log and every landed object against their checksums.
+Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
+
+Cells that had a text and became NULL by a rule are no difference. They are counted, in rows that are superseded too;
+of samples there are never more than of cells.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.config import masked
+from pinflow.datasets import LINEAGE, over_ranked
+from pinflow.engine import View
+from pinflow.errors import ChangedTableError, CorruptError
+from pinflow.jobs.maintain.removal import removed_rows
+from pinflow.jobs.pipelines import NULLED, QUARANTINE, Road, roads
+from pinflow.jobs.reports.integrity import damage
+from pinflow.jobs.topics import accepted, every_topic, landed_only
+from pinflow.steps.ledger import Tally, last_receipt, pending_plan
+
+if TYPE_CHECKING:
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.landing.zone import Landing
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["Audit", "Line", "audit"]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One partition of a topic. Counts are records.
+
+    `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
+    `superseded` is told, which takes the rows. `difference` is what does not add up; 0 is right. `nulled` counts, by
+    field, the cells that had a text and became NULL by a rule.
+    """
+
+    topic: str
+    partition: int
+    table: str | None
+    accepted: int
+    landed: int
+    cleaned: int
+    superseded: int | None
+    quarantined: int
+    waiting: int
+    difference: int
+    nulled: dict[str, int] = {}
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """The lines of an audit, and in words what is wrong."""
+
+    deep: bool
+    lines: list[Line]
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything adds up."""
+        return not self.problems
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
+
+    `both` are records that have a row and are in quarantine as well; `samples` counts, by field, samples of cells that
+    became NULL, and the distinct records that they are of.
+    """
+
+    rows: int = 0
+    standing: int = 0
+    offsets: int = 0
+    rejects: int = 0
+    reject_offsets: int = 0
+    both: int = 0
+    samples: dict[str, tuple[int, int]] = {}
+
+
+def audit(parts: Parts, *, deep: bool = False) -> Audit:
+    """Add up every partition of every topic.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be read.
+    """
+    problems: list[str] = []
+    identity = parts.log.identity
+    if parts.lake_log() not in (None, identity):
+        problems.append(
+            f"{masked(parts.config.log.url)}: the log is not the one that this lake is filled from"
+        )
+    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    landing = parts.landing.pinned()
+    lines: list[Line] = []
+    without_log = landed_only(parts)
+    for topic in every_topic(parts):
+        landed = _totals(parts, f"land/{topic}", landing.manifest)
+        road = by_topic.get(topic)
+        look = _look_or_report(parts, road, problems, deep=deep) if road is not None else None
+        came = accepted(parts, topic, landing.manifest, only_landed=topic in without_log)
+        for partition, count in came.items():
+            line = _line(topic, partition, count, landed.get(partition, Tally()), road, look)
+            lines.append(line)
+            if line.difference or line.waiting < 0:
+                problems.append(
+                    f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
+                )
+        problems += _landing_problems(landing, topic, came, landed)
+    if deep:
+        problems += damage(parts)
+    return Audit(deep, lines, problems)
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """A road at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
+
+    road: Road
+    totals: dict[int, Tally]
+    removed: dict[int, int]
+    rows: dict[int, _Rows] | None
+
+
+def _look_or_report(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look | None:
+    """Look at a road's tables; where they do not let themselves be looked at, that is a problem of this road alone."""
+    try:
+        return _look(parts, road, problems, deep=deep)
+    except (ChangedTableError, CorruptError) as error:
+        problems.append(f"{road.table}: {error.what}; next: {error.hint}")
+        return None
+
+
+def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look:
+    """Look at a road's tables as of one step of its job, whatever is committed meanwhile."""
+    generation = road.generation(parts.store)
+    now_table, now_quarantine = road.tables_of(parts.store, generation)
+    table = now_table.pinned()
+    step = table.version_of(road.job) if table.exists() else 0
+    quarantine = now_quarantine.pinned(road.job, at_most=step)
+    nulled = road.open_nulled(parts.store, generation).pinned(road.job, at_most=step)
+    totals = _totals(parts, road.job, table)
+    removed = removed_rows(parts.store, table)
+    if pending_plan(parts.store, road.job, step + 1) is not None and now_table.version_of(road.job) == step:
+        problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
+    for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
+        each.require_readable()
+        expected = sum(getattr(tally, counted) for tally in totals.values()) - gone
+        if (held := each.num_rows()) != expected:
+            problems.append(_miscounted(each, held, expected))
+    cells = sum(sum(tally.cells.values()) for tally in totals.values())
+    if (samples := nulled.num_rows()) > cells:
+        problems.append(
+            f"{nulled.name}: the table holds {samples} samples, its job's receipts say {cells} cells"
+        )
+    rows = None
+    if deep:
+        try:
+            rows = _rows_by_partition(parts, road, table, quarantine, nulled)
+        except (ChangedTableError, CorruptError) as error:
+            problems.append(f"{error.where}: {error.what}")
+        for partition, seen in (rows or {}).items():
+            problems += _row_problems(road, partition, seen)
+            problems += _sample_problems(road, partition, seen, totals.get(partition, Tally()))
+    return _Look(road, totals, removed, rows)
+
+
+def _miscounted(table: Table, held: int, expected: int) -> str:
+    """In words, that a table does not hold the rows that its job has written to it."""
+    counts = f"the table holds {held} rows, its job's receipts say {expected}"
+    if held < expected:
+        return (
+            f"{table.name}: {expected - held} rows are missing: {counts}; another program may have deleted them; "
+            f"next: {table.mend}"
+        )
+    return f"{table.name}: {held - expected} rows are there that its job has not written: {counts}; next: {table.mend}"
+
+
+def _line(
+    topic: str, partition: int, accepted: int, landed: Tally, road: Road | None, look: _Look | None
+) -> Line:
+    if road is None:
+        return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
+    if look is None:  # where its records are cannot be said
+        return Line(topic, partition, road.table, accepted, landed.records, 0, None, 0, 0, accepted)
+    total = look.totals.get(partition, Tally())
+    superseded, cleaned, quarantined = None, total.rows, total.rejected
+    if look.rows is not None:
+        seen = look.rows.get(partition, _Rows())
+        superseded = seen.rows - seen.standing + look.removed.get(partition, 0)
+        cleaned, quarantined = seen.standing, seen.rejects
+    return Line(
+        topic=topic,
+        partition=partition,
+        table=look.road.table,
+        accepted=accepted,
+        landed=landed.records,
+        cleaned=cleaned,
+        superseded=superseded,
+        quarantined=quarantined,
+        waiting=accepted - total.records,
+        difference=total.records - cleaned - (superseded or 0) - quarantined,
+        nulled=total.cells,
+    )
+
+
+def _totals(parts: Parts, job: str, table: Table) -> dict[int, Tally]:
+    receipt = last_receipt(parts.store, job, table)
+    return receipt.totals if receipt is not None else {}
+
+
+def _rows_by_partition(
+    parts: Parts, road: Road, table: Table, quarantine: Table, nulled: Table
+) -> dict[int, _Rows]:
+    session = parts.engine.session(
+        [
+            View("kept", table.files(), road.dataset.clean | LINEAGE),
+            View("rejects", quarantine.files(), QUARANTINE),
+            View("samples", nulled.files(), NULLED),
+        ]
+    )
+    try:
+        kept = session.ask(STANDING, where="pinflow/datasets/standing.sql").rows
+        rejects = session.ask(_REJECTS, where="audit").rows
+        both = session.ask(_BOTH, where="audit").rows
+        samples = session.ask(_SAMPLES, where="audit").rows
+    finally:
+        session.close()
+    found: dict[int, _Rows] = {}
+    for partition, rows, offsets, standing in kept:
+        found[_int(partition)] = _Rows(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
+    for partition, count, offsets in rejects:
+        before = found.get(_int(partition), _Rows())
+        found[_int(partition)] = msgspec.structs.replace(
+            before, rejects=_int(count), reject_offsets=_int(offsets)
+        )
+    for partition, count in both:
+        found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
+    for partition, field, count, offsets in samples:
+        before = found.get(_int(partition), _Rows())
+        counts = before.samples | {str(field): (_int(count), _int(offsets))}
+        found[_int(partition)] = msgspec.structs.replace(before, samples=counts)
+    return found
+
+
+STANDING = over_ranked("standing").replace("{table}", "kept")
+
+_REJECTS = """
+SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects
+WHERE _partition IS NOT NULL AND _offset IS NOT NULL
+GROUP BY _partition
+"""
+
+_BOTH = """
+SELECT kept._partition, count(*) AS records
+FROM kept JOIN rejects ON kept._partition = rejects._partition AND kept._offset = rejects._offset
+GROUP BY kept._partition
+"""
+
+_SAMPLES = """
+SELECT _partition, field, count(*) AS cells, count(DISTINCT _offset) AS offsets
+FROM samples
+GROUP BY _partition, field
+"""
+
+
+def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
+    problems = []
+    if seen.rows != seen.offsets:
+        problems.append(
+            f"{road.table} partition {partition}: {seen.rows - seen.offsets} records are there twice"
+        )
+    if seen.rejects != seen.reject_offsets:
+        twice = seen.rejects - seen.reject_offsets
+        problems.append(f"{road.quarantine} partition {partition}: {twice} records are there twice")
+    if seen.both:
+        problems.append(
+            f"{road.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
+        )
+    return problems
+
+
+def _sample_problems(road: Road, partition: int, seen: _Rows, total: Tally) -> list[str]:
+    problems = []
+    for field, (samples, offsets) in seen.samples.items():
+        cells = total.cells.get(field, 0)
+        where = f"{road.nulled} partition {partition}"
+        if samples != offsets:
+            problems.append(f"{where}: {samples - offsets} samples of {field} are there twice")
+        if samples > cells:
+            problems.append(f"{where}: {samples} samples of {field}, receipts say {cells} cells")
+    return problems
+
+
+def _landing_problems(
+    landing: Landing, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
+) -> list[str]:
+    problems = []
+    manifest = landing.landed(topic)
+    for partition, count in accepted.items():
+        told = landed.get(partition, Tally()).records
+        held = sum(each.records for each in manifest if each.partition == partition)
+        if held != told:
+            problems.append(
+                f"{topic} partition {partition}: the manifest has {held} records, receipts say {told}"
+            )
+        if told > count:
+            problems.append(f"{topic} partition {partition}: {told} records landed of {count} accepted")
+    return problems
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a count is no integer: {value!r}")
+    return value

@@ -1,0 +1,93 @@
+"""Are the stored bytes still what was written? Reads everything once, in bounded pieces, against its checksums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinflow.errors import CorruptError, GapError, PinflowError
+from pinflow.jobs.topics import every_topic, landed_only
+from pinflow.lake.store.ahead import ahead
+
+if TYPE_CHECKING:
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake import Landed
+
+__all__ = ["damage"]
+
+RECORDS_A_READ, BYTES_A_READ = 50_000, 32 << 20
+
+
+def damage(parts: Parts, *, objects: bool = True) -> list[str]:
+    """What is damaged or missing in the log and in the landing zone, in words, each with its place.
+
+    A log that others run answers for its own bytes and is not read; landed objects are not, unless `objects`.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be reached.
+    """
+    found: list[str] = []
+    topics = _topics(parts, found)
+    without_log = landed_only(parts) if topics else set()
+    for topic in topics:
+        if not parts.log.abilities.remote and topic not in without_log:
+            found += _damaged_log(parts, topic)
+        if objects:
+            found += _damaged_objects(parts, topic)
+    return found
+
+
+def _topics(parts: Parts, found: list[str]) -> list[str]:
+    try:
+        return every_topic(parts)
+    except CorruptError as error:
+        found.append(_told(error))
+        return []
+
+
+def _damaged_log(parts: Parts, topic: str) -> list[str]:
+    found = []
+    try:
+        extents = parts.log.extents(topic)
+    except CorruptError as error:
+        return [_told(error)]
+    for extent in extents:
+        try:
+            _read_through(parts, topic, extent.partition, extent.begin)
+        except (CorruptError, GapError) as error:
+            found.append(_told(error))
+    return found
+
+
+def _read_through(parts: Parts, topic: str, partition: int, position: str) -> None:
+    while True:
+        end = _end(parts, topic, partition)  # before the read: the log may grow meanwhile
+        chunk = parts.log.read(topic, partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ)
+        if len(chunk):
+            position = chunk.end
+        elif position != end:
+            raise GapError(
+                f"the log has nothing from {position} to {end}", where=f"{topic} partition {partition}"
+            )
+        else:
+            return
+
+
+def _end(parts: Parts, topic: str, partition: int) -> str:
+    return next(extent.end for extent in parts.log.extents(topic) if extent.partition == partition)
+
+
+def _damaged_objects(parts: Parts, topic: str) -> list[str]:
+    def look(landed: Landed) -> str | None:
+        try:
+            records = len(parts.landing.read(landed))
+        except (CorruptError, GapError) as error:
+            return _told(error)
+        if records != landed.records:
+            return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
+        return None
+
+    return [told for told in ahead(parts.store, look, parts.landing.landed(topic)) if told is not None]
+
+
+def _told(error: PinflowError) -> str:
+    return f"{error.where}: {error.what}"

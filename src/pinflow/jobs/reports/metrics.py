@@ -1,0 +1,153 @@
+"""Counters of jobs for Prometheus, read from receipts when they are asked for.
+
+They say what a job has come to since its table began, whichever worker took the steps: two workers show the same, and
+after a restart they go on where they were. A replay may set them lower, which Prometheus takes for a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pinflow.errors import PinflowError, UnavailableError
+from pinflow.jobs.pipelines import side_roads
+from pinflow.lake.landing.zone import Landing
+from pinflow.steps.failures import failing_jobs
+from pinflow.steps.ledger import Tally, last_receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import Metric
+
+    from pinflow.jobs.pipelines import Side
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["LandMetrics", "SideMetrics", "serve_metrics"]
+
+ADDRESS = "127.0.0.1"
+"""Counters are for this machine only: there is no key to them."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Receipts(Collector):
+    """Families of `_families`, which jobs of a kind fail, and whether all could be read; each call reads afresh.
+
+    What cannot be read is left out: a table that another program has changed hides no other.
+    """
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self._store = store
+        self._kind = kind
+        self._readable = True
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters, for the registry. Called from the server's threads."""
+        families: list[Metric] = []
+        self._readable = True
+        with self._passing_over():
+            families = [self._failing(), *self._families()]
+        yield GaugeMetricFamily(
+            "pinflow_receipts_readable", "1 if all that is counted could be read now", float(self._readable)
+        )
+        yield from families
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        try:
+            yield
+        except PinflowError as error:
+            self._readable = False
+            _log.warning("metrics cannot be read: %s", error.what)
+
+    def _failing(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            "pinflow_job_failing", "1 for each job that fails now", labels=["job", "state"]
+        )
+        for each in chain.from_iterable(failing_jobs(self._store).values()):
+            if each.job.partition("/")[0] == self._kind:
+                gauge.add_metric([each.job, each.state], 1)
+        return gauge
+
+    def _families(self) -> list[Metric]:
+        raise NotImplementedError
+
+    def _sum(self, job: str, table: Table) -> Tally:
+        receipt = last_receipt(self._store, job, table)
+        return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()
+
+
+class LandMetrics(_Receipts):
+    """What has landed, over all topics."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, "land")
+
+    def _families(self) -> list[Metric]:
+        manifest = Landing(self._store).manifest.pinned()
+        topics = self._store.folders("plans/land")
+        landed = sum(self._sum(f"land/{topic}", manifest).records for topic in topics)
+        return [CounterMetricFamily("pinflow_records_landed", "Records in the landing zone", landed)]
+
+
+class SideMetrics(_Receipts):
+    """What came of the records of a side, by dataset and, for cells, by field."""
+
+    def __init__(self, store: Store, side: Side, user_id: str) -> None:
+        super().__init__(store, side)
+        self._side: Side = side
+        self._user_id = user_id
+
+    def _families(self) -> list[Metric]:
+        names = ["side", "dataset"]
+        records = CounterMetricFamily("pinflow_records", "Records cleaned or rejected", labels=names)
+        rejected = CounterMetricFamily(
+            "pinflow_records_quarantined", "Records in quarantine now", labels=names
+        )
+        cells = CounterMetricFamily(
+            "pinflow_cells_nulled",
+            "Cells that had a text and became NULL by a rule",
+            labels=[*names, "field"],
+        )
+        for road in side_roads(self._side, self._user_id):
+            labels = [road.side, road.dataset.name]
+            with self._passing_over():
+                tally = self._sum(road.job, road.open_table(self._store).pinned())
+                records.add_metric(labels, tally.records)
+                rejected.add_metric(labels, tally.rejected)
+                for field, count in sorted(tally.cells.items()):
+                    cells.add_metric([*labels, field], count)
+        return [records, rejected, cells]
+
+
+@contextmanager
+def serve_metrics(collector: Collector, port: int) -> Iterator[str]:
+    """Answer Prometheus on a port of this machine, 0 for a free one, while the context lasts; gives the address.
+
+    Raises:
+        UnavailableError: The port is taken, or not to be had.
+    """
+    registry = CollectorRegistry()
+    registry.register(collector)
+    try:
+        server, thread = start_http_server(port, ADDRESS, registry)
+    except OSError as error:
+        raise UnavailableError(
+            f"metrics cannot be served: {error.strerror or error}",
+            where=f"{ADDRESS}:{port}",
+            hint="choose another --metrics-port, or 0 for a free one",
+        ) from error
+    try:
+        yield f"http://{ADDRESS}:{server.server_port}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,113 @@
+"""status: how far every topic is, from the log's extents and the jobs' receipts alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pinflow.errors import ChangedTableError, CorruptError
+from pinflow.jobs.land.land import land_positions
+from pinflow.jobs.pipelines import roads
+from pinflow.jobs.topics import accepted, every_topic, landed_only
+from pinflow.steps.failures import Failing, failing_jobs
+from pinflow.steps.ledger import Tally, last_plan, last_receipt
+
+if TYPE_CHECKING:
+    from pinflow.errors import PinflowError
+    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.runtime import Parts
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["TopicStatus", "status"]
+
+
+class TopicStatus(msgspec.Struct, frozen=True):
+    """One topic; counts are records.
+
+    `table` is None for a topic that no side reads. `to_land` and `to_clean` are the lags of its two jobs.
+    """
+
+    topic: str
+    table: str | None
+    partitions: int
+    accepted: int
+    landed: int
+    rows: int
+    quarantined: int
+    to_land: int
+    to_clean: int
+    landed_to: dict[int, str] = {}
+    """Partition → the log's own position up to which it has landed."""
+    cleaned_to: dict[int, str] = {}
+    """The same of the job that fills the table."""
+    nulled: dict[str, int] = {}
+    """Field → cells of the rows that had a text and became NULL by a rule."""
+    failing: list[Failing] = []
+    """Jobs of the topic that fail: retried, or set aside."""
+
+
+def status(parts: Parts) -> list[TopicStatus]:
+    """Every topic.
+
+    Raises:
+        UnavailableError: The log or the lake cannot be read.
+    """
+    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    found = []
+    topics = every_topic(parts)
+    failing = failing_jobs(parts.store)
+    manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
+    for topic in topics:
+        came = accepted(parts, topic, manifest, only_landed=topic in without_log)
+        total = sum(came.values())
+        landed = _sum(parts, f"land/{topic}", manifest)
+        road = by_topic.get(topic)
+        fails = failing.get(topic, [])
+        cleaned = Tally()
+        positions: dict[int, str] = {}
+        if road is not None:
+            try:
+                cleaned, positions = _cleaned(parts, road)
+            except (ChangedTableError, CorruptError) as error:
+                fails = [*fails, _unreadable(road, error)]
+        found.append(
+            TopicStatus(
+                topic=topic,
+                table=road.table if road else None,
+                partitions=len(came),
+                accepted=total,
+                landed=landed.records,
+                rows=cleaned.rows,
+                quarantined=cleaned.rejected,
+                to_land=max(0, total - landed.records),
+                to_clean=max(0, total - cleaned.records) if road else 0,
+                landed_to=land_positions(parts, topic, manifest),
+                cleaned_to=positions,
+                nulled=cleaned.cells,
+                failing=fails,
+            )
+        )
+    return found
+
+
+def _cleaned(parts: Parts, road: Road) -> tuple[Tally, dict[int, str]]:
+    """What a road's job has come to, and where it stands; of one commit, whatever is committed meanwhile."""
+    table = road.open_table(parts.store).pinned()
+    return _sum(parts, road.job, table), _positions(parts, road.job, table)
+
+
+def _unreadable(road: Road, error: PinflowError) -> Failing:
+    now = time.time_ns() // 1_000_000
+    return Failing(road.table, "unreadable", error.what, 0, now, "", error.where, error.hint)
+
+
+def _positions(parts: Parts, job: str, table: Table) -> dict[int, str]:
+    plan = last_plan(parts.store, job, table)
+    return plan.positions if plan is not None else {}
+
+
+def _sum(parts: Parts, job: str, table: Table) -> Tally:
+    receipt = last_receipt(parts.store, job, table)
+    return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()

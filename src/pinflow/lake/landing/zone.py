@@ -1,0 +1,322 @@
+"""The landing zone: records as they came, in objects named and written as the Kafka Connect S3 sink does.
+
+An object holds consecutive records of one partition, a JSON value a line:
+`topics/<topic>/partition=<p>/<topic>+<p>+<first offset, 10 digits>.json`. What lines cannot hold stands beside it in
+an object of the same name with `.meta` after it: when the records were accepted, offsets with gaps, keys, headers,
+and which lines are not the record itself. A record that is JSON of several lines stands on one, its tokens as they
+are, as the connector writes it; its exact bytes are kept in `.meta`. One that is not a line and not JSON (it has a line
+break, or is not UTF-8) stands as a JSON string of its Base64; a tombstone stands as `null`.
+
+The table `landing` is the manifest. Readers take objects from it, never from a listing: an object that is not in the
+manifest has not landed.
+"""
+
+from __future__ import annotations
+
+import base64
+from itertools import accumulate, groupby
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import msgspec
+
+from pinflow.crash import reached
+from pinflow.errors import CorruptError, GapError, TerminalError
+from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
+from pinflow.lake.store.ahead import ahead
+from pinflow.lake.tables.table import Column, Table
+from pinflow.log import Chunk, Headers, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pinflow.lake.store.objects import Store
+
+__all__ = [
+    "ADOPTED",
+    "OF_THE_LOG",
+    "Followed",
+    "Landed",
+    "Landing",
+    "decode",
+    "encode",
+]
+
+MANIFEST = "landing"
+
+COLUMNS = (
+    Column("path", "string"),
+    Column("topic", "string"),
+    Column("partition", "int"),
+    Column("first", "string"),
+    Column("next", "string"),
+    Column("records", "bigint"),
+    Column("bytes", "bigint"),
+    Column("crc", "bigint"),
+    Column("landed_at", "timestamp"),
+)
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """A row of the manifest: an object with positions `first` up to, not including, `next`.
+
+    `bytes` and `crc` (CRC-32) are those of the lines followed by those of the `.meta` object.
+    """
+
+    path: str
+    topic: str
+    partition: int
+    first: str
+    next: str
+    records: int
+    bytes: int
+    crc: int
+
+
+class _Meta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the lines cannot hold. Runs are `[value, how many]`; lines are counted from 0.
+
+    `accepted_us` are runs of by how many microseconds the time of acceptance is later than that of the run before, the
+    first since 1970 UTC. `accepted_at`, the times in milliseconds, is how version 0.1 kept them. `exact` are the bytes
+    of records whose line says the same JSON otherwise.
+    """
+
+    offsets: list[tuple[int, int]]
+    accepted_us: list[tuple[int, int]] = []
+    accepted_at: list[tuple[int, int]] = []
+    base64: list[int] = []
+    exact: dict[int, bytes] = {}
+    null: list[int] = []
+    keys: list[bytes | None] | None = None
+    headers: list[Headers] | None = None
+
+
+class Landing:
+    """The landing zone of a lake, in its `store`."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._room = room_of(store.url)
+        self.manifest = Table(store, MANIFEST, COLUMNS)
+
+    def pinned(self) -> Landing:
+        """The landing zone as its manifest is now, for reading."""
+        twin = Landing(self.store)
+        twin.manifest = self.manifest.pinned()
+        return twin
+
+    def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
+        """Write the objects of chunks; see `write`."""
+        return list(ahead(self.store, lambda chunk: self.write(chunk, folder), chunks))
+
+    def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
+        """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
+
+        Raises:
+            TerminalError: The lake cannot hold an object of this name.
+        """
+        path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
+        self.require_room(path)
+        lines, meta = encode(chunk)
+        self.store.put(meta_path(path), meta)
+        reached("land", "meta-written")
+        self.store.put(path, lines)
+        reached("land", "object-written")
+        return Landed(
+            path=path,
+            topic=chunk.topic,
+            partition=chunk.partition,
+            first=chunk.start,
+            next=chunk.end,
+            records=len(chunk),
+            bytes=len(lines) + len(meta),
+            crc=crc32(meta, crc32(lines)),
+        )
+
+    def require_room(self, path: str) -> None:
+        """Check that the lake can hold an object and its `.meta`.
+
+        Raises:
+            TerminalError: Their names are too long.
+        """
+        if not self._room.fits(meta_path(path)):
+            raise TerminalError(
+                "the name of the topic is too long for the lake: its objects cannot be written",
+                where=self.store.child(path),
+                hint="post to a topic with a shorter name; the other topics land",
+            )
+
+    def read(self, landed: Landed) -> Chunk:
+        """Read an object of the manifest back.
+
+        Raises:
+            GapError: The object is not there.
+            CorruptError: It is not what was written.
+        """
+        lines, meta = self.store.get(landed.path), self.store.get(meta_path(landed.path))
+        if lines is None or meta is None:
+            missing = landed.path if lines is None else meta_path(landed.path)
+            raise GapError(
+                "a landed object is gone",
+                where=self.store.child(missing),
+                hint="bring it back from a copy; pinflow audit --deep lists all that are missing",
+            )
+        if crc32(meta, crc32(lines)) != landed.crc:
+            raise CorruptError(
+                "a landed object is not what was written: its checksum differs",
+                where=self.store.child(landed.path),
+                hint="bring it back from a copy; pinflow audit --deep lists all that differ",
+            )
+        return decode(landed, lines, meta)
+
+    def read_all(self, found: Iterable[Landed]) -> Iterator[Chunk]:
+        """Read objects back in order; see `read`."""
+        return ahead(self.store, self.read, found)
+
+    def holds(self, topic: str) -> bool:
+        """Whether there are objects of a topic, whoever has written them."""
+        return self.store.holds_any(f"topics/{topic}")
+
+    def landed(self, topic: str) -> list[Landed]:
+        """The manifest of a topic, by partition and in the order of positions."""
+        return self.follow(topic).objects()
+
+    def follow(self, topic: str) -> Followed:
+        """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
+        return Followed(self.manifest, topic)
+
+
+class Followed:
+    """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
+
+    def __init__(self, manifest: Table, topic: str) -> None:
+        self._manifest = manifest
+        self._topic = topic.replace("'", "''")
+        self._commits = -1
+        self._newest = 0
+        self._found: dict[int, list[Landed]] = {}
+
+    def objects(self) -> list[Landed]:
+        """All that has landed, by partition and in the order of positions."""
+        commits = self._manifest.num_commits()
+        if commits != self._commits:
+            for row in self._manifest.select(_SINCE.format(topic=self._topic, newest=self._newest)):
+                self._newest = max(self._newest, row.pop("landed_us"))
+                landed = msgspec.convert(row, Landed)
+                self._found.setdefault(landed.partition, []).append(landed)
+            self._found = {partition: _chained(found) for partition, found in sorted(self._found.items())}
+            self._commits = commits
+        return [landed for found in self._found.values() for landed in found]
+
+
+_SINCE = """
+SELECT path, topic, partition, first, next, records, bytes, crc, CAST(landed_at AS BIGINT) AS landed_us FROM this
+WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsecond, Some("UTC"))')
+"""
+"""Whole files are passed over by their bounds on both columns."""
+
+
+def encode(chunk: Chunk) -> tuple[bytes, bytes]:
+    """A chunk as the bytes of its lines and of its `.meta` object."""
+    values = chunk.records.values
+    escaped: list[int] = []
+    exact: dict[int, bytes] = {}
+    nulls = [index for index, value in enumerate(values) if value is None] if None in values else []
+    written = [value if value is not None else b"null" for value in values]
+    lines = b"\n".join(written)
+    if not _all_lines(lines, len(values)):
+        for index, value in enumerate(written):
+            if _all_lines(value, 1):
+                continue
+            joined = _joined(value)
+            if joined is not None:
+                written[index], exact[index] = joined, value
+            else:
+                written[index] = b'"' + base64.b64encode(value) + b'"'
+                escaped.append(index)
+        lines = b"\n".join(written)
+    meta = _Meta(
+        accepted_us=_increases(_runs(chunk.timestamps)),
+        offsets=_runs([offset - index for index, offset in enumerate(chunk.offsets)]),
+        base64=escaped,
+        exact=exact,
+        null=nulls,
+        keys=chunk.records.keys,
+        headers=chunk.records.headers,
+    )
+    return lines + b"\n", msgspec.json.encode(meta)
+
+
+def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
+    """The chunk that `encode` was given."""
+    held = msgspec.json.decode(meta, type=_Meta)
+    values: list[bytes | None] = list(lines[:-1].split(b"\n"))
+    for index in held.base64:
+        values[index] = base64.b64decode(msgspec.json.decode(values[index] or b"", type=str))
+    for index, value in held.exact.items():
+        values[index] = value
+    for index in held.null:
+        values[index] = None
+    return Chunk(
+        topic=landed.topic,
+        partition=landed.partition,
+        start=landed.first,
+        end=landed.next,
+        offsets=[shift + index for index, shift in enumerate(_spread(held.offsets))],
+        timestamps=_accepted_us(held),
+        records=Records(values, held.keys, held.headers),
+    )
+
+
+def _all_lines(data: bytes, lines: int) -> bool:
+    """Whether bytes are UTF-8 of so many lines, with no carriage return that a reader could break a line at."""
+    if data.count(b"\n") != lines - 1 or b"\r" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _joined(value: bytes) -> bytes | None:
+    """JSON of several lines on one, every number and string as it was written; None if it is not JSON in UTF-8."""
+    try:
+        value.decode()
+        return msgspec.json.format(value, indent=-1)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _accepted_us(held: _Meta) -> list[int]:
+    if held.accepted_us:
+        totals = accumulate(increase for increase, _ in held.accepted_us)
+        counts = (count for _, count in held.accepted_us)
+        return _spread(list(zip(totals, counts, strict=True)))
+    return _spread([(milliseconds * 1000, count) for milliseconds, count in held.accepted_at])
+
+
+def _increases(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    before = [0, *(value for value, _ in runs)]
+    return [(value - last, count) for last, (value, count) in zip(before, runs, strict=False)]
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    return [(number, sum(1 for _ in run)) for number, run in groupby(numbers)]
+
+
+def _spread(runs: list[tuple[int, int]]) -> list[int]:
+    return [number for number, count in runs for _ in range(count)]
+
+
+def _chained(found: list[Landed]) -> list[Landed]:
+    """Objects of one partition in the order in which each begins where another ends."""
+    by_first = {each.first: each for each in found}
+    ends = {each.next for each in found}
+    ordered: list[Landed] = []
+    for head in sorted(set(by_first) - ends):
+        position = head
+        while position in by_first:
+            ordered.append(by_first[position])
+            position = by_first[position].next
+    return ordered

@@ -1,0 +1,70 @@
+"""Whether a store does what a lake needs: every kind of call, really made, on objects of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pinflow.errors import PinflowError, TerminalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.lake.store.objects import Store
+
+__all__ = ["faults", "require_conditions"]
+
+FOLDER = "plans/doctor"
+
+SKEW_S = 60.0
+"""A difference of clocks that is no chance. S3 refuses requests beyond 15 minutes, and retention goes by the clock."""
+
+
+def require_conditions(store: Store) -> None:
+    """Check that a put if absent leaves what is there: all that keeps two workers apart stands on it.
+
+    Raises:
+        TerminalError: The store writes over it.
+    """
+    path = f"{FOLDER}/{time.time_ns()}"
+    store.put(path, b"probe")
+    overwritten = store.put_if_absent(path, b"again")
+    store.delete(path)
+    if overwritten:
+        raise _unfit(store, "has no conditional put", "use a store that honours If-None-Match: *")
+
+
+def faults(store: Store) -> list[PinflowError]:
+    """What the store refuses or does wrongly; nothing of it stays behind but what could not be deleted."""
+    path = f"{FOLDER}/{time.time_ns()}"
+
+    def keeps() -> None:
+        store.put(path, b"probe")
+        if store.get(path) != b"probe":
+            raise _unfit(store, "does not keep what is written", "use another store")
+
+    def lists() -> None:
+        seen = [each for each in store.find(FOLDER) if each.path == path]
+        if not seen:
+            raise _unfit(store, "does not list what is written", "use another store")
+        skew = seen[0].written_at.timestamp() - time.time()
+        if abs(skew) > SKEW_S:
+            raise _unfit(
+                store, f"has a clock that differs from this machine's by {abs(skew):.0f} s", "set the clock"
+            )
+
+    def deletes() -> None:
+        store.delete(path)
+
+    calls: tuple[Callable[[], None], ...] = (keeps, lists, lambda: require_conditions(store), deletes)
+    found = []
+    for call in calls:
+        try:
+            call()
+        except PinflowError as error:
+            found.append(error)
+    return found
+
+
+def _unfit(store: Store, what: str, hint: str) -> TerminalError:
+    return TerminalError(f"the store {what}", where=store.url, hint=hint)

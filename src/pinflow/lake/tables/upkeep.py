@@ -1,0 +1,135 @@
+"""Upkeep of one Delta table, beside those who write and read it.
+
+Everything here is safe to repeat, and at any kill: each call is one commit, or takes away only what no snapshot young
+enough to be read still names. Transactions (job, step) stand in the table's state and go through all of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from pinflow.errors import CorruptError
+from pinflow.lake.tables.commits import HOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.table import Table
+
+__all__ = ["checkpoint", "clean_log", "compact", "vacuum"]
+
+T = TypeVar("T")
+
+SMALL_BYTES = 32 << 20
+"""A file below this is small; larger ones gain little from being joined."""
+
+MANY = 8
+"""Small files that make compacting worth its rewrite: fewer are read as fast."""
+
+TARGET_BYTES = 128 << 20
+SPILL_BYTES = 512 << 20
+"""Memory that rewriting may take before it spills to disk."""
+
+ATTEMPTS = 10
+"""Tries against others that commit what conflicts (another compaction, a removal); the next run takes it up again."""
+
+REBASES = 15
+"""Appends of others that one try lets pass."""
+
+
+def compact(table: Table, *, dry_run: bool = False) -> int:
+    """Join many small files into few; rows stay what they are. Returns how many files were joined.
+
+    Raises:
+        UnavailableError: Others committed what conflicts all the time, or the table cannot be written.
+    """
+
+    def once(delta: DeltaTable) -> int:
+        sizes = delta.get_add_actions(flatten=True).column("size_bytes").to_pylist()
+        small = sum(size < SMALL_BYTES for size in sizes)
+        if small < MANY or dry_run:
+            return small if small >= MANY else 0
+        done = delta.optimize.compact(
+            target_size=TARGET_BYTES,
+            max_concurrent_tasks=1,
+            max_spill_size=SPILL_BYTES,
+            commit_properties=CommitProperties(max_commit_retries=REBASES),
+            post_commithook_properties=HOOKS,
+        )
+        return int(done["numFilesRemoved"])
+
+    return _patiently(table, "compacted", once)
+
+
+def checkpoint(table: Table) -> None:
+    """Write the table's state as a checkpoint, so that opening it reads one file and not every commit."""
+    _patiently(table, "checkpointed", lambda delta: delta.create_checkpoint())
+
+
+def clean_log(store: Store, table: Table, jobs: Iterable[str]) -> int:
+    """Remove commits that a checkpoint covers and that are past the table's log retention; returns how many.
+
+    Only after `checkpoint`. The table is opened afresh and compared, since it could not be read any more, were the
+    checkpoint not good (delta-rs#3692).
+
+    Raises:
+        CorruptError: The table is not what it was before.
+    """
+    before = table.opened()
+    names = sorted(jobs)
+    steps = {job: before.transaction_version(job) or 0 for job in names}
+    folder = f"tables/{table.folder}/_delta_log"
+    objects = _objects(store, folder)
+    _patiently(table, "cleaned", lambda delta: delta.cleanup_metadata())
+    after = table.opened()
+    lost = [job for job in names if (after.transaction_version(job) or 0) < steps[job]]
+    if after.version() < before.version() or lost:
+        raise CorruptError(
+            f"the table was at version {before.version()} and is at {after.version()} after cleaning its log",
+            where=table.url,
+            hint="pinflow audit --deep",
+        )
+    return len(objects - _objects(store, folder))
+
+
+def vacuum(store: Store, table: Table, retention_hours: int, *, dry_run: bool = False) -> int:
+    """Delete files that the table gave up longer ago than the retention, and return how many.
+
+    Never in full mode, which would also take files that a writer has written and not yet committed.
+    """
+
+    def once(delta: DeltaTable) -> int:
+        given_up = delta.vacuum(retention_hours, dry_run=True, enforce_retention_duration=False, full=False)
+        names = {path.rpartition("/")[2] for path in given_up}
+        files = names & _objects(store, f"tables/{table.folder}") if names else names
+        if files and not dry_run:
+            delta.vacuum(
+                retention_hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=False,
+                commit_properties=CommitProperties(max_commit_retries=REBASES),
+                post_commithook_properties=HOOKS,
+            )
+        return len(files)
+
+    return _patiently(table, "vacuumed", once)
+
+
+def _patiently(table: Table, verb: str, once: Callable[[DeltaTable], T]) -> T:
+    for attempt in range(1, ATTEMPTS + 1):
+        with table.calling(f"{verb} now", "pinflow maintain, later"):
+            try:
+                return once(table.opened())
+            except CommitFailedError:
+                if attempt == ATTEMPTS:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def _objects(store: Store, folder: str) -> set[str]:
+    return {path.rpartition("/")[2] for path in store.list(folder)}

@@ -1,0 +1,97 @@
+"""The readers of a log: lent to one thread at a time, and kept to go on where they stand."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from confluent_kafka import KafkaException
+
+from pinflow.log.kafka.reader import TopicReader, chunk_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pinflow.log.kafka.clients import Clients
+    from pinflow.log.kafka.marks import MarkedTopic
+    from pinflow.log.records import Chunk
+
+__all__ = ["Readers"]
+
+MAX_IDLE = 32
+"""Readers kept. Each has a connection to every broker, and a cluster limits those."""
+
+
+class _Idle(NamedTuple):
+    topic: str
+    topic_id: str
+    reader: TopicReader
+
+
+class Readers:
+    """Reads any topic. Safe to use from several threads: each has a reader of its own meanwhile."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._lock = threading.Lock()
+        self._idle: list[_Idle] = []
+        self._closed = False
+        self._empty: dict[tuple[str, str, int], tuple[int, int]] = {}
+
+    def read(
+        self, marked: MarkedTopic, partition: int, position: str | None, *, max_records: int, max_bytes: int
+    ) -> Chunk:
+        """See `EventLog.read`; `marked` says what there is."""
+        lane = (marked.topic, marked.topic_id, partition)
+        skip = self._clients.settings.gaps == "skip"
+        start = marked.start(partition, position, empty=self._empty.get(lane), skip=skip)
+        asked, end = str(start) if position is None else position, marked.ends[partition]
+        if start.offset >= end:
+            return chunk_of(marked.topic, partition, asked, start, [])
+        with self._lent(marked, partition, start.offset) as reader:
+            try:
+                messages = reader.read(partition, start, end, max_records=max_records, max_bytes=max_bytes)
+            except KafkaException as error:
+                raise self._clients.failed(error, "the log cannot be read", marked.topic) from error
+        if not messages:
+            # Only markers of transactions, or what was never committed. Retention takes them too.
+            self._empty[lane] = (start.offset, end)
+        return chunk_of(marked.topic, partition, asked, start, messages)
+
+    def close(self) -> None:
+        """Close all that are not lent; those are closed when they come back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for each in idle:
+            each.reader.close()
+
+    @contextmanager
+    def _lent(self, marked: MarkedTopic, partition: int, offset: int) -> Iterator[TopicReader]:
+        reader = self._taken(marked, partition, offset) or TopicReader(self._clients, marked.topic)
+        try:
+            yield reader
+        except BaseException:
+            reader.close()  # where it stands now is not known
+            raise
+        self._back(_Idle(marked.topic, marked.topic_id, reader))
+
+    def _taken(self, marked: MarkedTopic, partition: int, offset: int) -> TopicReader | None:
+        with self._lock:
+            fit = [
+                each for each in self._idle if (each.topic, each.topic_id) == (marked.topic, marked.topic_id)
+            ]
+            if not fit:
+                return None
+            best = next((each for each in fit if each.reader.stands_at(partition, offset)), fit[-1])
+            self._idle.remove(best)
+            return best.reader
+
+    def _back(self, idle: _Idle) -> None:
+        with self._lock:
+            self._idle.append(idle)
+            dropped = self._idle if self._closed else self._idle[:-MAX_IDLE]
+            self._idle = [] if self._closed else self._idle[-MAX_IDLE:]
+        for each in dropped:
+            each.reader.close()

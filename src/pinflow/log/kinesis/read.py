@@ -1,0 +1,217 @@
+"""Reading shards: iterators that are kept from read to read, and the search for records that are gone.
+
+A position names the last record before it. Kinesis itself says nothing when records after it were dropped by its
+retention: it goes on at the oldest that is left. So where a position is taken up, the record that it names is read
+again: while that one is there nothing after it is gone. When it is not, records may be gone or there may have been
+none: that cannot be told, and is a `GapError` unless `gaps=skip` has it passed over with a warning. A reader that has
+been at the end of the shard within `TRUST_S` knows that nothing is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pinflow.errors import GapError, UnavailableError
+from pinflow.log.kinesis.errors import INVALID, Failure
+from pinflow.log.kinesis.place import Place, shard_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pinflow.log.kinesis.client import Client
+
+__all__ = ["Cursor", "Cursors", "Wanted", "gap_of"]
+
+PAGE_RECORDS = 10_000
+"""Records of one `GetRecords`, Kinesis' own limit."""
+
+EMPTY_PAGES = 50
+"""Pages without a record that one read goes through before the end of a shard, 25 s at two a second."""
+
+TRUST_S = 23 * 3600.0
+"""Kinesis keeps every record for 24 hours at least."""
+
+EXPIRED = "ExpiredIteratorException"
+"""An iterator that was not used for five minutes."""
+
+_log = logging.getLogger(__name__)
+
+
+class Wanted(NamedTuple):
+    """A shard of a stream, by the words of pinflow and of Kinesis."""
+
+    topic: str
+    stream: str
+    shard: int
+
+    def __str__(self) -> str:
+        return f"{self.topic} partition {self.shard}"
+
+
+class Cursor:
+    """Reads one shard on from a place. Not safe to share.
+
+    Attributes:
+        place: Where the next record that it gives stands.
+    """
+
+    def __init__(self, client: Client, wanted: Wanted, place: Place, *, checked: bool, skip: bool) -> None:
+        self.place = place
+        self._client = client
+        self._wanted = wanted
+        self._skip = skip
+        self._pages: deque[dict[str, Any]] = deque()
+        self._fetched = place.sequence
+        self._missing = place.sequence if checked else ""
+        self._iterator: str | None = None
+        self._started = self._ended = False
+        self._at_end: float | None = None
+
+    def read(self, max_records: int, max_bytes: int, paced: Callable[[], None]) -> list[dict[str, Any]]:
+        """Records as Kinesis gives them: until the end of the shard, or so many, or about so many bytes.
+
+        Raises:
+            GapError: Some may be gone.
+            UnavailableError: Kinesis cannot be asked now, or gives empty pages without end.
+        """
+        taken: list[dict[str, Any]] = []
+        size = empty = 0
+        at_end = self._ended
+        while True:
+            while self._pages and len(taken) < max_records:
+                size += len(self._pages[0]["Data"])
+                if taken and size > max_bytes:
+                    return self._given(taken)
+                taken.append(self._pages.popleft())
+            if len(taken) >= max_records or size >= max_bytes or at_end:
+                return self._given(taken)
+            try:
+                at_end = self._fetch(min(PAGE_RECORDS, max_records - len(taken)), paced)
+            except UnavailableError:
+                if not taken:
+                    raise
+                return self._given(taken)  # what is here is good, and the next read will say it again
+            except BaseException:
+                self._pages.extendleft(reversed(taken))  # the place has not moved: they come again
+                raise
+            empty = 0 if self._pages or at_end else empty + 1
+            if empty > EMPTY_PAGES:
+                if taken:
+                    return self._given(taken)
+                raise UnavailableError(
+                    f"Kinesis gave {empty} pages without a record and without an end", where=str(self._wanted)
+                )
+
+    def was_at_end(self, since: float) -> bool:
+        """Whether all was read that was there at some moment after `since` (seconds since 1970)."""
+        return self._at_end is not None and self._at_end >= since and not self._pages
+
+    def _given(self, taken: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if taken:
+            self.place = self.place._replace(
+                before=self.place.before + len(taken), sequence=taken[-1]["SequenceNumber"]
+            )
+        return taken
+
+    def _fetch(self, limit: int, paced: Callable[[], None]) -> bool:
+        """Get a page; True if it reaches the end of what is there now."""
+        limit = min(PAGE_RECORDS, limit + bool(self._missing))
+        page = self._page(limit, paced)
+        self._iterator = page.get("NextShardIterator")
+        self._ended = self._iterator is None
+        records: list[dict[str, Any]] = page["Records"]
+        at_end = self._ended or (not page.get("MillisBehindLatest") and len(records) < limit)
+        if at_end:
+            self._at_end = time.time()  # goes on while the machine sleeps
+        if records or at_end:
+            records = self._checked(records)
+        if records:
+            self._fetched = records[-1]["SequenceNumber"]
+            self._pages.extend(records)
+        return at_end
+
+    def _page(self, limit: int, paced: Callable[[], None]) -> dict[str, Any]:
+        while True:
+            if self._iterator is None:
+                self._iterator = self._new_iterator()
+            paced()
+            try:
+                return self._client.read("get_records", ShardIterator=self._iterator, Limit=limit)
+            except Failure as failure:
+                if failure.code != EXPIRED:
+                    raise failure.told("give records", self._wanted.topic, str(self._wanted)) from failure
+                self._iterator = None
+
+    def _new_iterator(self) -> str:
+        """An iterator at the last record fetched, or after it if nothing can be gone since."""
+        kind: dict[str, str] = {"ShardIteratorType": "TRIM_HORIZON"}
+        if self._fetched:
+            trusted = self._at_end is not None and time.time() - self._at_end < TRUST_S
+            if self._started and not trusted:
+                self._missing = self._fetched
+            after = "AT_SEQUENCE_NUMBER" if self._missing else "AFTER_SEQUENCE_NUMBER"
+            kind = {"ShardIteratorType": after, "StartingSequenceNumber": self._fetched}
+        self._started = True
+        try:
+            answer = self._client.read(
+                "get_shard_iterator",
+                StreamName=self._wanted.stream,
+                ShardId=shard_id(self._wanted.shard),
+                **kind,
+            )
+        except Failure as failure:
+            if failure.code in INVALID:
+                raise gap_of(self._wanted, f"the stream has no record {self._fetched}") from failure
+            raise failure.told("give records", self._wanted.topic, str(self._wanted)) from failure
+        return str(answer["ShardIterator"])
+
+    def _checked(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records without the one that the position names, which has to be the first of them."""
+        missing, self._missing = self._missing, ""
+        if not missing:
+            return records
+        if records and records[0]["SequenceNumber"] == missing:
+            return records[1:]
+        what = "the last record that was read has left the stream, and others after it may have left unread"
+        if not self._skip:
+            self._missing, self._iterator, self._ended = missing, None, False
+            raise gap_of(self._wanted, what)
+        _log.warning("%s: %s: going on with the oldest that is there", self._wanted, what)
+        return records
+
+
+def gap_of(wanted: Wanted, what: str) -> GapError:
+    """Records of a shard that may be gone unread."""
+    return GapError(
+        what,
+        where=str(wanted),
+        hint="if nothing was posted while no job ran, or to go on without: gaps=skip in log.url",
+    )
+
+
+class Cursors:
+    """The cursors at which reads ended, one a shard. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, int], Cursor] = {}
+        self._lock = threading.Lock()
+
+    def take(self, wanted: Wanted, place: Place) -> Cursor | None:
+        """The cursor that stands at a place, if there is one; it is the caller's until it is put back."""
+        with self._lock:
+            held = self._held.pop((wanted.topic, wanted.shard), None)
+            return held if held is not None and held.place == place else None
+
+    def put(self, wanted: Wanted, cursor: Cursor) -> None:
+        """Keep a cursor for the next read."""
+        with self._lock:
+            self._held[wanted.topic, wanted.shard] = cursor
+
+    def forget(self, topic: str) -> None:
+        """Drop those of a topic."""
+        with self._lock:
+            self._held = {key: cursor for key, cursor in self._held.items() if key[0] != topic}

@@ -1,0 +1,115 @@
+"""Records on their way, by routes, and packed into requests."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pinflow.errors import PinflowError
+    from pinflow.log.kinesis.records import Outgoing
+
+__all__ = ["REQUEST_RECORDS", "Request", "Route", "Run", "packed"]
+
+REQUEST_RECORDS = 500
+"""Records of one `PutRecords`, Kinesis' own limit."""
+
+REQUEST_BYTES = 5 << 20
+"""Bytes of one `PutRecords`, keys counted. Kinesis takes 10 MiB; older servers, and stand-ins, half of it."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.4
+"""Between two tries at a record, doubling; half as much again is added or taken by chance."""
+
+
+class Route:
+    """The records of one route that are still to be put, in order."""
+
+    __slots__ = ("due", "pause", "records")
+
+    def __init__(self) -> None:
+        self.records: deque[Outgoing] = deque()
+        self.due = 0.0
+        self.pause = FIRST_PAUSE_S
+
+    def refuse(self, error: PinflowError) -> None:
+        """Refuse all that is left: what comes later must not overtake."""
+        for record in self.records:
+            record.error = error
+        self.records.clear()
+
+    def put_off(self) -> None:
+        """Try again later what is foremost."""
+        self.due = time.monotonic() + self.pause * random.uniform(0.5, 1.5)
+        self.pause = min(self.pause * 2, LONGEST_PAUSE_S)
+
+    def start_over(self) -> None:
+        """Nothing was refused: the next pause is a short one again."""
+        self.pause = FIRST_PAUSE_S
+
+
+class Run(NamedTuple):
+    """Records that left their route to be put, in order."""
+
+    route: Route
+    records: list[Outgoing]
+
+    def give_back(self, left: Sequence[Outgoing]) -> None:
+        """Return records to the front of their route."""
+        self.route.records.extendleft(reversed(left))
+
+
+class Request(NamedTuple):
+    """What one `PutRecords` carries: runs of different routes of one topic."""
+
+    topic: str
+    runs: list[Run]
+
+    @property
+    def records(self) -> list[Outgoing]:
+        """All of its records, in order."""
+        return [record for run in self.runs for record in run.records]
+
+
+def packed(runs: Sequence[Run]) -> list[Request]:
+    """Runs in as few requests as may be; what does not fit with its run goes back to its route."""
+    requests: list[Request] = []
+    filling: dict[str, _Filling] = {}
+    for route, records in runs:
+        topic = records[0].topic
+        if records[0].alone:
+            requests.append(Request(topic, [Run(route, records)]))
+            continue
+        at = filling.get(topic)
+        if at is None or not at.takes(records[0]):
+            at = filling[topic] = _Filling(Request(topic, []))
+            requests.append(at.request)
+        fitting = 1
+        at.add(records[0])
+        while fitting < len(records) and at.takes(records[fitting]):
+            at.add(records[fitting])
+            fitting += 1
+        at.request.runs.append(Run(route, records[:fitting]))
+        Run(route, records).give_back(records[fitting:])
+    return requests
+
+
+class _Filling:
+    """A request that is being filled."""
+
+    __slots__ = ("_bytes", "_records", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._records = 0
+        self._bytes = 0
+
+    def takes(self, record: Outgoing) -> bool:
+        return self._records < REQUEST_RECORDS and self._bytes + record.size <= REQUEST_BYTES
+
+    def add(self, record: Outgoing) -> None:
+        self._records += 1
+        self._bytes += record.size

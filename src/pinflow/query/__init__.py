@@ -1,0 +1,1 @@
+"""Questions and free SQL over the latest rows."""

@@ -1,0 +1,1 @@
+"""A synthetic source, drawn to the shape of the real site's tables."""
