@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("tools", "road", "gateway", "latency", "logs", "sources")
+NAMES = ("tools", "pipeline", "gateway", "latency", "logs", "sources")
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
-from pinflow.log import Abilities, Appended
+from pinflow.log import AppendResult, Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.log import Produce
+    from pinflow.log import ProduceBatch
 
 SIZES = (1, 10, 100)
 REQUESTS = {1: 60_000, 10: 30_000, 100: 12_000}
@@ -53,18 +53,18 @@ class InstantLog:
     """A log that only counts."""
 
     topics = InstantTopics()
-    abilities = Abilities()
+    capabilities = Capabilities()
 
     def __init__(self) -> None:
         self._next: dict[tuple[str, int], int] = {}
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         appended = []
         for batch in batches:
             place = (batch.topic, batch.partition)
             first = self._next.get(place, 0)
             self._next[place] = first + len(batch.records)
-            appended.append(Appended(range(first, first + len(batch.records))))
+            appended.append(AppendResult(range(first, first + len(batch.records))))
         return appended
 
     def close(self) -> None:

@@ -22,8 +22,8 @@ import urllib3
 
 from pinflow.config import load
 from pinflow.engine import View
-from pinflow.jobs.pipelines import roads
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.pipelines import pipelines
+from pinflow.jobs.runtime import Runtime
 
 POSTS_A_REQUEST = 20
 HEADERS = {"Content-Type": "application/json"}
@@ -63,16 +63,16 @@ class Poster(threading.Thread):
                 self.acknowledged.append((time.perf_counter(), posts))
 
 
-def watch(parts: Parts, poster: Poster) -> list[tuple[float, int]]:
+def watch(runtime: Runtime, poster: Poster) -> list[tuple[float, int]]:
     """Ask how many users there are until all that were acknowledged are; when each answer came."""
-    road = next(
-        each for each in roads(parts.config.id) if each.side == "stream" and each.dataset.name == "user"
+    pipeline = next(
+        each for each in pipelines(runtime.config.id) if each.side == "stream" and each.dataset.name == "user"
     )
     seen: list[tuple[float, int]] = []
     while poster.is_alive() or not seen or seen[-1][1] < poster.acknowledged[-1][1]:
-        table = road.open_table(parts.store)
-        session = parts.engine.session([View(road.table, table.files(), {"ind": "int"})])
-        (row,) = session.ask(f'SELECT count(*) AS users FROM "{road.table}"', where="latency").rows
+        table = pipeline.open_table(runtime.store)
+        session = runtime.engine.session([View(pipeline.table, table.files(), {"ind": "int"})])
+        (row,) = session.ask(f'SELECT count(*) AS users FROM "{pipeline.table}"', where="latency").rows
         session.close()
         seen.append((time.perf_counter(), int(str(row[0]))))
     return seen
@@ -97,11 +97,11 @@ def main() -> None:
                 time.sleep(0.05)
             settings = load(home, env={})
             poster = Poster(ready.read_text(), settings.config.id, given.rate, given.seconds)
-            with Parts(settings) as parts:
+            with Runtime(settings) as runtime:
                 poster.start()
                 while not poster.acknowledged:
                     time.sleep(0.01)
-                seen = watch(parts, poster)
+                seen = watch(runtime, poster)
             poster.join()
         finally:
             for station in stations:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.servers.kafka import brokers
 
-from pinflow.log import Produce, Records, open_log
+from pinflow.log import ProduceBatch, Records, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def through_pinflow(url: str, topic: str, values: list[bytes | None], records: i
 
     def append() -> None:
         for _ in range(records // len(values)):
-            (became,) = log.append([Produce(topic, 0, Records(values))])
+            (became,) = log.append([ProduceBatch(topic, 0, Records(values))])
             assert not became.refused
 
     def read() -> None:

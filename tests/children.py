@@ -14,16 +14,16 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pinflow.crash import SIGNAL_VARIABLE
 from pinflow.errors import PinflowError
+from pinflow.failpoints import SIGNAL_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.process import BaseProcess
 
     from pinflow.config import Settings
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
 
 __all__ = ["FAILED", "abandoning", "job", "maintenance", "replaying", "retrying", "run", "start"]
 
@@ -87,14 +87,14 @@ def _body(
 ) -> None:
     from pathlib import Path
 
-    from pinflow import crash
+    from pinflow import failpoints
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # of the test that has started the server
     os.environ.update(aws, **{SIGNAL_VARIABLE: by})
     logging.disable(logging.CRITICAL)
-    crash._armed, _, count = at.partition(":")
-    crash._left = int(count or 1)
+    failpoints._armed, _, count = at.partition(":")
+    failpoints._left = int(count or 1)
     try:
         work(settings, *args)
     except PinflowError as error:
@@ -107,15 +107,15 @@ def job(settings: Settings, name: str, retry_seconds: float = 30.0) -> None:
     """Run land, stream or batch until nothing is left."""
     from pinflow.jobs.clean.clean import clean_jobs
     from pinflow.jobs.land.land import land_jobs
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.worker import run as work
 
-    with Parts(settings) as parts:
-        cleaning = cache(lambda: clean_jobs(parts, name))  # type: ignore[arg-type]
-        landing = lambda: land_jobs(parts, drain=True)  # noqa: E731
+    with Runtime(settings) as runtime:
+        cleaning = cache(lambda: clean_jobs(runtime, name))  # type: ignore[arg-type]
+        landing = lambda: land_jobs(runtime, drain=True)  # noqa: E731
         jobs: Any = landing if name == "land" else cleaning
         work(
-            parts.store,
+            runtime.store,
             jobs,
             stop=threading.Event(),
             poll_seconds=0,
@@ -127,41 +127,41 @@ def job(settings: Settings, name: str, retry_seconds: float = 30.0) -> None:
 def maintenance(settings: Settings) -> None:
     """Maintain everything once."""
     from pinflow.jobs.maintain.maintain import maintain
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings) as parts:
-        maintain(parts)
+    with Runtime(settings) as runtime:
+        maintain(runtime)
 
 
 def replaying(settings: Settings, table: str) -> None:
     """Replay one table."""
     from pinflow.jobs.replay.replay import replay
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings) as parts:
-        replay(parts, _road(parts, table))
+    with Runtime(settings) as runtime:
+        replay(runtime, _pipeline(runtime, table))
 
 
 def retrying(settings: Settings, table: str) -> None:
     """Replay the quarantine of one table."""
     from pinflow.jobs.replay.quarantine import retry_quarantine
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings) as parts:
-        retry_quarantine(parts, _road(parts, table))
+    with Runtime(settings) as runtime:
+        retry_quarantine(runtime, _pipeline(runtime, table))
 
 
 def abandoning(settings: Settings, table: str) -> None:
     """Give up the replay of one table."""
     from pinflow.jobs.replay.abandon import abandon
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings) as parts:
-        abandon(parts, _road(parts, table))
+    with Runtime(settings) as runtime:
+        abandon(runtime, _pipeline(runtime, table))
 
 
-def _road(parts: Parts, table: str) -> Road:
-    from pinflow.jobs.pipelines import roads
+def _pipeline(runtime: Runtime, table: str) -> Pipeline:
+    from pinflow.jobs.pipelines import pipelines
 
-    (road,) = [road for road in roads(parts.config.id) if road.table == table]
-    return road
+    (pipeline,) = [pipeline for pipeline in pipelines(runtime.config.id) if pipeline.table == table]
+    return pipeline

@@ -23,7 +23,7 @@ from pinflow.log import answering, open_log
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from pinflow.log import Appended, EventLog, Produce, Token
+    from pinflow.log import AppendResult, EventLog, IdempotencyKey, ProduceBatch
 
 KAFKA_JSON = {"content-type": "application/vnd.kafka.json.v2+json"}
 KAFKA_BINARY = {"content-type": "application/vnd.kafka.binary.v2+json"}
@@ -110,7 +110,7 @@ class _Lifespan:
 def values(log: EventLog, topic: str) -> list[bytes | None]:
     """Every value of a topic, partition by partition."""
     found: list[bytes | None] = []
-    for extent in log.extents(topic):
+    for extent in log.ranges(topic):
         chunk = log.read(topic, extent.partition, None, max_records=1 << 30, max_bytes=1 << 40)
         found += chunk.records.values
     return found
@@ -149,11 +149,13 @@ class Wrapped:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         self._hold()
         return self._log.append(batches)
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
+    def append_once(
+        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    ) -> list[AppendResult]:
         self._hold()
         log = answering(self._log)
         assert log is not None

@@ -1,4 +1,4 @@
-"""pinflow: the whole road of a Pinterest-style post in one package."""
+"""pinflow: the whole pipeline of a Pinterest-style post in one package."""
 
 __all__ = ["__version__"]
 

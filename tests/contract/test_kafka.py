@@ -24,7 +24,7 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.findings import Finding
-from pinflow.log import EventLog, Produce, Records, examined, open_log, watched
+from pinflow.log import EventLog, ProduceBatch, Records, examined, open_log, watched
 from pinflow.log.kafka import reader as reader_module
 from pinflow.log.kafka import readers as readers_module
 from pinflow.log.kafka.topics import KafkaTopics
@@ -80,7 +80,7 @@ def test_a_stock_consumer_reads_what_was_appended_byte_for_byte(
         [b"k", None, b"", b"\xff"],
         [(("h", b"\x00"), ("h", b"2")), (), (), (("i", b""),)],
     )
-    log.append([Produce(topic, 1, records)])
+    log.append([ProduceBatch(topic, 1, records)])
     consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "stock", "log_level": 0})
     consumer.assign([TopicPartition(topic, 1, 0)])
     got = consumer.consume(4, timeout=10)
@@ -135,7 +135,7 @@ def test_transactions_are_read_when_committed_and_their_marks_passed(
     producer.abort_transaction()
     transaction("c")
     producer.commit_transaction()
-    wait_until(lambda: log.extents(topic)[0].accepted == 7, "the marks are written")
+    wait_until(lambda: log.ranges(topic)[0].accepted == 7, "the marks are written")
     first = log.read(topic, 0, None, max_records=2, max_bytes=1 << 20)
     second = log.read(topic, 0, first.end, **PLENTY)
     assert (first.records.values, second.records.values) == ([b"a", b"b"], [b"c"])
@@ -143,11 +143,11 @@ def test_transactions_are_read_when_committed_and_their_marks_passed(
     for _ in range(2):  # the mark at the end is no record, and is not waited for again
         assert log.read(topic, 0, second.end, **PLENTY).end == second.end
     # Offsets 0 to 6 held three records, and the last mark is not passed yet.
-    assert log.extents(topic, {0: second.end})[0].accepted == 4
-    log.append([Produce(topic, 0, values("d"))])
+    assert log.ranges(topic, {0: second.end})[0].accepted == 4
+    log.append([ProduceBatch(topic, 0, values("d"))])
     end = log.read(topic, 0, second.end, **PLENTY).end
-    assert log.extents(topic, {0: end})[0].accepted == 4
-    assert log.extents(topic, {0: end})[0].end == end
+    assert log.ranges(topic, {0: end})[0].accepted == 4
+    assert log.ranges(topic, {0: end})[0].end == end
 
 
 def test_a_mark_that_leaves_the_log_is_no_gap_for_one_who_has_seen_that_nothing_else_was_there(
@@ -160,14 +160,14 @@ def test_a_mark_that_leaves_the_log_is_no_gap_for_one_who_has_seen_that_nothing_
     producer.begin_transaction()
     producer.produce(topic, b"a", None, 0)
     producer.commit_transaction()
-    wait_until(lambda: log.extents(topic)[0].accepted == 2, "the mark is written")
+    wait_until(lambda: log.ranges(topic)[0].accepted == 2, "the mark is written")
     end = log.read(topic, 0, None, **PLENTY).end
     assert len(log.read(topic, 0, end, **PLENTY)) == 0
     place = TopicPartition(topic, 0, 2)
     kafka.admin.delete_records([place])[place].result()
-    wait_until(lambda: log.extents(topic)[0].begin.startswith("2"), "it is gone")
+    wait_until(lambda: log.ranges(topic)[0].begin.startswith("2"), "it is gone")
     assert len(log.read(topic, 0, end, **PLENTY)) == 0
-    log.append([Produce(topic, 0, values("b"))])
+    log.append([ProduceBatch(topic, 0, values("b"))])
     assert log.read(topic, 0, end, **PLENTY).records.values == [b"b"]
     with pytest.raises(GapError, match="offsets 1 to 1 are no longer") as caught:
         opened("").read(topic, 0, end, **PLENTY)
@@ -179,16 +179,16 @@ def test_a_mark_that_leaves_the_log_is_no_gap_for_one_who_has_seen_that_nothing_
 
 
 def test_what_was_gone_before_the_first_read_is_not_waited_for(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values(*"abcd"))])
+    log.append([ProduceBatch(topic, 0, values(*"abcd"))])
     cut = log.read(topic, 0, None, max_records=2, max_bytes=99).end
     assert log.trim(topic, 0, [cut], older_than_ms=1 << 50, keep_bytes=None) == 2
     chunk = log.read(topic, 0, None, **PLENTY)
     assert chunk.records.values == [b"c", b"d"]
-    assert log.extents(topic, {0: chunk.end})[0].accepted == 2
+    assert log.ranges(topic, {0: chunk.end})[0].accepted == 2
 
 
 def test_a_bare_offset_is_a_position_and_other_text_is_none(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values(*"abcd"))])
+    log.append([ProduceBatch(topic, 0, values(*"abcd"))])
     chunk = log.read(topic, 0, "2", **PLENTY)
     assert (chunk.start, chunk.records.values) == ("2", [b"c", b"d"])
     for text in ("5", "shard-1"):
@@ -201,7 +201,7 @@ def test_one_record_that_is_too_large_is_refused_alone(
 ) -> None:
     large = b"x" * 2_000_000
     for each in (opened("compression=none"), opened("client.message.max.bytes=1000000&compression=none")):
-        (became,) = each.append([Produce(topic, 0, Records([b"a", large, b"b"]))])
+        (became,) = each.append([ProduceBatch(topic, 0, Records([b"a", large, b"b"]))])
         assert {index: type(error) for index, error in became.refused.items()} == {1: TooLargeError}
         assert became.offsets[2] == became.offsets[0] + 1
     assert log.read(topic, 0, None, **PLENTY).records.values == [b"a", b"b", b"a", b"b"]
@@ -213,7 +213,7 @@ def test_small_records_go_into_a_topic_that_takes_only_small_batches(
     log = opened("compression=none&topic.max.message.bytes=20000")
     log.topics.create(topic, 1)
     many: list[bytes | None] = [b"%05d" % number * 100 for number in range(100)]
-    (became,) = log.append([Produce(topic, 0, Records([*many, b"x" * 30_000]))])
+    (became,) = log.append([ProduceBatch(topic, 0, Records([*many, b"x" * 30_000]))])
     assert {*became.refused} == {100}
     assert log.read(topic, 0, None, **PLENTY).records.values == many
 
@@ -224,12 +224,12 @@ def test_an_append_stays_in_order_in_a_topic_that_takes_only_small_batches(
     log = opened("compression=none&topic.max.message.bytes=20000")
     log.topics.create(topic, 2)
     many: list[bytes | None] = [b"%08d" % number for number in range(20_100)]
-    (became,) = log.append([Produce(topic, 0, Records(many))])
+    (became,) = log.append([ProduceBatch(topic, 0, Records(many))])
     assert (dict(became.refused), list(became.offsets)) == ({}, list(range(20_100)))
     monkeypatch.setattr(KafkaTopics, "batch_bytes", lambda *_: None)  # one who may not read the configuration
     blind = opened("compression=none")
     for _ in range(3):
-        became_of = blind.append([Produce(topic, place, Records(many)) for place in (0, 1)])
+        became_of = blind.append([ProduceBatch(topic, place, Records(many)) for place in (0, 1)])
         for place, became in enumerate(became_of):
             assert {type(error) for error in became.refused.values()} <= {UnavailableError}
             there = [number for number in range(20_100) if number not in became.refused]
@@ -243,11 +243,11 @@ def test_an_append_stays_in_order_in_a_topic_that_takes_only_small_batches(
 def test_no_topic_comes_to_be_behind_our_back(
     opened: Callable[[str], EventLog], log: EventLog, topic: str
 ) -> None:
-    log.append([Produce(topic, 0, values("a"))])
+    log.append([ProduceBatch(topic, 0, values("a"))])
     opened("").topics.delete(topic)  # by somebody else; the broker would make it again for one who asks
     for _ in range(2):
         with pytest.raises(UnknownTopicError):
-            log.append([Produce(topic, 0, values("b"))])
+            log.append([ProduceBatch(topic, 0, values("b"))])
         with pytest.raises(UnknownTopicError):
             log.read(topic, 0, None, **PLENTY)
     assert topic not in log.topics.list()
@@ -256,21 +256,21 @@ def test_no_topic_comes_to_be_behind_our_back(
 def test_a_topic_made_again_elsewhere_is_appended_to(
     opened: Callable[[str], EventLog], log: EventLog, topic: str
 ) -> None:
-    log.append([Produce(topic, 0, values("a"))])
+    log.append([ProduceBatch(topic, 0, values("a"))])
     other = opened("")
     other.topics.delete(topic)
     other.topics.create(topic, 3)
-    log.append([Produce(topic, 0, values("b")), Produce(topic, 2, values("c"))])
+    log.append([ProduceBatch(topic, 0, values("b")), ProduceBatch(topic, 2, values("c"))])
     assert [log.read(topic, number, None, **PLENTY).records.values for number in (0, 2)] == [[b"b"], [b"c"]]
 
 
 def test_partitions_added_elsewhere_are_taken_up(kafka: Cluster, log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values("a"))])
+    log.append([ProduceBatch(topic, 0, values("a"))])
     with pytest.raises(UnknownPartitionError):
-        log.append([Produce(topic, 2, values("b"))])
+        log.append([ProduceBatch(topic, 2, values("b"))])
     kafka.admin.create_partitions([NewPartitions(topic, 4)])[topic].result()
-    wait_until(lambda: len(log.extents(topic)) == 4, "the partitions are there")
-    log.append([Produce(topic, 3, values("b"))])
+    wait_until(lambda: len(log.ranges(topic)) == 4, "the partitions are there")
+    log.append([ProduceBatch(topic, 3, values("b"))])
     assert log.read(topic, 3, None, **PLENTY).records.values == [b"b"]
 
 
@@ -280,7 +280,7 @@ def test_only_topics_of_the_patterns_are_seen(
     narrow = opened(f"topics={topic}-a*,{topic}-b")
     narrow.topics.create(f"{topic}-abc", 1)
     assert narrow.topics.list() == {f"{topic}-abc": 1}
-    for call in (lambda: narrow.extents(topic), lambda: narrow.topics.create(f"{topic}-c", 1)):
+    for call in (lambda: narrow.ranges(topic), lambda: narrow.topics.create(f"{topic}-c", 1)):
         with pytest.raises(UnknownTopicError):
             call()
     assert {topic, f"{topic}-abc"} <= {*log.topics.list()}
@@ -298,7 +298,7 @@ def test_a_topic_that_cannot_be_made_is_told(opened: Callable[[str], EventLog], 
 def test_the_lag_of_readers_is_seen_by_the_tools_of_kafka(
     kafka: Cluster, opened: Callable[[str], EventLog], log: EventLog, topic: str
 ) -> None:
-    log.append([Produce(topic, 0, values(*"abcd"))])
+    log.append([ProduceBatch(topic, 0, values(*"abcd"))])
     group = f"g-{topic}"
     mine = opened(f"group={group}")
     seen = watched(mine)
@@ -316,7 +316,7 @@ def test_the_lag_of_readers_is_seen_by_the_tools_of_kafka(
 
 def test_two_threads_read_one_topic_at_once(log: EventLog, topic: str) -> None:
     texts = [str(number) for number in range(5_000)]
-    log.append([Produce(topic, partition, values(*texts)) for partition in (0, 1)])
+    log.append([ProduceBatch(topic, partition, values(*texts)) for partition in (0, 1)])
     found: dict[int, list[bytes | None]] = {}
 
     def read(number: int) -> None:
@@ -340,9 +340,9 @@ def test_what_nobody_asks_for_is_not_kept_without_bound(
     monkeypatch.setattr(reader_module, "MAX_WAITING_BYTES", 100_000)
     monkeypatch.setattr(readers_module, "MAX_IDLE", 1)
     log.topics.create(f"{topic}-other", 1)
-    log.append([Produce(f"{topic}-other", 0, values("o"))])
+    log.append([ProduceBatch(f"{topic}-other", 0, values("o"))])
     many: list[bytes | None] = [b"%06d" % number * 100 for number in range(2_000)]
-    log.append([Produce(topic, partition, Records(many)) for partition in (0, 1)])
+    log.append([ProduceBatch(topic, partition, Records(many)) for partition in (0, 1)])
     position: list[str | None] = [None, None]
     seen: list[list[bytes | None]] = [[], []]
     while any(len(each) < len(many) for each in seen):
@@ -357,14 +357,14 @@ def test_what_nobody_asks_for_is_not_kept_without_bound(
 def test_a_broker_that_is_away_is_told_and_one_that_is_back_found(
     kafka: Cluster, opened: Callable[[str], EventLog], log: EventLog, topic: str
 ) -> None:
-    log.append([Produce(topic, 0, values("a"))])
+    log.append([ProduceBatch(topic, 0, values("a"))])
     end = log.read(topic, 0, None, **PLENTY).end
     short = opened("client.delivery.timeout.ms=1500&client.request.timeout.ms=1000")
-    short.append([Produce(topic, 0, values("b"))])
+    short.append([ProduceBatch(topic, 0, values("b"))])
     kafka.brokers[0].kill()
     try:
         with pytest.raises(UnavailableError) as caught:
-            short.append([Produce(topic, 0, values("c"))])
+            short.append([ProduceBatch(topic, 0, values("c"))])
         assert "onnect" in str(caught.value)
         held = threading.Thread(target=_swallow, args=(log, topic))
         held.start()
@@ -382,12 +382,12 @@ def test_a_broker_that_is_away_is_told_and_one_that_is_back_found(
 
 def _swallow(log: EventLog, topic: str) -> None:
     with pytest.raises(UnavailableError):
-        log.append([Produce(topic, 0, values("never"))])
+        log.append([ProduceBatch(topic, 0, values("never"))])
 
 
 def _appends(log: EventLog, topic: str) -> bool:
     try:
-        log.append([Produce(topic, 0, values("d"))])
+        log.append([ProduceBatch(topic, 0, values("d"))])
     except UnavailableError:
         return False
     return True
@@ -426,7 +426,7 @@ def test_batches_that_came_later_get_later_times_and_so_do_later_appends(
     log.topics.create(topic, 2)
     placed: list[tuple[int, int]] = []
     for _ in range(20):
-        batches = [Produce(topic, at % 2, Records([b"%d" % at]), later=at > 0) for at in range(3)]
+        batches = [ProduceBatch(topic, at % 2, Records([b"%d" % at]), later=at > 0) for at in range(3)]
         for batch, became in zip(batches, log.append(batches), strict=True):
             placed += [(batch.partition, offset) for offset in became.offsets]
     times = {

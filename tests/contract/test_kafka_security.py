@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
-from pinflow.log import Produce, Records, examined, open_log
+from pinflow.log import ProduceBatch, Records, examined, open_log
 from pinflow.log.kafka.clients import Clients
 from pinflow.log.kafka.url import parse_url
 from tests.servers.kafka import PASSWORD
@@ -73,10 +73,10 @@ def test_a_user_with_a_password_enters_over_tls(
     log = open_log(tls_url(kafka, user, mechanism=mechanism))
     try:
         wait_until(lambda: topic in log.topics.list(), "the permission is known")
-        log.append([Produce(topic, 0, Records([b"a"]))])
+        log.append([ProduceBatch(topic, 0, Records([b"a"]))])
         chunk = log.read(topic, 0, None, **PLENTY)  # without any permission for a consumer group
         assert chunk.records.values == [b"a"]
-        assert log.extents(topic)[0].accepted == 1
+        assert log.ranges(topic)[0].accepted == 1
     finally:
         log.close()
 
@@ -110,7 +110,7 @@ def test_a_missing_permission_is_told_and_one_that_is_given_is_used(kafka: Clust
     log = open_log(tls_url(kafka, "scram", topics=topic))
     try:
         wait_until(lambda: topic in log.topics.list(), "the permission is known")
-        (became,) = log.append([Produce(topic, 0, Records([b"a", b"b"]))])
+        (became,) = log.append([ProduceBatch(topic, 0, Records([b"a", b"b"]))])
         assert [type(error) for error in became.refused.values()] == [TerminalError] * 2
         assert "uthoriz" in became.refused[0].what
         assert "permissions" in became.refused[0].hint
@@ -125,7 +125,7 @@ def test_a_missing_permission_is_told_and_one_that_is_given_is_used(kafka: Clust
         wait_until(lambda: _reads(log, topic), "the permission is used")
         with pytest.raises(TerminalError, match="uthoriz"):
             log.topics.delete(topic)
-        end = log.extents(topic)[0].end
+        end = log.ranges(topic)[0].end
         with pytest.raises(TerminalError, match="uthoriz"):
             log.trim(topic, 0, [end], older_than_ms=1 << 50, keep_bytes=None)
         assert _lacking(more.examine()) == []
@@ -134,7 +134,7 @@ def test_a_missing_permission_is_told_and_one_that_is_given_is_used(kafka: Clust
 
 
 def _refused(log: EventLog, topic: str) -> bool:
-    return bool(log.append([Produce(topic, 0, Records([b"a"]))])[0].refused)
+    return bool(log.append([ProduceBatch(topic, 0, Records([b"a"]))])[0].refused)
 
 
 def _reads(log: EventLog, topic: str) -> bool:
@@ -161,7 +161,7 @@ def test_a_bearer_token_of_the_library_enters(kafka: Cluster, topic: str) -> Non
     log = open_log(f"{oauth_url(kafka)}&mechanism=OAUTHBEARER&{settings}")
     try:
         wait_until(lambda: topic in log.topics.list(), "the permission is known")
-        log.append([Produce(topic, 0, Records([b"a"]))])
+        log.append([ProduceBatch(topic, 0, Records([b"a"]))])
         assert log.read(topic, 0, None, **PLENTY).records.values == [b"a"]
     finally:
         log.close()

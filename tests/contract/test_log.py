@@ -20,13 +20,13 @@ from pinflow.errors import (
 )
 from pinflow.log import (
     ANYWHERE,
-    Answered,
-    AnsweringLog,
-    Appended,
+    AppendResult,
     EventLog,
-    Produce,
+    IdempotencyKey,
+    IdempotentLog,
+    ProduceBatch,
     Records,
-    Token,
+    StoredResponse,
     answering,
     open_log,
     partition_for,
@@ -74,12 +74,12 @@ def of(log: EventLog, topic: str) -> dict[str, int]:
 
 
 def accepted(log: EventLog, topic: str) -> list[int]:
-    return [extent.accepted for extent in log.extents(topic)]
+    return [extent.accepted for extent in log.ranges(topic)]
 
 
-def require(**abilities: bool) -> None:
+def require(**capabilities: bool) -> None:
     """Skip what a log is not able to."""
-    for name, able in abilities.items():
+    for name, able in capabilities.items():
         if not able:
             pytest.skip(f"this log has no {name!r}")
 
@@ -94,12 +94,12 @@ def test_records_come_back_byte_for_byte_in_order(log: EventLog, topic: str) -> 
         [b"k", None, b"", b"\xff", None],
         [(("h", b"\x00"), ("h", b"2")), (), (), (), ()],
     )
-    if log.abilities.bare:
+    if log.capabilities.text_keys_only:
         records = Records(
             [b'{"a": 1 }', b"", b"null", b"\x00\xff\n", "ключ".encode()],
             [b"k", b'"k"', b"\x00", "ключ".encode(), b"x" * 256],
         )
-    (appended,) = log.append([Produce(topic, 1, records)])
+    (appended,) = log.append([ProduceBatch(topic, 1, records)])
     assert len(appended.offsets) == 5
     assert not appended.refused
     chunk = log.read(topic, 1, None, **PLENTY)
@@ -112,10 +112,10 @@ def test_records_come_back_byte_for_byte_in_order(log: EventLog, topic: str) -> 
 def test_what_is_appended_later_is_accepted_no_earlier_whatever_its_partition(
     log: EventLog, topic: str
 ) -> None:
-    partitions = [each.partition for each in log.extents(topic)]
+    partitions = [each.partition for each in log.ranges(topic)]
     turns = [partitions[turn % len(partitions)] for turn in (2, 0, 1, 1, 0, 2)]
     for turn, partition in enumerate(turns):
-        log.append([Produce(topic, partition, Records([b"%d" % turn], [b"k"]))])
+        log.append([ProduceBatch(topic, partition, Records([b"%d" % turn], [b"k"]))])
     found: dict[bytes | None, int] = {}
     for partition in partitions:
         chunk = log.read(topic, partition, None, **PLENTY)
@@ -128,13 +128,13 @@ def test_what_is_appended_later_is_accepted_no_earlier_whatever_its_partition(
 
 
 def test_a_bare_log_refuses_singly_what_it_cannot_carry(log: EventLog, topic: str) -> None:
-    require(bare=log.abilities.bare)
+    require(text_keys_only=log.capabilities.text_keys_only)
     records = Records(
         [b"good", None, b"a", b"b", b"c", b"d", b"keyless"],
         [b"k", b"k", b"k", b"", b"\xff", b"x" * 257, None],
         [(), (), (("h", b""),), (), (), (), ()],
     )
-    (appended,) = log.append([Produce(topic, 0, records, [b"7"] * 7)])
+    (appended,) = log.append([ProduceBatch(topic, 0, records, [b"7"] * 7)])
     assert sorted(appended.refused) == [1, 2, 3, 4, 5]
     assert {type(error) for error in appended.refused.values()} == {NotCarriedError}
     chunk = log.read(topic, 0, None, **PLENTY)
@@ -144,13 +144,13 @@ def test_a_bare_log_refuses_singly_what_it_cannot_carry(log: EventLog, topic: st
 def test_a_log_that_places_records_keeps_those_of_a_route_together_and_in_order(
     log: EventLog, topic: str
 ) -> None:
-    require(places=log.abilities.places)
+    require(assigns_partitions=log.capabilities.assigns_partitions)
     texts = [str(n) for n in range(60)]
     routes = [b"%d" % (n % 7) for n in range(60)]
     appended = log.append(
         [
-            Produce(topic, ANYWHERE, values(*texts[:40]), routes[:40]),
-            Produce(topic, ANYWHERE, values(*texts[40:]), routes[40:]),
+            ProduceBatch(topic, ANYWHERE, values(*texts[:40]), routes[:40]),
+            ProduceBatch(topic, ANYWHERE, values(*texts[40:]), routes[40:]),
         ]
     )
     placed = [place for each in appended for place in each.partitions or ()]
@@ -166,24 +166,24 @@ def test_a_log_that_places_records_keeps_those_of_a_route_together_and_in_order(
 
 def test_offsets_count_on_in_each_partition_alone(log: EventLog, topic: str) -> None:
     batches = [
-        Produce(topic, 0, values("a", "b")),
-        Produce(topic, 2, values("c")),
-        Produce(topic, 0, values("d")),
+        ProduceBatch(topic, 0, values("a", "b")),
+        ProduceBatch(topic, 2, values("c")),
+        ProduceBatch(topic, 0, values("d")),
     ]
     appended = log.append(batches)
-    appended += log.append([Produce(topic, 0, values("e"))])
+    appended += log.append([ProduceBatch(topic, 0, values("e"))])
     assert accepted(log, topic) == [4, 0, 1]
     first, other, second, third = (list(each.offsets) for each in appended)
     assert first + second + third == sorted({*first, *second, *third})
     assert log.read(topic, 0, None, **PLENTY).records.values == [b"a", b"b", b"d", b"e"]
-    if not log.abilities.places:  # one that places records numbers them as it likes
+    if not log.capabilities.assigns_partitions:  # one that places records numbers them as it likes
         assert (first, other, second, third) == ([0, 1], [0], [2], [3])
 
 
 def test_a_partition_says_which_offset_is_next_where_the_log_counts(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 1, Records([b"a", b"b"]))])
+    log.append([ProduceBatch(topic, 1, Records([b"a", b"b"]))])
     found = {each.number: each for each in log.partitions(topic)}
-    if log.abilities.places:
+    if log.capabilities.assigns_partitions:
         assert {each.next for each in found.values()} == {None}
     else:
         assert [(int(found[number].first), found[number].next) for number in (0, 1)] == [(0, 0), (0, 2)]
@@ -198,7 +198,7 @@ def test_a_topic_has_settings_under_kafkas_names(log: EventLog, topic: str) -> N
 
 def test_reading_goes_on_at_the_end_of_the_chunk_before(log: EventLog, topic: str) -> None:
     for start in range(0, 30, 3):
-        log.append([Produce(topic, 0, values(*(str(n) for n in range(start, start + 3))))])
+        log.append([ProduceBatch(topic, 0, values(*(str(n) for n in range(start, start + 3))))])
     seen: list[bytes | None] = []
     position = None
     while len(chunk := log.read(topic, 0, position, max_records=4, max_bytes=1 << 20)):
@@ -207,19 +207,19 @@ def test_reading_goes_on_at_the_end_of_the_chunk_before(log: EventLog, topic: st
         seen += chunk.records.values
         position = chunk.end
     assert seen == [str(n).encode() for n in range(30)]
-    assert position == log.extents(topic)[0].end
+    assert position == log.ranges(topic)[0].end
 
 
 def test_reading_again_from_a_position_gives_the_same(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values("a", "b", "c", "d"))])
+    log.append([ProduceBatch(topic, 0, values("a", "b", "c", "d"))])
     middle = log.read(topic, 0, None, max_records=2, max_bytes=1 << 20).end
     first = log.read(topic, 0, middle, **PLENTY)
-    log.append([Produce(topic, 0, values("e"))])
+    log.append([ProduceBatch(topic, 0, values("e"))])
     assert log.read(topic, 0, middle, max_records=2, max_bytes=1 << 20) == first
 
 
 def test_a_read_at_the_end_is_empty_and_stays_there(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values("a"))])
+    log.append([ProduceBatch(topic, 0, values("a"))])
     end = log.read(topic, 0, None, **PLENTY).end
     empty = log.read(topic, 0, end, **PLENTY)
     assert len(empty) == 0
@@ -227,26 +227,26 @@ def test_a_read_at_the_end_is_empty_and_stays_there(log: EventLog, topic: str) -
 
 
 def test_a_record_larger_than_the_limit_still_comes_alone(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, Records([b"x" * 5_000, b"y" * 5_000, b"z"]))])
+    log.append([ProduceBatch(topic, 0, Records([b"x" * 5_000, b"y" * 5_000, b"z"]))])
     chunk = log.read(topic, 0, None, max_records=100, max_bytes=1_000)
     assert chunk.records.values == [b"x" * 5_000]
 
 
 def test_an_append_to_what_is_not_there_is_told(log: EventLog, topic: str) -> None:
     with pytest.raises(UnknownTopicError):
-        log.append([Produce(f"{topic}-nowhere", 0, values("b"))])
+        log.append([ProduceBatch(f"{topic}-nowhere", 0, values("b"))])
     with pytest.raises(UnknownPartitionError):
-        log.append([Produce(topic, 3, values("b"))])
+        log.append([ProduceBatch(topic, 3, values("b"))])
     assert accepted(log, topic) == [0, 0, 0]
 
 
 def test_an_append_to_the_embedded_log_is_all_or_nothing(log: EventLog, topic: str) -> None:
-    if log.abilities.remote:
+    if log.capabilities.managed:
         pytest.skip("a remote log may take single records")
     with pytest.raises(UnknownTopicError):
-        log.append([Produce(topic, 0, values("a")), Produce("nowhere", 0, values("b"))])
+        log.append([ProduceBatch(topic, 0, values("a")), ProduceBatch("nowhere", 0, values("b"))])
     with pytest.raises(UnknownPartitionError):
-        log.append([Produce(topic, 0, values("a")), Produce(topic, 3, values("b"))])
+        log.append([ProduceBatch(topic, 0, values("a")), ProduceBatch(topic, 3, values("b"))])
     assert accepted(log, topic) == [0, 0, 0]
 
 
@@ -254,7 +254,7 @@ def test_unknown_topics_and_partitions_are_told(log: EventLog, topic: str) -> No
     nowhere = f"{topic}-nowhere"
     for call in (
         lambda: log.read(nowhere, 0, None, **PLENTY),
-        lambda: log.extents(nowhere),
+        lambda: log.ranges(nowhere),
         lambda: log.partitions(nowhere),
         lambda: log.topics.delete(nowhere),
     ):
@@ -274,59 +274,59 @@ def test_topics_are_listed_by_name_with_their_partitions(log: EventLog, topic: s
 
 
 def test_a_deleted_topic_takes_nothing_more(log: EventLog, topic: str) -> None:
-    log.append([Produce(topic, 0, values("old"))])
+    log.append([ProduceBatch(topic, 0, values("old"))])
     log.topics.delete(topic)
     assert of(log, topic) == {}
     with pytest.raises(UnknownTopicError):
-        log.append([Produce(topic, 0, values("late"))])
+        log.append([ProduceBatch(topic, 0, values("late"))])
     with pytest.raises(UnknownTopicError):
         log.topics.delete(topic)
 
 
 def test_one_who_stands_in_a_topic_that_was_made_again_is_told(log: EventLog, topic: str) -> None:
-    if log.abilities.keeps_deleted:
+    if log.capabilities.retains_deleted:
         pytest.skip("this log counts on")
-    log.append([Produce(topic, 0, values("old", "older"))])
+    log.append([ProduceBatch(topic, 0, values("old", "older"))])
     position = log.read(topic, 0, None, max_records=1, max_bytes=99).end
     log.topics.delete(topic)
     second = int(time.time()) + 1  # some logs tell topics of one name apart by when they were made
     wait_until(lambda: time.time() >= second, "the next second")
     log.topics.create(topic, 3)
-    log.append([Produce(topic, 0, values("new", "newer", "newest"))])
+    log.append([ProduceBatch(topic, 0, values("new", "newer", "newest"))])
     with pytest.raises((GapError, CorruptError)):
         log.read(topic, 0, position, **PLENTY)
 
 
 def test_what_a_deleted_topic_took_can_be_read(log: EventLog, topic: str) -> None:
-    require(keeps_deleted=log.abilities.keeps_deleted)
-    log.append([Produce(topic, 0, values("old")), Produce(topic, 2, values("older"))])
+    require(retains_deleted=log.capabilities.retains_deleted)
+    log.append([ProduceBatch(topic, 0, values("old")), ProduceBatch(topic, 2, values("older"))])
     log.topics.create(f"{topic}-empty", 1)
     log.topics.delete(topic)
     log.topics.delete(f"{topic}-empty")
     assert of(log, topic) == {}
     assert log.topics.readable() == [topic]
     with pytest.raises(UnknownTopicError):
-        log.append([Produce(topic, 0, values("late"))])
+        log.append([ProduceBatch(topic, 0, values("late"))])
     assert log.read(topic, 2, None, **PLENTY).records.values == [b"older"]
 
 
 def test_a_topic_made_again_counts_on_in_every_partition_it_ever_had(log: EventLog, topic: str) -> None:
-    require(keeps_deleted=log.abilities.keeps_deleted)
-    log.append([Produce(topic, 0, values("old")), Produce(topic, 2, values("older"))])
+    require(retains_deleted=log.capabilities.retains_deleted)
+    log.append([ProduceBatch(topic, 0, values("old")), ProduceBatch(topic, 2, values("older"))])
     log.topics.delete(topic)
     log.topics.create(topic, 1)
     assert of(log, topic) == {topic: 1}
-    assert list(log.append([Produce(topic, 0, values("new"))])[0].offsets) == [1]
+    assert list(log.append([ProduceBatch(topic, 0, values("new"))])[0].offsets) == [1]
     assert log.read(topic, 0, None, **PLENTY).records.values == [b"old", b"new"]
     assert accepted(log, topic) == [2, 0, 1]
     with pytest.raises(UnknownPartitionError):
-        log.append([Produce(topic, 2, values("late"))])
+        log.append([ProduceBatch(topic, 2, values("late"))])
 
 
 def test_a_trim_drops_only_what_all_have_committed_and_is_past_a_limit(log: EventLog, topic: str) -> None:
-    require(trims=log.abilities.trims)
+    require(trims=log.capabilities.trims)
     for text in "abcd":
-        log.append([Produce(topic, 0, values(text))])
+        log.append([ProduceBatch(topic, 0, values(text))])
     places = [log.read(topic, 0, None, max_records=n, max_bytes=99).end for n in (1, 2, 3)]
     assert log.trim(topic, 0, places, older_than_ms=None, keep_bytes=None) == 0
     assert log.trim(topic, 0, places, older_than_ms=0, keep_bytes=1 << 30) == 0
@@ -336,28 +336,28 @@ def test_a_trim_drops_only_what_all_have_committed_and_is_past_a_limit(log: Even
     assert log.read(topic, 0, places[1], **PLENTY).records.values == [b"c", b"d"]
     with pytest.raises(GapError):
         log.read(topic, 0, places[0], **PLENTY)
-    assert log.extents(topic)[0].accepted == 4
-    assert list(log.append([Produce(topic, 0, values("e"))])[0].offsets) == [4]
+    assert log.ranges(topic)[0].accepted == 4
+    assert list(log.append([ProduceBatch(topic, 0, values("e"))])[0].offsets) == [4]
 
 
 def test_a_trim_by_bytes_keeps_at_least_so_many(log: EventLog, topic: str) -> None:
-    if log.abilities.remote:
+    if log.capabilities.managed:
         pytest.skip("only the embedded log knows how many bytes its records take")
     for _ in range(4):
-        log.append([Produce(topic, 0, values("x" * 1_000))])
-    end = log.extents(topic)[0].end
+        log.append([ProduceBatch(topic, 0, values("x" * 1_000))])
+    end = log.ranges(topic)[0].end
     assert log.trim(topic, 0, [end], older_than_ms=None, keep_bytes=1_500) == 2
     assert log.trim(topic, 0, [end], older_than_ms=None, keep_bytes=1_500) == 0
 
 
 def test_a_deleted_topic_that_was_trimmed_is_gone(log: EventLog, topic: str) -> None:
-    require(keeps_deleted=log.abilities.keeps_deleted)
-    log.append([Produce(topic, 0, values("a"))])
+    require(retains_deleted=log.capabilities.retains_deleted)
+    log.append([ProduceBatch(topic, 0, values("a"))])
     log.topics.delete(topic)
-    log.trim(topic, 0, [log.extents(topic)[0].end], older_than_ms=1 << 50, keep_bytes=None)
+    log.trim(topic, 0, [log.ranges(topic)[0].end], older_than_ms=1 << 50, keep_bytes=None)
     assert log.topics.readable() == []
     log.topics.create(topic, 3)
-    assert list(log.append([Produce(topic, 0, values("b"))])[0].offsets) == [1]
+    assert list(log.append([ProduceBatch(topic, 0, values("b"))])[0].offsets) == [1]
 
 
 def test_another_opener_reads_what_is_appended_meanwhile(
@@ -366,7 +366,7 @@ def test_another_opener_reads_what_is_appended_meanwhile(
     reader = open_again()
     position = None
     for n in range(20):
-        log.append([Produce(topic, 0, values(str(n)))])
+        log.append([ProduceBatch(topic, 0, values(str(n)))])
         chunk = reader.read(topic, 0, position, **PLENTY)
         assert chunk.records.values == [str(n).encode()]
         position = chunk.end
@@ -375,7 +375,7 @@ def test_another_opener_reads_what_is_appended_meanwhile(
 def test_many_threads_append_without_loss_or_doubling(log: EventLog, topic: str) -> None:
     def append(name: int) -> None:
         for n in range(20):
-            log.append([Produce(topic, 0, values(f"{name}-{n}"))])
+            log.append([ProduceBatch(topic, 0, values(f"{name}-{n}"))])
 
     threads = [threading.Thread(target=append, args=(name,)) for name in range(5)]
     for thread in threads:
@@ -391,67 +391,69 @@ FAR = 1 << 45
 
 
 @pytest.fixture
-def once(log: EventLog) -> AnsweringLog:
+def once(log: EventLog) -> IdempotentLog:
     found = answering(log)
     if found is None:
         pytest.skip("this log does not take a request once")
     return found
 
 
-def token(key: bytes, start: int, stop: int, *, expires: int = FAR) -> Token:
-    return Token(key, b"print of " + key, b"note of " + key, expires, start, stop)
+def token(key: bytes, start: int, stop: int, *, expires: int = FAR) -> IdempotencyKey:
+    return IdempotencyKey(key, b"print of " + key, b"note of " + key, expires, start, stop)
 
 
-def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: AnsweringLog, topic: str) -> None:
-    once.append([Produce(topic, 0, values("a"))])
+def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: IdempotentLog, topic: str) -> None:
+    once.append([ProduceBatch(topic, 0, values("a"))])
     batches = [
-        Produce(topic, 0, values("b", "c")),
-        Produce(topic, 2, values("d")),
-        Produce(topic, 0, values("e")),
+        ProduceBatch(topic, 0, values("b", "c")),
+        ProduceBatch(topic, 2, values("d")),
+        ProduceBatch(topic, 0, values("e")),
     ]
     appended = once.append_once(batches, [token(b"k1", 0, 2), token(b"k2", 2, 3)])
     assert [list(each.offsets) for each in appended] == [[1, 2], [0], [3]]
     assert once.answered([b"k1", b"k2", b"k3"]) == {
-        b"k1": Answered(b"print of k1", b"note of k1", [Appended(range(1, 3)), Appended(range(1))]),
-        b"k2": Answered(b"print of k2", b"note of k2", [Appended(range(3, 4))]),
+        b"k1": StoredResponse(
+            b"print of k1", b"note of k1", [AppendResult(range(1, 3)), AppendResult(range(1))]
+        ),
+        b"k2": StoredResponse(b"print of k2", b"note of k2", [AppendResult(range(3, 4))]),
     }
 
 
 def test_a_token_that_is_kept_lets_nothing_be_appended(
-    once: AnsweringLog, open_again: Callable[[], EventLog], topic: str
+    once: IdempotentLog, open_again: Callable[[], EventLog], topic: str
 ) -> None:
-    once.append_once([Produce(topic, 0, values("a"))], [token(b"k", 0, 1)])
+    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
     other = answering(open_again())
     assert other is not None
     for log in (once, other):
         assert list(log.answered([b"k"])) == [b"k"]
         with pytest.raises(RepeatedError):
             log.append_once(
-                [Produce(topic, 0, values("x")), Produce(topic, 1, values("a"))],
+                [ProduceBatch(topic, 0, values("x")), ProduceBatch(topic, 1, values("a"))],
                 [token(b"new", 0, 1), token(b"k", 1, 2)],
             )
         assert log.answered([b"new"]) == {}
     with pytest.raises(RepeatedError):
-        once.append_once([Produce(topic, 0, values("y", "z"))], [token(b"2", 0, 1), token(b"2", 0, 1)])
+        once.append_once([ProduceBatch(topic, 0, values("y", "z"))], [token(b"2", 0, 1), token(b"2", 0, 1)])
     assert accepted(once, topic) == [1, 0, 0]
 
 
-def test_a_token_of_an_append_that_failed_is_not_kept(once: AnsweringLog, topic: str) -> None:
+def test_a_token_of_an_append_that_failed_is_not_kept(once: IdempotentLog, topic: str) -> None:
     with pytest.raises(UnknownPartitionError):
-        once.append_once([Produce(topic, 7, values("a"))], [token(b"k", 0, 1)])
+        once.append_once([ProduceBatch(topic, 7, values("a"))], [token(b"k", 0, 1)])
     assert once.answered([b"k"]) == {}
-    once.append_once([Produce(topic, 0, values("a"))], [token(b"k", 0, 1)])
+    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
 
 
-def test_a_token_that_has_expired_is_as_if_it_never_was(once: AnsweringLog, topic: str) -> None:
-    once.append_once([Produce(topic, 0, values("a"))], [token(b"k", 0, 1, expires=1)])
+def test_a_token_that_has_expired_is_as_if_it_never_was(once: IdempotentLog, topic: str) -> None:
+    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1, expires=1)])
     assert once.answered([b"k"]) == {}
-    once.append_once([Produce(topic, 0, values("b"))], [token(b"k", 0, 1)])
-    assert once.answered([b"k"])[b"k"].appended == [Appended(range(1, 2))]
+    once.append_once([ProduceBatch(topic, 0, values("b"))], [token(b"k", 0, 1)])
+    assert once.answered([b"k"])[b"k"].appended == [AppendResult(range(1, 2))]
 
 
 def test_the_same_token_from_many_threads_is_appended_once(
-    once: AnsweringLog, open_again: Callable[[], EventLog], topic: str
+    once: IdempotentLog, open_again: Callable[[], EventLog], topic: str
 ) -> None:
     refused: list[RepeatedError] = []
 
@@ -459,7 +461,7 @@ def test_the_same_token_from_many_threads_is_appended_once(
         log = answering(open_again())
         assert log is not None
         try:
-            log.append_once([Produce(topic, 0, values("a"))], [token(b"k", 0, 1)])
+            log.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
         except RepeatedError as error:
             refused.append(error)
 
@@ -469,7 +471,7 @@ def test_the_same_token_from_many_threads_is_appended_once(
     for thread in threads:
         thread.join()
     assert len(refused) == 5
-    assert once.extents(topic)[0].accepted == 1
+    assert once.ranges(topic)[0].accepted == 1
 
 
 def test_a_key_goes_to_one_partition_always() -> None:

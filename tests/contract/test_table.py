@@ -9,7 +9,7 @@ from arro3.core import Array, DataType
 from arro3.core import Table as Arrow
 
 from pinflow.lake import Column, Store, Table, open_store
-from pinflow.lake.tables.commits import Places
+from pinflow.lake.tables.commits import RowOffsets
 from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, vacuum
 from tests.contract.lakes import LAKES
 
@@ -86,11 +86,11 @@ def test_rows_go_with_a_step_of_their_own_beside_appends(open_again: Callable[[]
     table, other = open_again(), open_again()
     table.append("job", 1, rows([1, 2, 3]))
     assert other.append("job", 2, rows([10, 11], partition=1))
-    assert table.remove("removal", 1, [Places(0, [1, 3])])
-    assert not other.remove("removal", 1, [Places(0, [1, 3])])
+    assert table.remove("removal", 1, [RowOffsets(0, [1, 3])])
+    assert not other.remove("removal", 1, [RowOffsets(0, [1, 3])])
     assert offsets(other) == [2, 10, 11]
     assert other.remove(
-        "removal", 2, [Places(0, [77])]
+        "removal", 2, [RowOffsets(0, [77])]
     )  # none of them is there: the step counts all the same
     assert other.append("job", 3, rows([12], partition=1))
     assert table.version_of("removal") == 2

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from pinflow.jobs.pipelines import roads
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.audit import audit
-from tests.road import ID, drain
+from tests.pipeline import ID, drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
 RECORDS_A_REQUEST = 5
 ODD_EVERY = 4
@@ -133,13 +133,13 @@ def _value(number: int) -> bytes:
     return odd.replace(b"%d", b"%d" % number)
 
 
-def of_others(parts: Parts) -> int:
+def of_others(runtime: Runtime) -> int:
     """How many landed records no `Client` has posted."""
     return sum(
         OURS.fullmatch(value if value is not None else b"null") is None
-        for topic in parts.log.topics.list()
-        for each in parts.landing.landed(topic)
-        for value in parts.landing.read(each).records.values
+        for topic in runtime.log.topics.list()
+        for each in runtime.landing.landed(topic)
+        for value in runtime.landing.read(each).records.values
     )
 
 
@@ -165,31 +165,31 @@ def _kinesis_place(entry: dict[str, Any]) -> tuple[int, int] | None:
     return int(entry["ShardId"].removeprefix("shardId-")), int(entry["SequenceNumber"])
 
 
-def verify(parts: Parts, acknowledged: Mapping[Place, bytes | None]) -> int:
-    """Drain the road, then look for every acknowledged record: once in the landing zone, once in table or quarantine.
+def verify(runtime: Runtime, acknowledged: Mapping[Place, bytes | None]) -> int:
+    """Drain the pipeline, then look for what was acknowledged: once in the landing zone, once in table or quarantine.
 
     Returns the number of records that were found, acknowledged or not.
     """
-    drain(parts)
+    drain(runtime)
     in_landing: Counter[Place] = Counter()
     landed_bytes: dict[Place, bytes | None] = {}
-    for topic in parts.log.topics.list():
-        for each in parts.landing.landed(topic):
-            chunk = parts.landing.read(each)
+    for topic in runtime.log.topics.list():
+        for each in runtime.landing.landed(topic):
+            chunk = runtime.landing.read(each)
             for offset, value in zip(chunk.offsets, chunk.records.values, strict=True):
                 place = (topic, chunk.partition, offset)
                 in_landing[place] += 1
                 landed_bytes[place] = value
     in_tables: Counter[Place] = Counter()
-    for road in roads(ID):
-        for table in (road.open_table(parts.store), road.open_quarantine(parts.store)):
+    for pipeline in pipelines(ID):
+        for table in (pipeline.open_table(runtime.store), pipeline.open_quarantine(runtime.store)):
             for row in table.select('SELECT _partition, "_offset" AS place FROM this'):
-                in_tables[road.topic, row["_partition"], row["place"]] += 1
+                in_tables[pipeline.topic, row["_partition"], row["place"]] += 1
     assert [place for place, value in acknowledged.items() if landed_bytes.get(place, b"") != value] == []
     assert [place for place, count in in_landing.items() if count != 1] == []
     assert in_tables == in_landing
     for deep in (False, True):
-        found = audit(parts, deep=deep)
+        found = audit(runtime, deep=deep)
         assert found.problems == []
         assert sum(line.accepted for line in found.lines) == len(in_landing)
         assert sum(line.waiting for line in found.lines) == 0

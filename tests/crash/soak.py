@@ -26,9 +26,9 @@ from pinflow import source
 from pinflow.config import Batch, Gateway, Land, Log, Settings, Stream, load
 from pinflow.emulator import emulate
 from pinflow.errors import FencedError
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.crash.load import Client, address_in, of_others, verify
-from tests.road import ID
+from tests.pipeline import ID
 from tests.servers.ports import free_port, wait_until
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ def station(name: str, settings: Settings, env: dict[str, str]) -> None:
     if name == "gateway":
         serve(settings, ready_file=settings.home / "run" / "soak.url")
         return
-    with Parts(settings) as parts:
-        jobs = clean_jobs(parts, name) if name != "land" else []  # type: ignore[arg-type]
+    with Runtime(settings) as runtime:
+        jobs = clean_jobs(runtime, name) if name != "land" else []  # type: ignore[arg-type]
         try:
             run(
-                parts.store,
-                lambda: land_jobs(parts) if name == "land" else jobs,
+                runtime.store,
+                lambda: land_jobs(runtime) if name == "land" else jobs,
                 stop=threading.Event(),
                 poll_seconds=0.01,
             )
@@ -147,9 +147,9 @@ def soak(home: Path, kills: int, *, seed: int, life_s: tuple[float, float] = LIF
     client.stop()
     report = emulator.stop()
     assert client.doubled == [], "an offset was given out twice"
-    with Parts(settings) as parts:
-        records = verify(parts, client.acknowledged)
-        emulated = of_others(parts)
+    with Runtime(settings) as runtime:
+        records = verify(runtime, client.acknowledged)
+        emulated = of_others(runtime)
     assert report.refused == 0
     assert report.acknowledged <= emulated <= report.acknowledged + report.unsettled, (
         "a retry has doubled a record"

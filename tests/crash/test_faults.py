@@ -1,4 +1,4 @@
-"""What a road does when the world fails: it waits or stops with a clear error, and goes on later with nothing lost."""
+"""What a pipeline does when the world fails: it waits or stops with a clear error, and loses nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import urllib3
 from pinflow.config import load
 from pinflow.errors import CorruptError
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.crash.load import Client, verify
 from tests.e2e.command import command, environment, gateway, pinflow, pinflow_json, until
-from tests.road import ID, drain, post, rows, select, topic
+from tests.pipeline import ID, drain, post, rows, select, topic
 from tests.tools.system import may_mount
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ needs_mount = pytest.mark.skipif(
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
-        yield parts
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
+        yield runtime
 
 
 @contextmanager
@@ -101,15 +101,15 @@ def test_on_a_full_disk_the_gateway_says_503_and_all_is_well_when_there_is_room(
 def test_a_job_on_a_full_disk_stops_with_a_clear_error_and_goes_on_later(tmp_path: Path, job: str) -> None:
     with small_disk(tmp_path / "disk", 24) as disk:
         home = disk / "home"
-        with Parts(load(home, env={})) as parts:
+        with Runtime(load(home, env={})) as runtime:
             for side in ("batch", "stream"):
                 post(
-                    parts,
+                    runtime,
                     topic(side, "user"),
                     rows(*({"ind": n, "first_name": "x" * 200} for n in range(2_000))),
                 )
             if job == "batch":
-                drain(parts, "land")
+                drain(runtime, "land")
             filler = fill_up(disk)
             done = subprocess.run(
                 command(job, "--drain", home=home),
@@ -123,7 +123,7 @@ def test_a_job_on_a_full_disk_stops_with_a_clear_error_and_goes_on_later(tmp_pat
             assert "Traceback" not in done.stderr
             assert "pinflow doctor" in done.stderr
             filler.unlink()
-            assert verify(parts, {}) == 4_000
+            assert verify(runtime, {}) == 4_000
 
 
 @needs_mount
@@ -131,10 +131,10 @@ def test_a_read_only_lake_stops_a_job_with_a_clear_error(tmp_path: Path) -> None
     with small_disk(tmp_path / "disk", 24) as disk:
         env = {"PINFLOW__LAKE__URL": str(disk / "lake")}
         home = tmp_path / "home"
-        with Parts(load(home, env=env)) as parts:
-            post(parts, topic("stream", "user"), rows({"ind": 1}))
-            drain(parts)
-            post(parts, topic("stream", "user"), rows({"ind": 2}))
+        with Runtime(load(home, env=env)) as runtime:
+            post(runtime, topic("stream", "user"), rows({"ind": 1}))
+            drain(runtime)
+            post(runtime, topic("stream", "user"), rows({"ind": 2}))
             subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
             done = subprocess.run(
                 command("stream", "--drain", home=home),
@@ -148,19 +148,19 @@ def test_a_read_only_lake_stops_a_job_with_a_clear_error(tmp_path: Path) -> None
             assert "Read-only file system" in done.stderr
             assert "Traceback" not in done.stderr
             subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-            assert verify(parts, {}) == 2
+            assert verify(runtime, {}) == 2
 
 
-def test_a_torn_batch_of_the_log_is_found_and_named(parts: Parts, tmp_path: Path) -> None:
+def test_a_torn_batch_of_the_log_is_found_and_named(runtime: Runtime, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    post(parts, topic("stream", "user"), [b'{"ind": 1, "first_name": "UNMISTAKABLE"}'])
-    parts.log.close()
+    post(runtime, topic("stream", "user"), [b'{"ind": 1, "first_name": "UNMISTAKABLE"}'])
+    runtime.log.close()
     file = home / "log.db"
     whole = file.read_bytes()
     place = whole.index(b"UNMISTAKABLE")
     file.write_bytes(whole[:place] + b"\0" + whole[place + 1 :])
     with pytest.raises(CorruptError, match="offset 0 fails its checksum"):
-        drain(parts, "stream")
+        drain(runtime, "stream")
     found = pinflow_json("audit", "--deep", home=home, code=3)
     assert any("log.db" in problem and "offset 0" in problem for problem in found["problems"])
     states = {each["part"]: each for each in pinflow_json("doctor", home=home, code=1)}
@@ -168,11 +168,11 @@ def test_a_torn_batch_of_the_log_is_found_and_named(parts: Parts, tmp_path: Path
     assert "log.db" in states["records"]["found"]
 
 
-def test_a_truncated_log_is_found_and_named(parts: Parts, tmp_path: Path) -> None:
+def test_a_truncated_log_is_found_and_named(runtime: Runtime, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    post(parts, topic("stream", "user"), [b"x" * 100_000])
-    drain(parts)
-    parts.log.close()
+    post(runtime, topic("stream", "user"), [b"x" * 100_000])
+    drain(runtime)
+    runtime.log.close()
     file = home / "log.db"
     file.write_bytes(file.read_bytes()[:20_000])
     done = subprocess.run(
@@ -191,37 +191,37 @@ def test_a_truncated_log_is_found_and_named(parts: Parts, tmp_path: Path) -> Non
 
 
 def test_a_log_that_lost_its_end_stops_the_jobs_instead_of_skipping_what_comes(
-    parts: Parts, tmp_path: Path
+    runtime: Runtime, tmp_path: Path
 ) -> None:
-    post(parts, topic("stream", "user"), rows({"ind": 1}))
-    parts.log.close()
+    post(runtime, topic("stream", "user"), rows({"ind": 1}))
+    runtime.log.close()
     copy = (tmp_path / "home" / "log.db").read_bytes()
-    post(parts, topic("stream", "user"), rows({"ind": 2}))
-    drain(parts)
-    parts.log.close()
+    post(runtime, topic("stream", "user"), rows({"ind": 2}))
+    drain(runtime)
+    runtime.log.close()
     (tmp_path / "home" / "log.db").write_bytes(copy)
     for job in ("stream", "land"):
         with pytest.raises(CorruptError, match="it has lost records"):
-            drain(parts, job)
-    assert not audit(parts).ok
+            drain(runtime, job)
+    assert not audit(runtime).ok
 
 
 def test_a_log_put_in_the_place_of_another_is_refused_however_long_it_grows(tmp_path: Path) -> None:
     settings = load(tmp_path / "home", env={})
-    with Parts(settings) as parts:
-        post(parts, topic("stream", "user"), rows({"ind": 1}))
-        drain(parts)
+    with Runtime(settings) as runtime:
+        post(runtime, topic("stream", "user"), rows({"ind": 1}))
+        drain(runtime)
     for file in (tmp_path / "home").glob("log.db*"):
         file.unlink()
-    with Parts(settings) as parts:
-        post(parts, topic("stream", "user"), rows({"ind": 2}, {"ind": 3}, {"ind": 4}))
+    with Runtime(settings) as runtime:
+        post(runtime, topic("stream", "user"), rows({"ind": 2}, {"ind": 3}, {"ind": 4}))
         for job in ("stream", "land"):
             with pytest.raises(CorruptError, match="not the one that this lake is filled from"):
-                drain(parts, job)
-        assert any("not the one" in problem for problem in audit(parts).problems)
+                drain(runtime, job)
+        assert any("not the one" in problem for problem in audit(runtime).problems)
 
 
-def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: Path) -> None:
+def test_a_log_locked_by_another_process_is_waited_for(runtime: Runtime, tmp_path: Path) -> None:
     home = tmp_path / "home"
     hold = (
         "import sqlite3,sys,time; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
@@ -241,7 +241,7 @@ def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: P
                 assert holder.stdout.readline() == b"held\n"
                 until(lambda: send(url, 1).status == 503)
                 assert urllib3.request("GET", f"{url}/healthz", timeout=2, retries=False).status == 200
-                drain(parts, "stream")
+                drain(runtime, "stream")
                 assert holder.stdin is not None
                 holder.stdin.close()
             before = len(client.acknowledged)
@@ -249,32 +249,32 @@ def test_a_log_locked_by_another_process_is_waited_for(parts: Parts, tmp_path: P
         finally:
             client.stop()
     assert client.doubled == []
-    assert verify(parts, client.acknowledged) >= len(client.acknowledged)
+    assert verify(runtime, client.acknowledged) >= len(client.acknowledged)
 
 
 def test_a_table_that_was_lost_is_named_instead_of_a_worker_that_is_not_there(
-    parts: Parts, tmp_path: Path
+    runtime: Runtime, tmp_path: Path
 ) -> None:
     for ind in (1, 2, 3):
-        post(parts, topic("stream", "user"), rows({"ind": ind}))
-        drain(parts)
+        post(runtime, topic("stream", "user"), rows({"ind": ind}))
+        drain(runtime)
     shutil.rmtree(tmp_path / "home" / "lake" / "tables" / "landing")
     with pytest.raises(CorruptError, match="table 'landing' has lost commits"):
-        drain(parts, "land")
+        drain(runtime, "land")
 
 
 def test_a_clock_that_steps_back_between_records_turns_no_time_of_acceptance_back(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1, "age": 20}))
-    drain(parts)
+    post(runtime, name, rows({"ind": 1, "age": 20}))
+    drain(runtime)
     wall, wall_ns = time.time, time.time_ns
     monkeypatch.setattr(time, "time", lambda: wall() - 3600)
     monkeypatch.setattr(time, "time_ns", lambda: wall_ns() - 3600 * 10**9)
-    post(parts, name, rows({"ind": 1, "age": 21}))
-    drain(parts)
-    stamps = parts.log.read(name, 0, None, max_records=9, max_bytes=999).timestamps
+    post(runtime, name, rows({"ind": 1, "age": 21}))
+    drain(runtime)
+    stamps = runtime.log.read(name, 0, None, max_records=9, max_bytes=999).timestamps
     assert stamps[1] > stamps[0]
-    assert verify(parts, {}) == 2
-    assert select(parts, f'SELECT age FROM "{ID}_user_table"') == [(21,)]
+    assert verify(runtime, {}) == 2
+    assert select(runtime, f'SELECT age FROM "{ID}_user_table"') == [(21,)]

@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from pinflow.config import load
-from pinflow.crash import SIGNAL_VARIABLE, VARIABLE
-from pinflow.jobs.runtime import Parts
+from pinflow.failpoints import SIGNAL_VARIABLE, VARIABLE
+from pinflow.jobs.runtime import Runtime
 from tests.crash.load import verify
 from tests.e2e.command import pinflow, running, until
-from tests.road import drain, post, rows, topic
+from tests.pipeline import drain, post, rows, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,11 @@ JOBS = ("land", "stream", "batch")
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
         for side in ("batch", "stream"):
-            post(parts, topic(side, "user"), [*rows({"ind": 1}, {"ind": 2}), b"broken"])
-        yield parts
+            post(runtime, topic(side, "user"), [*rows({"ind": 1}, {"ind": 2}), b"broken"])
+        yield runtime
 
 
 def is_paused(pid: int) -> bool:
@@ -39,11 +39,11 @@ def is_paused(pid: int) -> bool:
 @pytest.mark.parametrize("point", ["planned", "prepared", "receipted"])
 @pytest.mark.parametrize("job", JOBS)
 def test_a_worker_paused_past_its_successor_is_fenced_and_says_so(
-    parts: Parts, tmp_path: Path, job: str, point: str
+    runtime: Runtime, tmp_path: Path, job: str, point: str
 ) -> None:
     home = tmp_path / "home"
     if job == "batch":
-        drain(parts, "land")
+        drain(runtime, "land")
     with running(
         job, "--drain", home=home, **{VARIABLE: f"{job}.{point}", SIGNAL_VARIABLE: "STOP"}
     ) as paused:
@@ -54,16 +54,16 @@ def test_a_worker_paused_past_its_successor_is_fenced_and_says_so(
         talk, _ = paused.communicate(timeout=30)
     assert paused.returncode == 1
     assert "another worker of" in talk
-    assert verify(parts, {}) == 6
+    assert verify(runtime, {}) == 6
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_worker_that_is_to_wait_goes_on_when_the_other_has_stopped(
-    parts: Parts, tmp_path: Path, job: str
+    runtime: Runtime, tmp_path: Path, job: str
 ) -> None:
     home = tmp_path / "home"
     if job == "batch":
-        drain(parts, "land")
+        drain(runtime, "land")
     env = {
         VARIABLE: f"{job}.prepared",
         SIGNAL_VARIABLE: "STOP",
@@ -77,22 +77,22 @@ def test_a_worker_that_is_to_wait_goes_on_when_the_other_has_stopped(
         talk, _ = paused.communicate(timeout=30)
     assert paused.returncode == 0
     assert "waiting: another worker of" in talk
-    assert verify(parts, {}) == 6
+    assert verify(runtime, {}) == 6
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_of_two_workers_that_run_at_once_one_ends_fenced_and_the_other_does_all(
-    parts: Parts, tmp_path: Path, job: str
+    runtime: Runtime, tmp_path: Path, job: str
 ) -> None:
     home = tmp_path / "home"
-    drain(parts)
+    drain(runtime)
     env = {"PINFLOW__LAND__FLUSH_SECONDS": "0", "PINFLOW__BATCH__EVERY_SECONDS": "0.1"}
     with running(job, home=home, **env) as first, running(job, home=home, **env) as second:
         ind, deadline = 10, time.monotonic() + 60
         while first.poll() is None and second.poll() is None:
-            post(parts, topic("stream" if job == "stream" else "batch", "user"), rows({"ind": ind}))
+            post(runtime, topic("stream" if job == "stream" else "batch", "user"), rows({"ind": ind}))
             if job == "batch":
-                drain(parts, "land")
+                drain(runtime, "land")
             ind += 1
             assert time.monotonic() < deadline, "neither was fenced"
             time.sleep(0.02)  # the workers take a moment to start: a post now and then until they have met
@@ -103,4 +103,4 @@ def test_of_two_workers_that_run_at_once_one_ends_fenced_and_the_other_does_all(
         assert other.poll() is None
         other.terminate()
         assert other.wait(20) == 0
-    assert verify(parts, {}) == 6 + (ind - 10)
+    assert verify(runtime, {}) == 6 + (ind - 10)

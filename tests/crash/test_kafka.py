@@ -11,11 +11,11 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from pinflow.config import load
 from pinflow.errors import UnavailableError
-from pinflow.jobs.runtime import Parts
-from pinflow.log import Produce, Records, examined, open_log
+from pinflow.jobs.runtime import Runtime
+from pinflow.log import ProduceBatch, Records, examined, open_log
 from tests.crash.load import Client, address_in, verify
 from tests.e2e.command import running, until
-from tests.road import ID
+from tests.pipeline import ID
 from tests.servers.kafka import brokers, required_libs
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
             client.stop()
         assert [said(station) for station in stations if station.poll() is not None] == []
     assert client.doubled == [], "an offset was given out twice"
-    with Parts(load(home)) as parts:
-        verify(parts, client.acknowledged)
-        assert twice(parts) == []
+    with Runtime(load(home)) as runtime:
+        verify(runtime, client.acknowledged)
+        assert twice(runtime) == []
     told = looked_at(cluster)
     assert [broken for what, broken in told.items() if what.startswith("not all replicas are in sync")] == [
         False
@@ -125,7 +125,7 @@ def hit(cluster: Cluster, client: Client) -> None:
     until(lambda: cluster.in_sync(HALVED) == {first.number})
     log = open_log(f"{cluster.url}?client.delivery.timeout.ms=1500&client.request.timeout.ms=1000")
     with pytest.raises(UnavailableError, match="not acknowledged"):
-        log.append([Produce(HALVED, 0, Records([b"a"]))])
+        log.append([ProduceBatch(HALVED, 0, Records([b"a"]))])
     log.close()
 
 
@@ -148,13 +148,13 @@ def acknowledged_more(client: Client) -> None:
     until(lambda: len(client.acknowledged) > before + MORE)
 
 
-def twice(parts: Parts) -> list[bytes | None]:
+def twice(runtime: Runtime) -> list[bytes | None]:
     """Values that landed more than once: the client sends each once, whether or not it had an answer.
 
     Tombstones are all alike, and left out.
     """
     landed: Counter[bytes | None] = Counter()
-    for topic in parts.log.topics.list():
-        for each in parts.landing.landed(topic):
-            landed.update(parts.landing.read(each).records.values)
+    for topic in runtime.log.topics.list():
+        for each in runtime.landing.landed(topic):
+            landed.update(runtime.landing.read(each).records.values)
     return [value for value, count in landed.items() if value is not None and count > 1]

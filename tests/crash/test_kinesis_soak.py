@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pinflow.config import Log
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.log.kinesis.place import first_offset, shard_id
 from tests.crash.load import Client, Place, address_in, verify
 from tests.crash.soak import kill_stations, small_steps
@@ -31,7 +31,7 @@ LIFE_S = (1.0, 5.0)
 def in_lineage(
     client: Any, prefix: str, acknowledged: Mapping[Place, bytes | None]
 ) -> dict[Place, bytes | None]:
-    """Sequence numbers as a stock consumer finds them, turned into the offsets that the road gives."""
+    """Sequence numbers as a stock consumer finds them, turned into the offsets that the pipeline gives."""
     found: dict[Place, bytes | None] = {}
     for topic, shard in {(topic, shard) for topic, shard, _ in acknowledged}:
         iterator = client.get_shard_iterator(
@@ -64,11 +64,11 @@ def test_what_was_acknowledged_over_kinesis_is_there_exactly_once_after_kills(
     assert dead >= KILLS
     assert client.doubled == []
     assert len(client.acknowledged) >= RECORDS
-    with Parts(settings) as parts:
-        verify(parts, in_lineage(boto(moto_kinesis_url), prefix, client.acknowledged))
+    with Runtime(settings) as runtime:
+        verify(runtime, in_lineage(boto(moto_kinesis_url), prefix, client.acknowledged))
         values: Counter[bytes | None] = Counter()
-        for topic in parts.log.topics.list():
-            for each in parts.landing.landed(topic):
-                values.update(parts.landing.read(each).records.values)
+        for topic in runtime.log.topics.list():
+            for each in runtime.landing.landed(topic):
+                values.update(runtime.landing.read(each).records.values)
     del values[b"null"]  # all are alike
     assert max(values.values()) == 1, "what was sent once is there once, acknowledged or not"

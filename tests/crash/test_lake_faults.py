@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.steps.ledger import last_plan
 from tests.children import FAILED, job, run
 from tests.crash.load import verify
-from tests.road import ID, post, rows, topic
+from tests.pipeline import ID, post, rows, topic
 from tests.servers.buckets import moved
 from tests.servers.faults import Answer, Cut, Dropped, Faults, Request, faulty
 
@@ -42,21 +42,21 @@ def faults(moto: str) -> Iterator[Faults]:
 
 @pytest.fixture
 def settings(tmp_path: Path, bucket: str, faults: Faults) -> Settings:
-    """A road whose lake stands behind the faulty server."""
+    """A pipeline whose lake stands behind the faulty server."""
     return load(tmp_path / "home", env={"PINFLOW__LAKE__URL": moved(bucket, faults.url)})
 
 
 @pytest.fixture
-def parts(tmp_path: Path, bucket: str) -> Iterator[Parts]:
-    """The same road, its lake by the straight way."""
-    with Parts(load(tmp_path / "home", env={"PINFLOW__LAKE__URL": bucket})) as parts:
-        yield parts
+def runtime(tmp_path: Path, bucket: str) -> Iterator[Runtime]:
+    """The same pipeline, its lake by the straight way."""
+    with Runtime(load(tmp_path / "home", env={"PINFLOW__LAKE__URL": bucket})) as runtime:
+        yield runtime
 
 
-def fill(parts: Parts, first: int = 0) -> None:
+def fill(runtime: Runtime, first: int = 0) -> None:
     for side in SIDES:
         values = [*rows(*({"ind": n, "index": n} for n in range(first, first + 4))), b"broken"]
-        post(parts, topic(side, "pin"), values)
+        post(runtime, topic(side, "pin"), values)
 
 
 def busy(_request: Request, _forward: Forward) -> Answer:
@@ -107,39 +107,39 @@ class Weather:
 
 
 def test_a_lake_with_faults_now_and_then_loses_nothing(
-    parts: Parts, settings: Settings, faults: Faults, tmp_path: Path
+    runtime: Runtime, settings: Settings, faults: Faults, tmp_path: Path
 ) -> None:
     seed = random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}")  # shown when the test fails
     weather = Weather(seed, 0.03)
     faults.fault = weather
-    fill(parts)
+    fill(runtime)
     for name in JOBS:
         said = tmp_path / name
         assert run(job, settings, name, says=str(said)) == 0, said.read_text()
     assert weather.failures
     faults.fault = None
-    assert verify(parts, {}) == 10
+    assert verify(runtime, {}) == 10
 
 
 def test_a_lake_that_stays_away_stops_the_job_after_a_bound_and_it_goes_on_later(
-    parts: Parts, settings: Settings, faults: Faults, tmp_path: Path
+    runtime: Runtime, settings: Settings, faults: Faults, tmp_path: Path
 ) -> None:
-    fill(parts)
+    fill(runtime)
     said = tmp_path / "said"
     faults.fault = busy
     assert run(job, settings, "stream", 10.0, says=str(said)) == FAILED
     assert "the store asks to slow down (503 SlowDown)" in said.read_text()
     assert 5 < faults.requests < 100  # five are one call's own: the worker tries again after it
     faults.fault = None
-    assert verify(parts, {}) == 10
+    assert verify(runtime, {}) == 10
 
 
 @pytest.mark.parametrize("fault", [lost, failed_after])
 def test_a_write_whose_answer_is_lost_counts_once_and_nobody_is_fenced(
-    parts: Parts, settings: Settings, faults: Faults, fault: Fault
+    runtime: Runtime, settings: Settings, faults: Faults, fault: Fault
 ) -> None:
-    fill(parts)
+    fill(runtime)
     seen: set[str] = set()
 
     def first_of_each(request: Request, forward: Forward) -> Answer:
@@ -156,42 +156,42 @@ def test_a_write_whose_answer_is_lost_counts_once_and_nobody_is_fenced(
     assert {"plans", "topics", "tables"} <= {kind.split("/")[3] for kind in seen}
     for name in ("land/{0}", "batch/{0}", "land/streaming-{0}", "stream/streaming-{0}"):
         dash = "-" if "streaming" in name else "."
-        assert _steps(parts, f"{name.format(ID)}{dash}pin") == 1
+        assert _steps(runtime, f"{name.format(ID)}{dash}pin") == 1
     faults.fault = None
-    assert verify(parts, {}) == 10
+    assert verify(runtime, {}) == 10
 
 
-def _steps(parts: Parts, name: str) -> int:
-    from pinflow.jobs.pipelines import roads
+def _steps(runtime: Runtime, name: str) -> int:
+    from pinflow.jobs.pipelines import pipelines
 
-    tables = {road.job: road.open_table(parts.store) for road in roads(parts.config.id)}
-    plan = last_plan(parts.store, name, tables.get(name, parts.landing.manifest))
+    tables = {pipeline.job: pipeline.open_table(runtime.store) for pipeline in pipelines(runtime.config.id)}
+    plan = last_plan(runtime.store, name, tables.get(name, runtime.landing.manifest))
     return plan.step if plan is not None else 0
 
 
-def test_a_slow_lake_only_takes_longer(parts: Parts, settings: Settings, faults: Faults) -> None:
+def test_a_slow_lake_only_takes_longer(runtime: Runtime, settings: Settings, faults: Faults) -> None:
     def slow(request: Request, forward: Forward) -> Answer:
         time.sleep(0.02)  # the fault itself
         return forward(request)
 
-    fill(parts)
+    fill(runtime)
     faults.fault = slow
     assert run(job, settings, "stream") == 0
     faults.fault = None
-    assert verify(parts, {}) == 10
+    assert verify(runtime, {}) == 10
 
 
-def test_a_job_waits_for_a_lake_that_comes_back(parts: Parts, settings: Settings, faults: Faults) -> None:
+def test_a_job_waits_for_a_lake_that_comes_back(runtime: Runtime, settings: Settings, faults: Faults) -> None:
     from tests.children import start
 
-    fill(parts)
+    fill(runtime)
     faults.fault = busy
     process = start(job, settings, "stream")
     until(lambda: faults.requests > 12)
     faults.fault = None
     process.join(60)
     assert process.exitcode == 0
-    assert verify(parts, {}) == 10
+    assert verify(runtime, {}) == 10
 
 
 def until(condition: Callable[[], bool]) -> None:

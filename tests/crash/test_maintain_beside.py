@@ -12,9 +12,9 @@ from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.land.land import land_jobs
 from pinflow.jobs.maintain.maintain import maintain
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.steps.worker import run
-from tests.road import drain, post, rows, select, table, topic
+from tests.pipeline import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,61 +58,63 @@ class Beside:
         for thread in self._threads:
             thread.join()
 
-    def _body(self, work: Callable[[Parts], None]) -> None:
+    def _body(self, work: Callable[[Runtime], None]) -> None:
         try:
-            with Parts(self.settings) as parts:
-                work(parts)
+            with Runtime(self.settings) as runtime:
+                work(runtime)
         except BaseException as error:  # noqa: BLE001
             self.failed.append(error)
 
-    def _land(self, parts: Parts) -> None:
-        run(parts.store, lambda: land_jobs(parts), stop=self.stop, poll_seconds=0.01)
+    def _land(self, runtime: Runtime) -> None:
+        run(runtime.store, lambda: land_jobs(runtime), stop=self.stop, poll_seconds=0.01)
 
-    def _batch(self, parts: Parts) -> None:
-        jobs = clean_jobs(parts, "batch")
-        run(parts.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
+    def _batch(self, runtime: Runtime) -> None:
+        jobs = clean_jobs(runtime, "batch")
+        run(runtime.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
 
-    def _stream(self, parts: Parts) -> None:
-        jobs = clean_jobs(parts, "stream")
-        run(parts.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
+    def _stream(self, runtime: Runtime) -> None:
+        jobs = clean_jobs(runtime, "stream")
+        run(runtime.store, lambda: jobs, stop=self.stop, poll_seconds=0.01)
 
-    def _maintain(self, parts: Parts) -> None:
+    def _maintain(self, runtime: Runtime) -> None:
         while not self.stop.is_set():
-            maintain(parts)
+            maintain(runtime)
             self.maintained += 1
 
-    def _read(self, parts: Parts) -> None:
+    def _read(self, runtime: Runtime) -> None:
         while not self.stop.is_set():
             for side in SIDES:
-                assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}" WHERE ind = 0') == [(1,)]
+                assert select(runtime, f'SELECT count(*) FROM "{table(side, "user")}" WHERE ind = 0') == [
+                    (1,)
+                ]
             self.read += 1
 
 
-def post_turn(parts: Parts, turn: int) -> None:
+def post_turn(runtime: Runtime, turn: int) -> None:
     for side in SIDES:
         values = rows(*({"ind": n % 7, "age": turn} for n in range(10)), {"ind": 100 + turn})
-        post(parts, topic(side, "user"), [*values, b"x"], partition=turn % 2)
+        post(runtime, topic(side, "user"), [*values, b"x"], partition=turn % 2)
 
 
 def test_nothing_is_lost_and_no_reader_fails(settings: Settings) -> None:
-    with Parts(busy(settings)) as parts:
+    with Runtime(busy(settings)) as runtime:
         for side in SIDES:
-            post(parts, topic(side, "user"), rows({"ind": 0}))
-        drain(parts)
+            post(runtime, topic(side, "user"), rows({"ind": 0}))
+        drain(runtime)
         turns = 0
         with Beside(busy(settings)) as beside:
             while turns < MOST_TURNS and not beside.failed and min(beside.maintained, beside.read) < 2:
-                post_turn(parts, turns)
+                post_turn(runtime, turns)
                 turns += 1
                 beside.stop.wait(0.05)
         assert beside.failed == []
         assert min(beside.maintained, beside.read) >= 2
-        drain(parts)
-        assert maintain(parts).problems == []
+        drain(runtime)
+        assert maintain(runtime).problems == []
         for deep in (False, True):
-            found = audit(parts, deep=deep)
+            found = audit(runtime, deep=deep)
             assert found.problems == []
             assert sum(line.accepted for line in found.lines) == 2 * (1 + turns * 12)
             assert sum(line.waiting for line in found.lines) == 0
         for side in SIDES:
-            assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(7 + turns,)]
+            assert select(runtime, f'SELECT count(*) FROM "{table(side, "user")}"') == [(7 + turns,)]

@@ -12,28 +12,28 @@ import psutil
 import pytest
 
 from pinflow.config import load
-from pinflow.crash import POINTS, SIGNAL_VARIABLE, VARIABLE
 from pinflow.errors import FencedError
-from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.failpoints import POINTS, SIGNAL_VARIABLE, VARIABLE
+from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.maintain.maintain import maintain
-from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.replay.abandon import abandon
 from pinflow.jobs.replay.quarantine import retry_quarantine
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.steps.steps import Steps
 from tests.children import abandoning, maintenance, replaying, retrying, run
 from tests.e2e.command import pinflow, running, until
-from tests.road import drain, post, rows, select, table, topic
+from tests.pipeline import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
-    from pinflow.jobs.pipelines import Road, Side
+    from pinflow.jobs.pipelines import Pipeline, Side
 
 SIDES: tuple[Side, ...] = ("batch", "stream")
 AT_ONCE = {
@@ -55,9 +55,9 @@ def at_once(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     @cache
     def home(times: int) -> Path:
         made = tmp_path_factory.mktemp("filled") / "home"
-        with Parts(load(made, env={})) as parts:
-            fill(parts, times)
+        with Runtime(load(made, env={})) as runtime:
+            fill(runtime, times)
         return made
 
     return home
@@ -84,53 +84,53 @@ def filled(homes: Callable[[int], Path], settings: Settings) -> Callable[[int], 
     return fill
 
 
-def fill(parts: Parts, times: int, first: int = 0) -> None:
+def fill(runtime: Runtime, times: int, first: int = 0) -> None:
     for turn in range(first, first + times):
         for side in SIDES:
             for partition in range(2):
                 values = rows({"ind": partition, "age": turn}, {"ind": 10 + partition + 2 * turn, "age": "x"})
-                post(parts, topic(side, "user"), [*values, b"x"], partition=partition)
-        drain(parts)
+                post(runtime, topic(side, "user"), [*values, b"x"], partition=partition)
+        drain(runtime)
 
 
-def answers(parts: Parts) -> list[list[tuple[object, ...]]]:
+def answers(runtime: Runtime) -> list[list[tuple[object, ...]]]:
     return [
-        select(parts, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
+        select(runtime, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
         for side in SIDES
         for suffix in ("", "_quarantine", "_nulled")
     ]
 
 
-def user(parts: Parts, side: Side) -> Road:
-    return next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+def user(runtime: Runtime, side: Side) -> Pipeline:
+    return next(each for each in side_pipelines(side, runtime.config.id) if each.dataset.name == "user")
 
 
 def maintained(at_once: Settings) -> None:
-    with Parts(at_once) as parts:
-        assert maintain(parts).problems == []
+    with Runtime(at_once) as runtime:
+        assert maintain(runtime).problems == []
 
 
-def verify(parts: Parts) -> None:
+def verify(runtime: Runtime) -> None:
     for deep in (False, True):
-        assert audit(parts, deep=deep).problems == []
+        assert audit(runtime, deep=deep).problems == []
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith("maintain.")])
 def test_a_maintain_killed_at_a_point_is_run_again(
-    filled: Callable[[int], None], parts: Parts, at_once: Settings, point: str
+    filled: Callable[[int], None], runtime: Runtime, at_once: Settings, point: str
 ) -> None:
     filled(4)
-    before = answers(parts)
+    before = answers(runtime)
     if point == "maintain.generation-removed":
-        assert replay(parts, user(parts, "batch")).swapped
+        assert replay(runtime, user(runtime, "batch")).swapped
     assert run(maintenance, at_once, at=point) == -signal.SIGKILL
-    assert answers(parts) == before
+    assert answers(runtime) == before
     maintained(at_once)
-    assert answers(parts) == before
-    verify(parts)
-    fill(parts, 2, first=4)
+    assert answers(runtime) == before
+    verify(runtime)
+    fill(runtime, 2, first=4)
     maintained(at_once)
-    verify(parts)
+    verify(runtime)
 
 
 REPLAY_POINTS = [
@@ -143,52 +143,52 @@ REPLAY_POINTS = [
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("point", REPLAY_POINTS)
 def test_a_replay_killed_at_a_point_is_run_again(
-    filled: Callable[[int], None], parts: Parts, at_once: Settings, side: Side, point: str
+    filled: Callable[[int], None], runtime: Runtime, at_once: Settings, side: Side, point: str
 ) -> None:
     filled(3)
-    before = answers(parts)
-    assert run(replaying, parts.settings, table(side, "user"), at=point) == -signal.SIGKILL
-    assert answers(parts) == before
-    verify(parts)
-    assert replay(parts, user(parts, side)).swapped
-    assert answers(parts) == before
-    verify(parts)
-    fill(parts, 2, first=3)
-    verify(parts)
+    before = answers(runtime)
+    assert run(replaying, runtime.settings, table(side, "user"), at=point) == -signal.SIGKILL
+    assert answers(runtime) == before
+    verify(runtime)
+    assert replay(runtime, user(runtime, side)).swapped
+    assert answers(runtime) == before
+    verify(runtime)
+    fill(runtime, 2, first=3)
+    verify(runtime)
     maintained(at_once)
-    verify(parts)
+    verify(runtime)
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("fence", ["replay.fenced", "replay.stamped"])
 @pytest.mark.parametrize("point", ["", *(point for point in POINTS if point.startswith("abandon."))])
 def test_a_replay_that_holds_the_job_is_given_up(
-    filled: Callable[[int], None], parts: Parts, at_once: Settings, side: Side, fence: str, point: str
+    filled: Callable[[int], None], runtime: Runtime, at_once: Settings, side: Side, fence: str, point: str
 ) -> None:
     filled(2)
-    road = user(parts, side)
-    before = answers(parts)
-    assert run(replaying, parts.settings, road.table, at=fence) == -signal.SIGKILL
+    pipeline = user(runtime, side)
+    before = answers(runtime)
+    assert run(replaying, runtime.settings, pipeline.table, at=fence) == -signal.SIGKILL
     with pytest.raises(FencedError, match="begun by another command") as fenced:
-        drain(parts, side)
+        drain(runtime, side)
     assert "--abandon" in fenced.value.hint
     if point:
-        assert run(abandoning, parts.settings, road.table, at=point) == -signal.SIGKILL
-    assert abandon(parts, road).abandoned is (point != "abandon.stamped")
-    assert answers(parts) == before
-    fill(parts, 1, first=2)
-    verify(parts)
-    now = answers(parts)
+        assert run(abandoning, runtime.settings, pipeline.table, at=point) == -signal.SIGKILL
+    assert abandon(runtime, pipeline).abandoned is (point != "abandon.stamped")
+    assert answers(runtime) == before
+    fill(runtime, 1, first=2)
+    verify(runtime)
+    now = answers(runtime)
     maintained(at_once)
-    verify(parts)
-    assert replay(parts, road).swapped
+    verify(runtime)
+    assert replay(runtime, pipeline).swapped
     maintained(at_once)
-    assert answers(parts) == now
-    verify(parts)
+    assert answers(runtime) == now
+    verify(runtime)
 
 
 def test_a_replay_that_was_given_up_cannot_swap_any_more(
-    filled: Callable[[int], None], parts: Parts, settings: Settings
+    filled: Callable[[int], None], runtime: Runtime, settings: Settings
 ) -> None:
     filled(2)
     paused = {VARIABLE: "replay.stamped", SIGNAL_VARIABLE: "STOP"}
@@ -196,27 +196,29 @@ def test_a_replay_that_was_given_up_cannot_swap_any_more(
         try:
             until(lambda: psutil.Process(late.pid).status() == psutil.STATUS_STOPPED)
             pinflow("replay", "batch", "user", "--abandon", home=settings.home)
-            fill(parts, 1, first=2)
-            before = answers(parts)
+            fill(runtime, 1, first=2)
+            before = answers(runtime)
         finally:
             late.send_signal(signal.SIGCONT)
         assert late.wait(60) == 1
         assert late.stdout is not None
         assert "this one was given up" in late.stdout.read()
-    assert answers(parts) == before
-    verify(parts)
+    assert answers(runtime) == before
+    verify(runtime)
 
 
-def spoil(parts: Parts, side: Side) -> None:
+def spoil(runtime: Runtime, side: Side) -> None:
     """Records that the rules of today accept, in quarantine as if an older rule had rejected them."""
-    road = user(parts, side)
+    pipeline = user(runtime, side)
     reject = "SELECT *, 'an older rule' AS _reason FROM parsed"
-    older = msgspec.structs.replace(road.dataset, reject_sql=reject)
-    job = CleanJob(road._replace(dataset=older), road_reader(parts, road), parts.store, parts.engine)
-    parts.engine._translated.clear()  # type: ignore[attr-defined]
-    while Steps(parts.store, job).advance():
+    older = msgspec.structs.replace(pipeline.dataset, reject_sql=reject)
+    job = CleanJob(
+        pipeline._replace(dataset=older), pipeline_reader(runtime, pipeline), runtime.store, runtime.engine
+    )
+    runtime.engine._translated.clear()  # type: ignore[attr-defined]
+    while Steps(runtime.store, job).advance():
         continue
-    parts.engine._translated.clear()  # type: ignore[attr-defined]
+    runtime.engine._translated.clear()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("finisher", ["replay", "worker"])
@@ -225,31 +227,31 @@ def spoil(parts: Parts, side: Side) -> None:
     "point", ["planned", "prepared", "receipted", "half-committed", "committed", "moved", "settled"]
 )
 def test_a_move_out_of_quarantine_killed_at_a_point_is_finished_once(
-    parts: Parts, side: Side, point: str, finisher: str
+    runtime: Runtime, side: Side, point: str, finisher: str
 ) -> None:
     name = topic(side, "user")
     for partition in range(2):
         values = rows({"ind": partition, "age": 1}, {"ind": 5, "age": "x"})
-        post(parts, name, [*values, b"x"], partition=partition)
-    drain(parts, "land")
-    spoil(parts, side)
-    assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
-    verify(parts)
-    post(parts, name, rows({"ind": 0, "age": 2}))  # later than the record in quarantine: it wins
-    drain(parts)
+        post(runtime, name, [*values, b"x"], partition=partition)
+    drain(runtime, "land")
+    spoil(runtime, side)
+    assert select(runtime, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
+    verify(runtime)
+    post(runtime, name, rows({"ind": 0, "age": 2}))  # later than the record in quarantine: it wins
+    drain(runtime)
     room = "replay" if point in ("moved", "settled") else side
-    assert run(retrying, parts.settings, table(side, "user"), at=f"{room}.{point}") == -signal.SIGKILL
+    assert run(retrying, runtime.settings, table(side, "user"), at=f"{room}.{point}") == -signal.SIGKILL
     if finisher == "replay":
-        retry_quarantine(parts, user(parts, side))
+        retry_quarantine(runtime, user(runtime, side))
     else:
-        drain(parts, side)
-    assert select(parts, f'SELECT ind, age FROM "{table(side, "user")}" ORDER BY ind') == [
+        drain(runtime, side)
+    assert select(runtime, f'SELECT ind, age FROM "{table(side, "user")}" ORDER BY ind') == [
         (0, 2),
         (1, 1),
         (5, None),
     ]
-    assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}_quarantine"') == [(2,)]
+    assert select(runtime, f'SELECT count(*) FROM "{table(side, "user")}_quarantine"') == [(2,)]
     samples = f'SELECT ind, field, text, _partition FROM "{table(side, "user")}_nulled" ORDER BY _partition'
-    assert select(parts, samples) == [(5, "age", "x", 0), (5, "age", "x", 1)]
-    assert [each.nulled for each in status(parts) if each.topic == name] == [{"age": 2}]
-    verify(parts)
+    assert select(runtime, samples) == [(5, "age", "x", 0), (5, "age", "x", 1)]
+    assert [each.nulled for each in status(runtime) if each.topic == name] == [{"age": 2}]
+    verify(runtime)

@@ -9,14 +9,14 @@ import pytest
 import urllib3
 
 from pinflow.config import load
-from pinflow.crash import POINTS, VARIABLE
-from pinflow.jobs.pipelines import roads
+from pinflow.failpoints import POINTS, VARIABLE
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.children import job, run
 from tests.crash.load import KAFKA, Client, address_in, verify
 from tests.e2e.command import running, until
-from tests.road import ID, drain, post, topic
+from tests.pipeline import ID, drain, post, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +29,18 @@ GATEWAY_POINTS = [point for point in POINTS if point.partition(".")[0] in ("gate
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
-        yield parts
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
+        yield runtime
 
 
-def fill(parts: Parts, first: int) -> None:
+def fill(runtime: Runtime, first: int) -> None:
     values = [value(n) for n in range(first, first + 20)]
     sides: tuple[Side, ...] = ("batch", "stream")
     for side in sides:
         for name in ("pin", "geo", "user"):
-            post(parts, topic(side, name), values[:10], partition=0)
-            post(parts, topic(side, name), values[10:], partition=1)
+            post(runtime, topic(side, name), values[:10], partition=0)
+            post(runtime, topic(side, name), values[10:], partition=1)
 
 
 def value(n: int) -> bytes:
@@ -54,14 +54,14 @@ def value(n: int) -> bytes:
 NULLED = {"pin": "follower_count", "geo": "latitude", "user": "age"}
 
 
-def verify_cells(parts: Parts, records: int) -> None:
+def verify_cells(runtime: Runtime, records: int) -> None:
     """Every cell that became NULL is counted once, and is a sample once."""
     inds = [n for n in range(records) if n % 3 == 0 and n % 5]
-    counted = {each.topic: each.nulled for each in status(parts)}
-    for road in roads(ID):
-        field = NULLED[road.dataset.name]
-        assert counted[road.topic] == {field: len(inds)}
-        found = road.open_nulled(parts.store).select("SELECT ind, field FROM this ORDER BY ind")
+    counted = {each.topic: each.nulled for each in status(runtime)}
+    for pipeline in pipelines(ID):
+        field = NULLED[pipeline.dataset.name]
+        assert counted[pipeline.topic] == {field: len(inds)}
+        found = pipeline.open_nulled(runtime.store).select("SELECT ind, field FROM this ORDER BY ind")
         assert [(row["ind"], row["field"]) for row in found] == [(ind, field) for ind in inds]
 
 
@@ -73,24 +73,24 @@ def verify_cells(parts: Parts, records: int) -> None:
         for times in ((1, 2, 3) if point.endswith("half-committed") else (1, 3))
     ],
 )
-def test_a_job_killed_at_a_point_goes_on_where_it_was(parts: Parts, point: str, times: int) -> None:
+def test_a_job_killed_at_a_point_goes_on_where_it_was(runtime: Runtime, point: str, times: int) -> None:
     name = point.partition(".")[0]
-    fill(parts, 0)
+    fill(runtime, 0)
     if name == "batch":
-        drain(parts, "land")
+        drain(runtime, "land")
     if times > 1:
-        drain(parts, name)
-        fill(parts, 20)
+        drain(runtime, name)
+        fill(runtime, 20)
         if name == "batch":
-            drain(parts, "land")
-    assert run(job, parts.settings, name, at=f"{point}:{times}") == -signal.SIGKILL
-    assert verify(parts, {}) == (120 if times == 1 else 240)
-    verify_cells(parts, 20 if times == 1 else 40)
+            drain(runtime, "land")
+    assert run(job, runtime.settings, name, at=f"{point}:{times}") == -signal.SIGKILL
+    assert verify(runtime, {}) == (120 if times == 1 else 240)
+    verify_cells(runtime, 20 if times == 1 else 40)
 
 
 @pytest.mark.parametrize("point", GATEWAY_POINTS)
 def test_a_gateway_killed_at_a_point_has_kept_all_that_it_acknowledged(
-    parts: Parts, tmp_path: Path, point: str
+    runtime: Runtime, tmp_path: Path, point: str
 ) -> None:
     home, ready = tmp_path / "home", tmp_path / "url"
     client = Client(lambda: address_in(ready))
@@ -110,12 +110,12 @@ def test_a_gateway_killed_at_a_point_has_kept_all_that_it_acknowledged(
     finally:
         client.stop()
     assert client.doubled == []
-    assert verify(parts, client.acknowledged) >= len(client.acknowledged)
+    assert verify(runtime, client.acknowledged) >= len(client.acknowledged)
 
 
 @pytest.mark.parametrize("point", GATEWAY_POINTS)
 def test_a_request_sent_again_after_the_gateway_was_killed_is_appended_once(
-    parts: Parts, tmp_path: Path, point: str
+    runtime: Runtime, tmp_path: Path, point: str
 ) -> None:
     home, ready = tmp_path / "home", tmp_path / "url"
     start = ("gateway", "--port", "0", "--ready-file", str(ready))
@@ -136,10 +136,10 @@ def test_a_request_sent_again_after_the_gateway_was_killed_is_appended_once(
             send()
         assert armed.wait(60) == -signal.SIGKILL
     ready.unlink()
-    survived = sum(extent.accepted for extent in parts.log.extents("posts"))
+    survived = sum(extent.accepted for extent in runtime.log.ranges("posts"))
     assert survived == (2 if point in {"gateway.appended", "log.committed"} else 0)
     with running(*start, home=home):
         until(ready.exists)
         first, again = send(), send()
     assert (first.status, first.data) == (200, again.data)
-    assert sum(extent.accepted for extent in parts.log.extents("posts")) == 2
+    assert sum(extent.accepted for extent in runtime.log.ranges("posts")) == 2

@@ -10,16 +10,16 @@ import pytest
 
 from pinflow.config import load
 from pinflow.errors import FencedError
-from pinflow.jobs.clean.clean import CleanJob, road_reader
-from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
+from pinflow.jobs.pipelines import Pipeline, side_pipelines
 from pinflow.jobs.replay.quarantine import retry_quarantine
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.lake.tables.commits import Span
 from pinflow.steps import steps as plans
 from pinflow.steps.ledger import Tally, last_receipt
 from pinflow.steps.steps import Steps
-from tests.road import post, rows, topic
+from tests.pipeline import post, rows, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,37 +27,37 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
-        yield parts
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
+        yield runtime
 
 
 class Killed(BaseException):
     """Stands for kill -9."""
 
 
-def user_road(parts: Parts) -> Road:
-    return next(each for each in side_roads("stream", parts.config.id) if each.dataset.name == "user")
+def user_road(runtime: Runtime) -> Pipeline:
+    return next(each for each in side_pipelines("stream", runtime.config.id) if each.dataset.name == "user")
 
 
-def ruled_road(parts: Parts, *rejected: int) -> Road:
-    """The stream's road by a rule that rejects some post numbers."""
-    road = user_road(parts)
+def ruled_road(runtime: Runtime, *rejected: int) -> Pipeline:
+    """The stream's pipeline by a rule that rejects some post numbers."""
+    pipeline = user_road(runtime)
     numbers = ", ".join(f"'{number}'" for number in rejected)
     rule = f"SELECT *, CASE WHEN ind IN ({numbers}) THEN 'a rule' END AS _reason FROM parsed"
-    return road._replace(dataset=msgspec.structs.replace(road.dataset, reject_sql=rule))
+    return pipeline._replace(dataset=msgspec.structs.replace(pipeline.dataset, reject_sql=rule))
 
 
-def job(parts: Parts, *rejected: int) -> CleanJob:
-    """The job of that road."""
-    road = ruled_road(parts, *rejected)
-    return CleanJob(road, road_reader(parts, road), parts.store, parts.new_engine(1))
+def job(runtime: Runtime, *rejected: int) -> CleanJob:
+    """The job of that pipeline."""
+    pipeline = ruled_road(runtime, *rejected)
+    return CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.store, runtime.new_engine(1))
 
 
-def held(parts: Parts) -> tuple[list[int], list[str]]:
+def held(runtime: Runtime) -> tuple[list[int], list[str]]:
     """The numbers in the clean table, and the texts in quarantine."""
-    road = user_road(parts)
-    table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
+    pipeline = user_road(runtime)
+    table, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
     return (
         sorted(row["ind"] for row in table.select("SELECT ind FROM this")),
         sorted(row["raw"] for row in quarantine.select("SELECT raw FROM this")),
@@ -85,11 +85,11 @@ def killed(*_: object) -> bool:
     raise Killed
 
 
-def samples(parts: Parts) -> list[tuple[int, str]]:
+def samples(runtime: Runtime) -> list[tuple[int, str]]:
     """The samples of cells that became NULL; there are as many as are counted."""
-    road = user_road(parts)
-    found = road.open_nulled(parts.store).select("SELECT ind, text FROM this")
-    receipt = last_receipt(parts.store, road.job, road.open_table(parts.store))
+    pipeline = user_road(runtime)
+    found = pipeline.open_nulled(runtime.store).select("SELECT ind, text FROM this")
+    receipt = last_receipt(runtime.store, pipeline.job, pipeline.open_table(runtime.store))
     assert receipt is not None
     assert sum(receipt.totals.values(), Tally()).cells == {"age": len(found)}
     return sorted((row["ind"], row["text"]) for row in found)
@@ -97,60 +97,60 @@ def samples(parts: Parts) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("rejected", [11, 99])
 def test_a_step_that_was_half_committed_by_other_rules_is_done_by_those_of_the_successor(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, rejected: int
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1}, {"ind": 10}))
-    first = Steps(parts.store, job(parts, 10))
+    post(runtime, name, rows({"ind": 1}, {"ind": 10}))
+    first = Steps(runtime.store, job(runtime, 10))
     assert first.advance() is not None  # so that quarantine holds a row of a step before
-    post(parts, name, rows({"ind": 10}, {"ind": 11}))
+    post(runtime, name, rows({"ind": 10}, {"ind": 11}))
     with killed_after_writes(monkeypatch):
         first.advance()
-    assert Steps(parts.store, job(parts, rejected)).advance() is not None
+    assert Steps(runtime.store, job(runtime, rejected)).advance() is not None
     texts = ['{"ind": 10}', '{"ind": 11}'] if rejected == 11 else ['{"ind": 10}']
-    assert held(parts) == ([1, 10] if rejected == 11 else [1, 10, 11], texts)
-    assert audit(parts, deep=True).problems == []
+    assert held(runtime) == ([1, 10] if rejected == 11 else [1, 10, 11], texts)
+    assert audit(runtime, deep=True).problems == []
 
 
 @pytest.mark.parametrize("rejected", [10, 99])
 def test_a_step_that_others_half_committed_between_is_done_by_the_rules_it_was_planned_by(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, rejected: int
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1}, {"ind": 2}))
-    first = Steps(parts.store, job(parts, rejected, 2))
+    post(runtime, name, rows({"ind": 1}, {"ind": 2}))
+    first = Steps(runtime.store, job(runtime, rejected, 2))
     assert first.advance() is not None
-    post(parts, name, rows({"ind": 10}, {"ind": 11}, {"ind": 12}))
+    post(runtime, name, rows({"ind": 10}, {"ind": 11}, {"ind": 12}))
     with monkeypatch.context() as patch:
         patch.setattr(plans, "_write", killed)
         with pytest.raises(Killed):
             first.advance()
     with killed_after_writes(monkeypatch, 2):  # samples, then quarantine
-        Steps(parts.store, job(parts, 11)).advance()
-    assert Steps(parts.store, job(parts, rejected, 2)).advance() is not None
+        Steps(runtime.store, job(runtime, 11)).advance()
+    assert Steps(runtime.store, job(runtime, rejected, 2)).advance() is not None
     texts = ['{"ind": 10}', '{"ind": 2}'] if rejected == 10 else ['{"ind": 2}']
-    assert held(parts) == ([1, 11, 12] if rejected == 10 else [1, 10, 11, 12], texts)
-    assert audit(parts, deep=True).problems == []
+    assert held(runtime) == ([1, 11, 12] if rejected == 10 else [1, 10, 11, 12], texts)
+    assert audit(runtime, deep=True).problems == []
 
 
 @pytest.mark.parametrize("rejected", [11, 99])
 def test_samples_of_a_step_that_was_half_committed_by_other_rules_are_those_of_the_successor(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, rejected: int
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, rejected: int
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1, "age": "a"}))
-    first = Steps(parts.store, job(parts, 10))
+    post(runtime, name, rows({"ind": 1, "age": "a"}))
+    first = Steps(runtime.store, job(runtime, 10))
     assert first.advance() is not None
-    post(parts, name, rows({"ind": 10, "age": "b"}, {"ind": 11, "age": "c"}))
+    post(runtime, name, rows({"ind": 10, "age": "b"}, {"ind": 11, "age": "c"}))
     with killed_after_writes(monkeypatch):
         first.advance()
-    assert Steps(parts.store, job(parts, rejected)).advance() is not None
-    assert samples(parts) == [(1, "a"), (10, "b"), (11, "c")][: 2 if rejected == 11 else 3]
-    assert audit(parts, deep=True).problems == []
+    assert Steps(runtime.store, job(runtime, rejected)).advance() is not None
+    assert samples(runtime) == [(1, "a"), (10, "b"), (11, "c")][: 2 if rejected == 11 else 3]
+    assert audit(runtime, deep=True).problems == []
 
 
 def test_samples_of_a_move_that_was_half_committed_by_other_rules_are_those_of_the_successor(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = [
         {"ind": 1, "age": "a"},
@@ -158,43 +158,43 @@ def test_samples_of_a_move_that_was_half_committed_by_other_rules_are_those_of_t
         {"ind": 2, "age": "z"},
         {"ind": 11, "age": "c"},
     ]
-    post(parts, topic("stream", "user"), rows(*values))
-    assert Steps(parts.store, job(parts, 10, 11)).advance() is not None
-    assert samples(parts) == [(1, "a"), (2, "z")]
+    post(runtime, topic("stream", "user"), rows(*values))
+    assert Steps(runtime.store, job(runtime, 10, 11)).advance() is not None
+    assert samples(runtime) == [(1, "a"), (2, "z")]
     with killed_after_writes(monkeypatch):
-        retry_quarantine(parts, ruled_road(parts, 99))
-    assert Steps(parts.store, job(parts, 11)).advance() is not None
-    assert held(parts) == ([1, 2, 10], ['{"ind": 11, "age": "c"}'])
-    assert samples(parts) == [(1, "a"), (2, "z"), (10, "b")]
-    assert audit(parts, deep=True).problems == []
+        retry_quarantine(runtime, ruled_road(runtime, 99))
+    assert Steps(runtime.store, job(runtime, 11)).advance() is not None
+    assert held(runtime) == ([1, 2, 10], ['{"ind": 11, "age": "c"}'])
+    assert samples(runtime) == [(1, "a"), (2, "z"), (10, "b")]
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_worker_by_other_rules_does_not_take_up_the_plan_of_one_that_runs(parts: Parts) -> None:
+def test_a_worker_by_other_rules_does_not_take_up_the_plan_of_one_that_runs(runtime: Runtime) -> None:
     name = topic("stream", "user")
     older, younger = (
-        Steps(parts.store, job(parts, rejected), since=since) for rejected, since in ((10, 1), (11, 2))
+        Steps(runtime.store, job(runtime, rejected), since=since) for rejected, since in ((10, 1), (11, 2))
     )
-    post(parts, name, rows({"ind": 1}))
+    post(runtime, name, rows({"ind": 1}))
     assert younger.advance() is not None
     assert older.advance() is None
-    post(parts, name, rows({"ind": 10}, {"ind": 11}))
+    post(runtime, name, rows({"ind": 10}, {"ind": 11}))
     assert older.advance() is not None
     with pytest.raises(FencedError, match="has planned step 2"):
         younger.advance()
-    assert audit(parts, deep=True).problems == []
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_an_audit_finds_a_record_that_has_a_row_and_is_in_quarantine(parts: Parts) -> None:
+def test_an_audit_finds_a_record_that_has_a_row_and_is_in_quarantine(runtime: Runtime) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1}, {"ind": 10}))
-    steps = job(parts, 10)
-    assert Steps(parts.store, steps).advance() is not None
-    road = user_road(parts)
-    _, quarantine = road.tables_of(parts.store, road.generation(parts.store))
-    wrong = job(parts, 1)
-    chunks = road_reader(parts, road)
-    (piece,) = chunks.survey({})
-    cleaned = wrong._engine.clean(wrong._road.dataset, name, chunks.read([piece]))
+    post(runtime, name, rows({"ind": 1}, {"ind": 10}))
+    steps = job(runtime, 10)
+    assert Steps(runtime.store, steps).advance() is not None
+    pipeline = user_road(runtime)
+    _, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    wrong = job(runtime, 1)
+    chunks = pipeline_reader(runtime, pipeline)
+    (piece,) = chunks.fetch_next({})
+    cleaned = wrong._engine.clean(wrong._pipeline.dataset, name, chunks.read([piece]))
     quarantine.replace([Span(piece.partition, 0, 1)], cleaned.rejects)
-    problems = audit(parts, deep=True).problems
+    problems = audit(runtime, deep=True).problems
     assert any("in quarantine too" in problem for problem in problems), problems

@@ -12,16 +12,16 @@ import psutil
 import pytest
 
 from pinflow.config import Log, Maintain, load
-from pinflow.crash import POINTS
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
-from pinflow.jobs.pipelines import roads
+from pinflow.failpoints import POINTS
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.children import FAILED, job, maintenance, replaying, run, start
 from tests.crash.load import verify
 from tests.crash.soak import soak
-from tests.road import post, rows, table, topic
+from tests.pipeline import post, rows, table, topic
 from tests.servers.ports import wait_until
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ LIFE_S = (0.2, 1.5)
 
 @pytest.fixture
 def settings(tmp_path: Path, bucket: str) -> Settings:
-    """A road whose lake is a bucket, named in its configuration file; past every retention at once."""
+    """A pipeline whose lake is a bucket, named in its configuration file; past every retention at once."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "pinflow.toml").write_text(f'[lake]\nurl = "{bucket}"\n')
@@ -54,9 +54,9 @@ def settings(tmp_path: Path, bucket: str) -> Settings:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 def points(room: str, *without: str) -> list[str]:
@@ -65,29 +65,36 @@ def points(room: str, *without: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["land", "stream", "batch"])
 def test_a_job_killed_at_every_point_in_turn_goes_on_where_it_was(
-    parts: Parts, settings: Settings, name: str
+    runtime: Runtime, settings: Settings, name: str
 ) -> None:
     side: Side = "stream" if name == "stream" else "batch"
     for turn, point in enumerate(points(name)):
-        post(parts, topic(side, "user"), [*rows({"ind": turn}), b"broken"])
+        post(runtime, topic(side, "user"), [*rows({"ind": turn}), b"broken"])
         if name == "batch":
             assert run(job, settings, "land") == 0
         assert run(job, settings, name, at=point) == KILLED
-    assert verify(parts, {}) == 2 * len(points(name))
+    assert verify(runtime, {}) == 2 * len(points(name))
 
 
-def fill(parts: Parts, settings: Settings) -> None:
+def fill(runtime: Runtime, settings: Settings) -> None:
     for turn in range(3):
-        post(parts, topic("stream", "user"), [*rows({"ind": 1, "age": turn}, {"ind": 10 + turn}), b"x"])
+        post(runtime, topic("stream", "user"), [*rows({"ind": 1, "age": turn}, {"ind": 10 + turn}), b"x"])
         assert run(job, settings, "stream") == 0
 
 
-def answers(parts: Parts) -> list[tuple[object, ...]]:
+def answers(runtime: Runtime) -> list[tuple[object, ...]]:
     """The latest rows of the one table that has some."""
-    road = next(road for road in roads(parts.config.id) if road.table == USERS)
-    files = road.open_table(parts.store).files()
-    session = parts.engine.session(
-        [View("found", files, road.dataset.clean | LINEAGE, road.dataset.latest(road.dataset.clean))]
+    pipeline = next(pipeline for pipeline in pipelines(runtime.config.id) if pipeline.table == USERS)
+    files = pipeline.open_table(runtime.store).files()
+    session = runtime.engine.session(
+        [
+            View(
+                "found",
+                files,
+                pipeline.dataset.clean | LINEAGE,
+                pipeline.dataset.latest(pipeline.dataset.clean),
+            )
+        ]
     )
     try:
         return session.ask("SELECT ind, age FROM found ORDER BY ind", where="test").rows
@@ -95,29 +102,33 @@ def answers(parts: Parts) -> list[tuple[object, ...]]:
         session.close()
 
 
-def test_a_maintain_killed_at_every_point_in_turn_changes_no_answer(parts: Parts, settings: Settings) -> None:
-    fill(parts, settings)
+def test_a_maintain_killed_at_every_point_in_turn_changes_no_answer(
+    runtime: Runtime, settings: Settings
+) -> None:
+    fill(runtime, settings)
     assert run(replaying, settings, USERS) == 0
-    before = answers(parts)
+    before = answers(runtime)
     for point in points("maintain"):
         assert run(maintenance, settings, at=point) == KILLED
-        assert answers(parts) == before
+        assert answers(runtime) == before
     assert run(maintenance, settings) == 0
-    assert answers(parts) == before
-    assert audit(parts, deep=True).problems == []
+    assert answers(runtime) == before
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_replay_killed_at_every_point_in_turn_changes_no_answer(parts: Parts, settings: Settings) -> None:
-    fill(parts, settings)
+def test_a_replay_killed_at_every_point_in_turn_changes_no_answer(
+    runtime: Runtime, settings: Settings
+) -> None:
+    fill(runtime, settings)
     assert run(job, settings, "land") == 0
-    before = answers(parts)
+    before = answers(runtime)
     for point in points("replay", "replay.moved", "replay.settled"):
         if run(replaying, settings, USERS, at=point) == 0:  # it has only finished what the one before it left
             assert run(replaying, settings, USERS, at=point) == KILLED
-        assert answers(parts) == before
+        assert answers(runtime) == before
     assert run(replaying, settings, USERS) == 0
-    assert answers(parts) == before
-    assert audit(parts, deep=True).problems == []
+    assert answers(runtime) == before
+    assert audit(runtime, deep=True).problems == []
 
 
 def test_random_kills_lose_nothing_and_double_nothing(settings: Settings) -> None:
@@ -130,9 +141,9 @@ def test_random_kills_lose_nothing_and_double_nothing(settings: Settings) -> Non
 
 @pytest.mark.parametrize("point", ["planned", "prepared", "receipted"])
 def test_a_worker_paused_past_its_successor_is_fenced_and_says_so(
-    parts: Parts, settings: Settings, tmp_path: Path, point: str
+    runtime: Runtime, settings: Settings, tmp_path: Path, point: str
 ) -> None:
-    post(parts, topic("stream", "user"), [*rows({"ind": 1}, {"ind": 2}), b"broken"])
+    post(runtime, topic("stream", "user"), [*rows({"ind": 1}, {"ind": 2}), b"broken"])
     said = tmp_path / "said"
     paused = start(job, settings, "stream", at=f"stream.{point}", by="STOP", says=str(said))
     assert paused.pid is not None
@@ -143,4 +154,4 @@ def test_a_worker_paused_past_its_successor_is_fenced_and_says_so(
     paused.join(30)
     assert paused.exitcode == FAILED
     assert "another worker of 'stream/" in said.read_text()
-    assert verify(parts, {}) == 3
+    assert verify(runtime, {}) == 3

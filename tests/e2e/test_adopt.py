@@ -13,7 +13,7 @@ from pinflow.source.reader import open_posts
 from tests import reference
 from tests.contract.lakes import LAKES
 from tests.e2e.command import pinflow, pinflow_json, run
-from tests.road import topic
+from tests.pipeline import topic
 from tests.zone import write_zone
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ import pytest
 from pinflow import source
 from pinflow.jobs.maintain.maintain import maintain
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.query.ask import ask
 from tests.gateway_client import KAFKA_JSON, Client, serving
+from tests.pipeline import drain, table, topic
 from tests.reference import answers, clean_geo, clean_pin, clean_user
-from tests.road import drain, table, topic
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -81,23 +81,23 @@ def test_they_give_the_emulators_answers(
     records = [(topic(side, name), json.loads(getattr(post, name)), name) for post in found for name in KINDS]
     older = [(to, row | OLDER[name], name) for to, row, name in records]
     random.shuffle(older)
-    with Parts(settings) as parts:
-        with serving(parts.log, config) as client:
+    with Runtime(settings) as runtime:
+        with serving(runtime.log, config) as client:
             for to, row, _ in [*older, *records]:
                 for field in ("timestamp", "date_joined"):
                     if isinstance(row.get(field), str):
                         row[field] = row[field].replace("T", separator)
                 key = str(UUID(int=random.getrandbits(128))) if own_keys else "partition-1"
                 assert send(client, to, row, key) == 200
-        drain(parts)
+        drain(runtime)
         cleaned: list[Any] = [[clean(getattr(post, name)) for post in found] for name, clean in KINDS.items()]
         wanted = answers(*cleaned)
         for _ in range(2):
-            told = {name: [list(row) for row in each.rows] for name, each in ask(parts, side).items()}
+            told = {name: [list(row) for row in each.rows] for name, each in ask(runtime, side).items()}
             assert told == {name: [list(row) for row in rows] for name, rows in wanted.items()}
-            outcome = audit(parts, deep=True)
+            outcome = audit(runtime, deep=True)
             assert outcome.problems == []
             mine = [line for line in outcome.lines if line.table in {table(side, name) for name in KINDS}]
             assert sum(line.cleaned for line in mine) == 3 * POSTS
             assert sum(line.superseded or 0 for line in mine) == 3 * POSTS
-            maintain(parts)
+            maintain(runtime)

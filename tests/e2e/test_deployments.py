@@ -13,7 +13,7 @@ import pytest
 
 from pinflow import source
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store.s3 import parse
 from pinflow.log.kafka.url import parse_url
 from pinflow.log.kinesis.url import address_of
@@ -83,8 +83,8 @@ class Deployment(NamedTuple):
         assert "Traceback" not in done.stderr
         return done.stdout
 
-    def parts(self) -> Parts:
-        return Parts(load(self.home, file=self.file, env=self.env))
+    def runtime(self) -> Runtime:
+        return Runtime(load(self.home, file=self.file, env=self.env))
 
     def json(self, *args: str) -> Any:
         return json.loads(self.run(*args, "--json"))
@@ -138,9 +138,9 @@ def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Depl
     for job in ("land", "stream", "batch"):
         deployment.run(job, "--drain")
     expected = expected_answers(deployment.env["PINFLOW__SOURCE__URL"])
-    with deployment.parts() as parts:
+    with deployment.runtime() as runtime:
         for side in SIDES:
-            told = {name: [list(row) for row in result.rows] for name, result in ask(parts, side).items()}
+            told = {name: [list(row) for row in result.rows] for name, result in ask(runtime, side).items()}
             assert told == {name: [list(row) for row in rows] for name, rows in expected.items()}
     by_command = json.loads(deployment.run("query", ASKED, "--side", "stream", "--format", "json"))
     assert [list(row.values()) for row in by_command] == [list(row) for row in expected[ASKED]]

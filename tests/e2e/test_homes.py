@@ -13,9 +13,9 @@ from pinflow import source
 from pinflow.config import load
 from pinflow.errors import ConfigError
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import BOUND_S, environment
-from tests.road import drain, post, rows, select, topic
+from tests.pipeline import drain, post, rows, select, topic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,13 +65,13 @@ REFUSED = [
 def test_a_home_of_any_plain_name_works(tmp_path: Path, name: str) -> None:
     settings = load(tmp_path / name, env={})
     source.create(settings.config.source.url, posts=1)
-    with Parts(settings) as parts:
+    with Runtime(settings) as runtime:
         for side in ("batch", "stream"):
-            post(parts, topic(side, "user"), rows({"ind": 1, "age": 20}, {"ind": "x"}))
-        drain(parts)
-        assert select(parts, "SELECT age FROM user") == [(20,)]
-    with Parts(settings, read_only=True) as parts:
-        assert audit(parts, deep=True).ok
+            post(runtime, topic(side, "user"), rows({"ind": 1, "age": 20}, {"ind": "x"}))
+        drain(runtime)
+        assert select(runtime, "SELECT age FROM user") == [(20,)]
+    with Runtime(settings, read_only=True) as runtime:
+        assert audit(runtime, deep=True).ok
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
@@ -86,8 +86,8 @@ def test_a_home_that_tables_cannot_be_in_is_refused(tmp_path: Path, name: str) -
 @pytest.mark.parametrize("name", [name for name in REFUSED if name != "{home}"], ids=ascii)
 def test_so_is_a_lake(tmp_path: Path, name: str) -> None:
     settings = load(tmp_path / "home", env={"PINFLOW__LAKE__URL": str(tmp_path / f"a{name}b")})
-    with Parts(settings) as parts, pytest.raises(ConfigError, match="characters") as refused:
-        assert parts.store
+    with Runtime(settings) as runtime, pytest.raises(ConfigError, match="characters") as refused:
+        assert runtime.store
     assert "lake.url" in refused.value.hint
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The whole road on Kafka, by the installed command."""
+"""The whole pipeline on Kafka, by the installed command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import urllib3
 from confluent_kafka import Producer
 
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import gateway, pinflow, pinflow_json, run, until
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def produce_odd_records(kafka: Cluster, topic: str) -> None:
 
 def landed_records(home: Path, ident: str, topic: str) -> list[tuple[bytes | None, bytes | None, Any]]:
     found: list[tuple[bytes | None, bytes | None, Any]] = []
-    with Parts(load(home)) as parts:
-        for each in parts.landing.landed(topic):
-            records = parts.landing.read(each).records
+    with Runtime(load(home)) as runtime:
+        for each in runtime.landing.landed(topic):
+            records = runtime.landing.read(each).records
             nothing: list[Any] = [None] * len(records)
             found += zip(
                 records.values, records.keys or nothing, records.headers or [()] * len(records), strict=True

@@ -1,4 +1,4 @@
-"""The whole road with its log on a stand-in for Kinesis, by the installed command."""
+"""The whole pipeline with its log on a stand-in for Kinesis, by the installed command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from tests.e2e.command import gateway, pinflow, pinflow_json
-from tests.road import ID, topic
+from tests.pipeline import ID, topic
 from tests.servers.kinesis import boto, url_of
 
 if TYPE_CHECKING:

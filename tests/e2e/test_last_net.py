@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import BOUND_S, command, environment, until
-from tests.road import drain, post, rows, topic
+from tests.pipeline import drain, post, rows, topic
 from tests.second_user import as_reader, write_protected
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(100000) b"
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_free_sql_ends_with_its_command_however_that_ends(tmp_path: Path, by: signal.Signals) -> None:
     home = tmp_path / "home"
-    with Parts(load(home, env={})) as parts:
-        post(parts, topic("batch", "user"), rows({"ind": 1}))
-        drain(parts)
+    with Runtime(load(home, env={})) as runtime:
+        post(runtime, topic("batch", "user"), rows({"ind": 1}))
+        drain(runtime)
     words = command("query", "--sql", ENDLESS, home=home)
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pinflow.config import load
 from pinflow.errors import UnavailableError
 from pinflow.jobs.reports.metrics import SideMetrics, serve_metrics
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.steps.failures import FailureBook
 from tests.e2e.command import run, running, until
-from tests.road import ID, drain, post, rows, topic
+from tests.pipeline import ID, drain, post, rows, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +33,13 @@ LABELS = ("side", "dataset", "field")
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    with Parts(load(tmp_path / "home", env={})) as parts:
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
         sides: tuple[Side, ...] = ("batch", "stream")
         for side in sides:
             values = [*rows({"ind": 1, "age": "x", "date_joined": "x"}, {"ind": 2, "age": "y"}), b"broken"]
-            post(parts, topic(side, "user"), values)
-        yield parts
+            post(runtime, topic(side, "user"), values)
+        yield runtime
 
 
 def scraped(url: str) -> Counters:
@@ -81,20 +81,20 @@ def expected(side: Side) -> Counters:
 
 @pytest.mark.parametrize("side", ["batch", "stream"])
 def test_a_running_side_counts_records_rejects_and_cells_and_a_restart_goes_on(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
-    drain(parts, "land")
+    drain(runtime, "land")
     for _ in range(2):
-        with running(side, "--metrics-port", "0", home=parts.settings.home) as process:
+        with running(side, "--metrics-port", "0", home=runtime.settings.home) as process:
             url = address_of(process)
             until(partial(shows, url, expected(side)))
             process.terminate()
             assert process.wait(30) == 0
 
 
-def test_a_running_land_counts_what_has_landed(parts: Parts) -> None:
+def test_a_running_land_counts_what_has_landed(runtime: Runtime) -> None:
     with running(
-        "land", "--metrics-port", "0", home=parts.settings.home, PINFLOW__LAND__FLUSH_SECONDS="0"
+        "land", "--metrics-port", "0", home=runtime.settings.home, PINFLOW__LAND__FLUSH_SECONDS="0"
     ) as process:
         url = address_of(process)
         until(partial(shows, url, {("pinflow_receipts_readable",): 1, ("pinflow_records_landed_total",): 6}))
@@ -102,42 +102,42 @@ def test_a_running_land_counts_what_has_landed(parts: Parts) -> None:
         assert process.wait(30) == 0
 
 
-def test_before_the_first_step_everything_is_zero(parts: Parts) -> None:
-    with serve_metrics(SideMetrics(parts.store, "batch", ID), 0) as url:
+def test_before_the_first_step_everything_is_zero(runtime: Runtime) -> None:
+    with serve_metrics(SideMetrics(runtime.store, "batch", ID), 0) as url:
         assert set(scraped(url).values()) == {0, 1}
 
 
-def test_receipts_that_cannot_be_read_are_a_counter_of_their_own_and_hide_no_other(parts: Parts) -> None:
-    drain(parts)
-    for receipt in (parts.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
+def test_receipts_that_cannot_be_read_are_a_counter_of_their_own_and_hide_no_other(runtime: Runtime) -> None:
+    drain(runtime)
+    for receipt in (runtime.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
         receipt.unlink()
-    with serve_metrics(SideMetrics(parts.store, "stream", ID), 0) as url:
+    with serve_metrics(SideMetrics(runtime.store, "stream", ID), 0) as url:
         assert scraped(url) == {
             name: value for name, value in expected("stream").items() if "user" not in name
         } | {("pinflow_receipts_readable",): 0}
 
 
-def test_a_port_that_is_taken_ends_the_command_with_the_next_step(parts: Parts) -> None:
+def test_a_port_that_is_taken_ends_the_command_with_the_next_step(runtime: Runtime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run("stream", "--drain", "--metrics-port", port, home=parts.settings.home)
+        done = run("stream", "--drain", "--metrics-port", port, home=runtime.settings.home)
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
     assert "--metrics-port" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_metrics_do_not_go_with_adopting(parts: Parts) -> None:
-    done = run("land", "--adopt", "topics/", "--metrics-port", "0", home=parts.settings.home)
+def test_metrics_do_not_go_with_adopting(runtime: Runtime) -> None:
+    done = run("land", "--adopt", "topics/", "--metrics-port", "0", home=runtime.settings.home)
     assert done.returncode == 2
 
 
-def test_a_job_that_fails_is_shown_and_hides_no_other(parts: Parts) -> None:
-    drain(parts)
-    book = FailureBook(parts.store)
+def test_a_job_that_fails_is_shown_and_hides_no_other(runtime: Runtime) -> None:
+    drain(runtime)
+    book = FailureBook(runtime.store)
     book.report("stream/posts", "set aside", UnavailableError("it is away"), since=1, now=2)
     book.report("land/posts", "retrying", UnavailableError("it is away"), since=1, now=2)
-    with serve_metrics(SideMetrics(parts.store, "stream", ID), 0) as url:
+    with serve_metrics(SideMetrics(runtime.store, "stream", ID), 0) as url:
         text = urllib3.request("GET", url, retries=False, timeout=20).data.decode()
     assert 'pinflow_job_failing{job="stream/posts",state="set aside"} 1.0' in text
     assert "land/posts" not in text

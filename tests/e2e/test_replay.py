@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.crash import VARIABLE
-from pinflow.jobs.runtime import Parts
+from pinflow.failpoints import VARIABLE
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import pinflow, pinflow_json, run
-from tests.road import drain, post, rows, topic
+from tests.pipeline import drain, post, rows, topic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,10 @@ SIDES: tuple[Side, ...] = ("batch", "stream")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    with Parts(load(tmp_path / "home", env={})) as parts:
+    with Runtime(load(tmp_path / "home", env={})) as runtime:
         for side in SIDES:
-            post(parts, topic(side, "user"), [*rows({"ind": 1, "age": 20}, {"ind": 2, "age": 30}), b"x"])
-        drain(parts)
+            post(runtime, topic(side, "user"), [*rows({"ind": 1, "age": 20}, {"ind": 2, "age": 30}), b"x"])
+        drain(runtime)
     return tmp_path / "home"
 
 

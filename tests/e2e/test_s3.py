@@ -27,9 +27,9 @@ def test_the_whole_road_runs_in_a_bucket_and_nothing_of_the_lake_is_on_disk(
     assert json.loads(pinflow("query", "--sql", sql, "--format", "json", home=home)) == [
         {"n": POSTS, "inds": POSTS}
     ]
-    reached = run("query", "--sql", f"SELECT * FROM read_parquet('{report['lake']}/tables/pin/*')", home=home)
-    assert reached.returncode == 2
-    assert "disabled by configuration" in reached.stderr
+    hit = run("query", "--sql", f"SELECT * FROM read_parquet('{report['lake']}/tables/pin/*')", home=home)
+    assert hit.returncode == 2
+    assert "disabled by configuration" in hit.stderr
     states = {each["part"]: each["state"] for each in pinflow_json("doctor", home=home)}
     assert states == dict.fromkeys(("home", "source", "log", "lake", "records", "engine"), "ok") | {
         "gateway": "absent"

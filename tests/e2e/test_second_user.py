@@ -12,10 +12,10 @@ import pytest
 
 from pinflow import source
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.log import open_log
 from tests.e2e.command import pinflow
-from tests.road import drain, post, rows, topic
+from tests.pipeline import drain, post, rows, topic
 from tests.second_user import as_reader, run_as_reader, write_protected
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("written") / "home"
     settings = load(home, env={})
     source.create(settings.config.source.url, posts=3)
-    with Parts(settings) as parts:
+    with Runtime(settings) as runtime:
         for side in SIDES:
-            post(parts, topic(side, "user"), rows({"ind": 1}, {"ind": 2}, {"ind": 1}))
-        drain(parts)
+            post(runtime, topic(side, "user"), rows({"ind": 1}, {"ind": 2}, {"ind": 1}))
+        drain(runtime)
         for side in SIDES:
-            post(parts, topic(side, "user"), rows({"ind": 3}))
+            post(runtime, topic(side, "user"), rows({"ind": 3}))
         assert (home / "log.db-wal").stat().st_size > 0
         yield home
 

@@ -50,7 +50,7 @@ def emulating(account: Account, url: str, home: Path, talk: Path) -> Iterator[su
 
 
 def kept(log: EventLog, topic: str) -> int:
-    return sum(extent.accepted for extent in log.extents(topic)) if topic in log.topics.list() else 0
+    return sum(extent.accepted for extent in log.ranges(topic)) if topic in log.topics.list() else 0
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pinflow.config import load
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import BOUND_S, command, environment, pinflow
-from tests.road import drain, post, rows, topic
+from tests.pipeline import drain, post, rows, topic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +27,16 @@ ODD = "é漢😀\n\x1b[31m"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("road") / "home"
-    with Parts(load(home, env={})) as parts:
+    home = tmp_path_factory.mktemp("pipeline") / "home"
+    with Runtime(load(home, env={})) as runtime:
         for side in ("batch", "stream"):
             post(
-                parts, topic(side, "pin"), rows({"index": 1, "title": ODD, "category": "art"}, {"title": ODD})
+                runtime,
+                topic(side, "pin"),
+                rows({"index": 1, "title": ODD, "category": "art"}, {"title": ODD}),
             )
-            post(parts, topic(side, "geo"), rows({"ind": 1, "latitude": "-89.9787", "country": "Aruba"}))
-        drain(parts)
+            post(runtime, topic(side, "geo"), rows({"ind": 1, "latitude": "-89.9787", "country": "Aruba"}))
+        drain(runtime)
     return home
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from pinflow.config import load
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from tests.e2e.command import pinflow_json, run, running, until
-from tests.road import post, rows, topic
+from tests.pipeline import post, rows, topic
 
 if TYPE_CHECKING:
     import subprocess
@@ -66,9 +66,9 @@ def test_a_station_that_dies_is_started_again_and_ctrl_c_ends_all_within_5_s(hom
 
 def test_a_topic_that_fails_makes_no_station_start_again_and_holds_up_no_other(home: Path) -> None:
     broken = "a" * 249
-    with Parts(load(home, env={})) as parts:
-        post(parts, broken, [b"1"])
-        post(parts, topic("stream", "user"), rows({"ind": 1}))
+    with Runtime(load(home, env={})) as runtime:
+        post(runtime, broken, [b"1"])
+        post(runtime, topic("stream", "user"), rows({"ind": 1}))
     with running("up", "--no-emulator", home=home, PINFLOW__GATEWAY__PORT="0") as process:
         until(lambda: stations(process).keys() == STATIONS - {"emulate"})
         land = stations(process)["land"].pid
@@ -79,8 +79,8 @@ def test_a_topic_that_fails_makes_no_station_start_again_and_holds_up_no_other(h
 
         until(lambda: landed() == 1)
         until(lambda: "set aside" in run("status", home=home).stderr)
-        with Parts(load(home, env={})) as parts:
-            post(parts, topic("stream", "user"), rows({"ind": 2}))
+        with Runtime(load(home, env={})) as runtime:
+            post(runtime, topic("stream", "user"), rows({"ind": 2}))
         until(lambda: landed() == 2)
         assert stations(process)["land"].pid == land
         shown = run("status", home=home)
@@ -110,8 +110,8 @@ def test_an_audit_adds_up_at_any_time_while_all_stations_run(home: Path) -> None
         until(lambda: accepted(home) > 500)
         settings = load(home, env={})
         for turn in range(40):
-            with Parts(settings, read_only=True) as parts:
-                found = audit(parts, deep=turn % 4 == 0)
+            with Runtime(settings, read_only=True) as runtime:
+                found = audit(runtime, deep=turn % 4 == 0)
             assert found.problems == []
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("road") / "home"
+    home = tmp_path_factory.mktemp("pipeline") / "home"
     Folder(home.parent).run(INSTALLED, "demo", "--posts", "12", "--home", str(home))
     return home
 

@@ -15,6 +15,7 @@ from pinflow.errors import FencedError
 from pinflow.lake import Column, Store, Table, open_store
 from pinflow.steps import Plan, Prepared, Slice, Steps, Tally
 from pinflow.steps.ledger import last_receipt
+from pinflow.steps.steps import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ class FusedTable(Table):
         return bool(self.fuse.burn(lambda: super(FusedTable, self).append(job, step, rows)))
 
 
-class CountingJob:
+class CountingJob(Job):
     """Moves the numbers below each partition's end to a table; every seventh is rejected."""
 
     name = "count/numbers"
@@ -82,7 +83,7 @@ class CountingJob:
         self.table.fuse = self.rejects.fuse = fuse
         self.ends = ends
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
         found = []
         for partition, end in self.ends.items():
             start = int(positions.get(partition, "0"))

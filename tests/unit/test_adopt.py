@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from tests import children
 from tests.contract.lakes import LAKES
-from tests.road import drain, post, rows, select
-from tests.road import topic as topic_of
+from tests.pipeline import drain, post, rows, select
+from tests.pipeline import topic as topic_of
 from tests.zone import sink_path, write_zone
 
 from pinflow.config import Land, Settings, load
@@ -21,7 +21,7 @@ from pinflow.errors import AbsentError, CorruptError, FencedError, GapError, Usa
 from pinflow.jobs.land.adopt import adopt_jobs
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.lake import Store, open_store
 from pinflow.lake.landing import connect_zone as sink
 from pinflow.steps import Steps
@@ -49,18 +49,18 @@ def disk(tmp_path: Path) -> Settings:
     return load(tmp_path / "home", env={})
 
 
-def parts_of(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def parts_of(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
+def runtime(settings: Settings) -> Iterator[Runtime]:
     yield from parts_of(settings)
 
 
 @pytest.fixture
-def here(disk: Settings) -> Iterator[Parts]:
+def here(disk: Settings) -> Iterator[Runtime]:
     yield from parts_of(disk)
 
 
@@ -68,19 +68,19 @@ def values(*inds: int) -> list[bytes]:
     return [value or b"" for value in rows(*({"ind": ind} for ind in inds))]
 
 
-def adopt(parts: Parts, prefix: str = "topics/", *, accept_gaps: bool = False) -> int:
-    jobs = adopt_jobs(parts, prefix, accept_gaps=accept_gaps)
-    return work(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+def adopt(runtime: Runtime, prefix: str = "topics/", *, accept_gaps: bool = False) -> int:
+    jobs = adopt_jobs(runtime, prefix, accept_gaps=accept_gaps)
+    return work(runtime.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
 
 
 def adopting(settings: Settings, prefix: str = "topics/") -> None:
     """The body of a child."""
-    with Parts(settings) as parts:
-        adopt(parts, prefix)
+    with Runtime(settings) as runtime:
+        adopt(runtime, prefix)
 
 
-def landed(parts: Parts, topic: str = USERS) -> list[tuple[int, int, bytes | None]]:
-    chunks = parts.landing.read_all(parts.landing.landed(topic))
+def landed(runtime: Runtime, topic: str = USERS) -> list[tuple[int, int, bytes | None]]:
+    chunks = runtime.landing.read_all(runtime.landing.landed(topic))
     return [
         (chunk.partition, offset, value)
         for chunk in chunks
@@ -88,32 +88,32 @@ def landed(parts: Parts, topic: str = USERS) -> list[tuple[int, int, bytes | Non
     ]
 
 
-def untouched(parts: Parts) -> bool:
-    return not parts.landing.manifest.exists() and not parts.store.holds_any("plans/land")
+def untouched(runtime: Runtime) -> bool:
+    return not runtime.landing.manifest.exists() and not runtime.store.holds_any("plans/land")
 
 
-def test_a_zone_is_adopted_byte_for_byte_with_its_offsets(parts: Parts) -> None:
+def test_a_zone_is_adopted_byte_for_byte_with_its_offsets(runtime: Runtime) -> None:
     odd = [b'{"ind": 1 }', b"null", b"", b'{"a":"\xc3\xa9"}\r', b"\xff", b"[1]"]
-    write_zone(parts.store, USERS, 0, odd)
-    write_zone(parts.store, USERS, 3, values(*range(10)), first=500, flush=3)
-    write_zone(parts.store, "other+topic", 0, [b"x"])
-    before = sorted(parts.store.list("topics"))
+    write_zone(runtime.store, USERS, 0, odd)
+    write_zone(runtime.store, USERS, 3, values(*range(10)), first=500, flush=3)
+    write_zone(runtime.store, "other+topic", 0, [b"x"])
+    before = sorted(runtime.store.list("topics"))
     now = time.time() * 1000
-    assert adopt(parts) == 17
-    assert landed(parts) == [
+    assert adopt(runtime) == 17
+    assert landed(runtime) == [
         *((0, offset, value) for offset, value in enumerate(odd)),
         *((3, 500 + index, value) for index, value in enumerate(values(*range(10)))),
     ]
-    assert landed(parts, "other+topic") == [(0, 0, b"x")]
-    assert sorted(parts.store.list("topics")) == before
-    stamps = parts.landing.read(parts.landing.landed(USERS)[0]).timestamps
+    assert landed(runtime, "other+topic") == [(0, 0, b"x")]
+    assert sorted(runtime.store.list("topics")) == before
+    stamps = runtime.landing.read(runtime.landing.landed(USERS)[0]).timestamps
     assert all(abs(stamp - now * 1000) < 60_000_000 for stamp in stamps)
 
 
-def test_many_files_become_few_objects_and_steps(parts: Parts) -> None:
-    write_zone(parts.store, USERS, 0, values(*range(9)))
-    adopt(parts)
-    objects = parts.landing.landed(USERS)
+def test_many_files_become_few_objects_and_steps(runtime: Runtime) -> None:
+    write_zone(runtime.store, USERS, 0, values(*range(9)))
+    adopt(runtime)
+    objects = runtime.landing.landed(USERS)
     assert [(each.first, each.next, each.records) for each in objects] == [
         ("0", "4", 4),
         ("4", "8", 4),
@@ -122,59 +122,59 @@ def test_many_files_become_few_objects_and_steps(parts: Parts) -> None:
     assert {each.path.partition("/")[0] for each in objects} == {"adopted"}
 
 
-def test_batch_reads_it_and_the_audit_adds_up(parts: Parts) -> None:
-    write_zone(parts.store, USERS, 0, [*values(1, 2, 1), b"null"])
-    write_zone(parts.store, USERS, 1, values(7, 8), flush=2)
-    adopt(parts)
-    drain(parts, "batch")
-    assert select(parts, "SELECT ind FROM user ORDER BY ind") == [(1,), (2,), (7,), (8,)]
-    found = audit(parts, deep=True)
+def test_batch_reads_it_and_the_audit_adds_up(runtime: Runtime) -> None:
+    write_zone(runtime.store, USERS, 0, [*values(1, 2, 1), b"null"])
+    write_zone(runtime.store, USERS, 1, values(7, 8), flush=2)
+    adopt(runtime)
+    drain(runtime, "batch")
+    assert select(runtime, "SELECT ind FROM user ORDER BY ind") == [(1,), (2,), (7,), (8,)]
+    found = audit(runtime, deep=True)
     assert found.problems == []
     lines = [
         (each.partition, each.accepted, each.cleaned, each.superseded, each.quarantined)
         for each in found.lines
     ]
     assert lines == [(0, 4, 2, 1, 1), (1, 2, 2, 0, 0)]
-    (told,) = status(parts)
+    (told,) = status(runtime)
     assert (told.accepted, told.landed, told.to_land, told.to_clean) == (6, 6, 0, 0)
 
 
-def test_done_again_it_takes_only_what_has_come_since(parts: Parts) -> None:
-    write_zone(parts.store, USERS, 0, values(1, 2, 3))
-    assert adopt(parts) == 3
-    assert adopt(parts) == 0
-    write_zone(parts.store, USERS, 0, values(4, 5), first=3)
-    write_zone(parts.store, USERS, 1, values(6))
-    assert adopt(parts) == 3
-    assert [offset for _, offset, _ in landed(parts)] == [0, 1, 2, 3, 4, 0]
-    assert audit(parts).problems == []
+def test_done_again_it_takes_only_what_has_come_since(runtime: Runtime) -> None:
+    write_zone(runtime.store, USERS, 0, values(1, 2, 3))
+    assert adopt(runtime) == 3
+    assert adopt(runtime) == 0
+    write_zone(runtime.store, USERS, 0, values(4, 5), first=3)
+    write_zone(runtime.store, USERS, 1, values(6))
+    assert adopt(runtime) == 3
+    assert [offset for _, offset, _ in landed(runtime)] == [0, 1, 2, 3, 4, 0]
+    assert audit(runtime).problems == []
 
 
 @pytest.mark.parametrize(
     "point", ["planned", "meta-written", "object-written", "prepared", "receipted", "committed"]
 )
 @pytest.mark.parametrize("settings", ["disk"], indirect=True)
-def test_killed_at_a_point_it_goes_on_where_it_was(settings: Settings, parts: Parts, point: str) -> None:
-    write_zone(parts.store, USERS, 0, values(*range(10)))
-    write_zone(parts.store, USERS, 1, values(*range(10, 15)), flush=2)
+def test_killed_at_a_point_it_goes_on_where_it_was(settings: Settings, runtime: Runtime, point: str) -> None:
+    write_zone(runtime.store, USERS, 0, values(*range(10)))
+    write_zone(runtime.store, USERS, 1, values(*range(10, 15)), flush=2)
     assert children.run(adopting, settings, at=f"land.{point}:2") == KILLED
     assert children.run(adopting, settings) == 0
-    assert [value for _, _, value in landed(parts)] == values(*range(15))
-    drain(parts, "batch")
-    assert audit(parts, deep=True).problems == []
+    assert [value for _, _, value in landed(runtime)] == values(*range(15))
+    drain(runtime, "batch")
+    assert audit(runtime, deep=True).problems == []
 
 
 @pytest.mark.parametrize("settings", ["s3"], indirect=True)
-def test_killed_at_every_point_in_turn_in_a_bucket_it_goes_on(settings: Settings, parts: Parts) -> None:
-    write_zone(parts.store, USERS, 0, values(*range(30)), flush=2)
+def test_killed_at_every_point_in_turn_in_a_bucket_it_goes_on(settings: Settings, runtime: Runtime) -> None:
+    write_zone(runtime.store, USERS, 0, values(*range(30)), flush=2)
     for point in ("planned", "meta-written", "object-written", "prepared", "receipted", "committed"):
         assert children.run(adopting, settings, at=f"land.{point}") == KILLED
     assert children.run(adopting, settings) == 0
-    assert [value for _, _, value in landed(parts)] == values(*range(30))
-    assert audit(parts, deep=True).problems == []
+    assert [value for _, _, value in landed(runtime)] == values(*range(30))
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_step_of_adoption_is_not_taken_up_by_a_worker_of_the_log(here: Parts, disk: Settings) -> None:
+def test_a_step_of_adoption_is_not_taken_up_by_a_worker_of_the_log(here: Runtime, disk: Settings) -> None:
     write_zone(here.store, USERS, 0, values(1, 2))
     assert children.run(adopting, disk, at="land.planned") == KILLED
     post(here, USERS, rows({"ind": 9}))
@@ -183,7 +183,7 @@ def test_a_step_of_adoption_is_not_taken_up_by_a_worker_of_the_log(here: Parts, 
     assert "pinflow land --adopt topics/" in fenced.value.hint
 
 
-def test_a_step_of_the_log_is_not_taken_up_by_adoption(here: Parts, disk: Settings) -> None:
+def test_a_step_of_the_log_is_not_taken_up_by_adoption(here: Runtime, disk: Settings) -> None:
     zone = disk.home / "zone"
     write_zone(open_store(str(zone)), USERS, 0, values(1, 2))
     jobs = adopt_jobs(here, f"{zone}/topics/")
@@ -194,7 +194,7 @@ def test_a_step_of_the_log_is_not_taken_up_by_adoption(here: Parts, disk: Settin
     assert "pinflow land --drain" in fenced.value.hint
 
 
-def test_a_missing_file_is_named_and_nothing_is_done(here: Parts) -> None:
+def test_a_missing_file_is_named_and_nothing_is_done(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(*range(10)))
     write_zone(here.store, USERS, 1, values(1, 2, 3, 4, 5, 6), flush=2)
     for first in (3, 7, 8):
@@ -207,7 +207,7 @@ def test_a_missing_file_is_named_and_nothing_is_done(here: Parts) -> None:
     assert untouched(here)
 
 
-def test_gaps_that_are_accepted_keep_the_offsets_of_what_is_there(here: Parts) -> None:
+def test_gaps_that_are_accepted_keep_the_offsets_of_what_is_there(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(*range(10)))
     for first in (3, 7, 8):
         here.store.delete(sink_path(USERS, 0, first))
@@ -222,7 +222,7 @@ def test_gaps_that_are_accepted_keep_the_offsets_of_what_is_there(here: Parts) -
     assert select(here, "SELECT count(*) FROM user") == [(8,)]
 
 
-def test_files_that_overlap_with_the_same_content_are_taken_once(here: Parts) -> None:
+def test_files_that_overlap_with_the_same_content_are_taken_once(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(0, 1, 2, 3), flush=4)
     write_zone(here.store, USERS, 0, values(2, 3, 4, 5), first=2, flush=4)
     write_zone(here.store, USERS, 0, values(5), first=5)
@@ -231,7 +231,7 @@ def test_files_that_overlap_with_the_same_content_are_taken_once(here: Parts) ->
     assert landed(here) == [(0, offset, value) for offset, value in enumerate(values(*range(7)))]
 
 
-def test_an_offset_that_is_there_twice_with_other_content_is_named(here: Parts) -> None:
+def test_an_offset_that_is_there_twice_with_other_content_is_named(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(0, 1, 2), flush=3)
     write_zone(here.store, USERS, 0, values(77, 2), first=1, flush=2)
     for accept_gaps in (False, True):
@@ -250,7 +250,7 @@ def test_an_offset_that_is_there_twice_with_other_content_is_named(here: Parts) 
         ("topics/readme.txt", "no file of the S3 sink"),
     ],
 )
-def test_what_is_not_json_of_the_sink_is_refused(here: Parts, path: str, words: str) -> None:
+def test_what_is_not_json_of_the_sink_is_refused(here: Runtime, path: str, words: str) -> None:
     write_zone(here.store, USERS, 0, values(0))
     here.store.put(path, b"data")
     with pytest.raises(UsageError, match=words) as refused:
@@ -259,7 +259,7 @@ def test_what_is_not_json_of_the_sink_is_refused(here: Parts, path: str, words: 
     assert untouched(here)
 
 
-def test_an_empty_zone_is_told(here: Parts) -> None:
+def test_an_empty_zone_is_told(here: Runtime) -> None:
     here.store.put("topics/marker", b"")
     with pytest.raises(AbsentError, match="nothing to adopt"):
         adopt(here)
@@ -267,7 +267,7 @@ def test_an_empty_zone_is_told(here: Parts) -> None:
         adopt(here, "/".strip("/"))
 
 
-def test_a_topic_of_this_lakes_own_log_is_refused(here: Parts) -> None:
+def test_a_topic_of_this_lakes_own_log_is_refused(here: Runtime) -> None:
     post(here, USERS, rows({"ind": 1}))
     write_zone(here.store, USERS, 0, values(1), folder="zone")
     with pytest.raises(UsageError, match="from this lake's own log"):
@@ -278,7 +278,7 @@ def test_a_topic_of_this_lakes_own_log_is_refused(here: Parts) -> None:
     assert landed(here, USERS) == [(0, 0, b'{"ind": 1}')]
 
 
-def test_a_zone_elsewhere_is_copied_and_may_go_after(here: Parts, tmp_path: Path, bucket: str) -> None:
+def test_a_zone_elsewhere_is_copied_and_may_go_after(here: Runtime, tmp_path: Path, bucket: str) -> None:
     folder = open_store(str(tmp_path / "zone"))
     write_zone(folder, USERS, 0, values(1, 2), folder="some/topics")
     assert adopt(here, str(tmp_path / "zone")) == 2
@@ -297,7 +297,7 @@ def _empty(store: Store) -> None:
         store.delete(path)
 
 
-def test_a_file_that_changes_while_it_is_adopted_stops_it(here: Parts) -> None:
+def test_a_file_that_changes_while_it_is_adopted_stops_it(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(1, 2))
     (job,) = adopt_jobs(here, "topics/")
     job._reader._kept.clear()

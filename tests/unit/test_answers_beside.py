@@ -8,7 +8,7 @@ import pytest
 from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
 
 from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
-from pinflow.log import ANYWHERE, Abilities, Appended, Produce, Records, Token, open_log
+from pinflow.log import ANYWHERE, AppendResult, Capabilities, IdempotencyKey, ProduceBatch, Records, open_log
 from pinflow.log.idempotency import AnswersBeside
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ class Plain:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self.topics, self.abilities, self.close = log.topics, log.abilities, log.close
-        self.read, self.extents = log.read, log.extents
+        self.topics, self.capabilities, self.close = log.topics, log.capabilities, log.close
+        self.read, self.ranges = log.read, log.ranges
         self.refused: dict[int, Any] = {}
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         return [
-            Appended([(1 << 90) + offset for offset in each.offsets], [7] * len(each.offsets), self.refused)
+            AppendResult(
+                [(1 << 90) + offset for offset in each.offsets], [7] * len(each.offsets), self.refused
+            )
             for each in self._log.append(batches)
         ]
 
@@ -45,8 +47,8 @@ def plain(tmp_path: Path) -> Iterator[Plain]:
     log.close()
 
 
-def token(key: bytes) -> Token:
-    return Token(key, b"print", b"note", FAR, 0, 1)
+def token(key: bytes) -> IdempotencyKey:
+    return IdempotencyKey(key, b"print", b"note", FAR, 0, 1)
 
 
 def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
@@ -54,7 +56,7 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
 ) -> None:
     plain.refused = {1: TooLargeError("too large")}
     log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    (first,) = log.append_once([Produce("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    (first,) = log.append_once([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
     log._file.close()
     again = AnswersBeside(plain, tmp_path / "answers.db").answered([b"k", b"other"])  # type: ignore[arg-type]
     assert list(again) == [b"k"]
@@ -64,7 +66,7 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
         (1, TooLargeError, "too large")
     ]
     with pytest.raises(RepeatedError):
-        log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k")])
+        log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
     log._file.close()
 
 
@@ -76,7 +78,7 @@ def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(
 
     plain.refused = {1: StartingError("not yet")}
     log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    log.append_once([Produce("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    log.append_once([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
     (kept,) = log.answered([b"k"])[b"k"].appended
     assert [(index, type(error), error.what) for index, error in kept.refused.items()] == [
         (1, UnavailableError, "not yet")
@@ -87,7 +89,7 @@ def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(
 def test_a_request_of_which_nothing_was_kept_is_judged_anew(plain: Plain, tmp_path: Path) -> None:
     plain.refused = {0: UnavailableError("away")}
     log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k")])
+    log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
     assert log.answered([b"k"]) == {}
     log._file.close()
 
@@ -97,8 +99,8 @@ def test_the_same_key_twice_in_one_append_is_told_before_anything_is_appended(
 ) -> None:
     log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
     with pytest.raises(RepeatedError):
-        log.append_once([Produce("a", 0, Records([b"1"]))], [token(b"k"), token(b"k")])
-    assert plain.extents("a")[0].accepted == 0
+        log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k"), token(b"k")])
+    assert plain.ranges("a")[0].accepted == 0
     log._file.close()
 
 
@@ -121,16 +123,16 @@ def test_a_log_that_places_records_gives_a_retry_the_same_places(tmp_path: Path)
     class Placing(Plain):
         """A log that places by route, and takes what is for a partition of its own there."""
 
-        abilities = Abilities(places=True)
+        capabilities = Capabilities(assigns_partitions=True)
 
         def __init__(self, log: EventLog) -> None:
             super().__init__(log)
-            self.abilities = Abilities(places=True)
+            self.capabilities = Capabilities(assigns_partitions=True)
 
-        def append(self, batches: Sequence[Produce]) -> list[Appended]:
+        def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
             real = [each._replace(partition=0, routes=None) for each in batches]
             return [
-                Appended(
+                AppendResult(
                     [(1 << 90) + offset for offset in became.offsets],
                     [4 if batch.partition == ANYWHERE else batch.partition] * len(became.offsets),
                 )

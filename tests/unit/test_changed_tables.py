@@ -15,16 +15,16 @@ from arro3.core import Array, DataType
 from arro3.core import Table as Arrow
 from deltalake import DeltaTable, QueryBuilder, TableFeatures, write_deltalake
 from deltalake.schema import Field, PrimitiveType
-from tests.road import ID, drain, post, rows, select, table, topic
+from tests.pipeline import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Log
 from pinflow.errors import ChangedTableError, CorruptError, PinflowError
 from pinflow.jobs.maintain.maintain import maintain
-from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.pipelines import Pipeline, side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,32 +36,32 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
-def road_of(name: str = "user", side: Side = "stream") -> Road:
-    return next(road for road in side_roads(side, ID) if road.dataset.name == name)
+def road_of(name: str = "user", side: Side = "stream") -> Pipeline:
+    return next(pipeline for pipeline in side_pipelines(side, ID) if pipeline.dataset.name == name)
 
 
-def url_of(parts: Parts, name: str = "user") -> str:
-    return road_of(name).open_table(parts.store).url
+def url_of(runtime: Runtime, name: str = "user") -> str:
+    return road_of(name).open_table(runtime.store).url
 
 
-def fill(parts: Parts) -> None:
+def fill(runtime: Runtime) -> None:
     """Two steps, so that there are two files; posts 1, 11, 2 and 12."""
     for ind in (1, 2):
-        post(parts, topic("stream", "user"), rows({"ind": ind, "age": ind}, {"ind": ind + 10, "age": ind}))
-        drain(parts, "land", "stream")
+        post(runtime, topic("stream", "user"), rows({"ind": ind, "age": ind}, {"ind": ind + 10, "age": ind}))
+        drain(runtime, "land", "stream")
 
 
-def more(parts: Parts) -> None:
-    post(parts, topic("stream", "user"), rows({"ind": 5, "age": 5}))
+def more(runtime: Runtime) -> None:
+    post(runtime, topic("stream", "user"), rows({"ind": 5, "age": 5}))
 
 
-def ages(parts: Parts) -> list[tuple[object, ...]]:
-    return select(parts, f'SELECT ind, age FROM "{table("stream", "user")}" ORDER BY ind')
+def ages(runtime: Runtime) -> list[tuple[object, ...]]:
+    return select(runtime, f'SELECT ind, age FROM "{table("stream", "user")}" ORDER BY ind')
 
 
 ALL = [(1, 1), (2, 2), (5, 5), (11, 1), (12, 2)]
@@ -171,24 +171,26 @@ CARRIED = [
 
 
 @pytest.mark.parametrize("change", CARRIED)
-def test_the_job_goes_on_with_what_it_can(parts: Parts, change: Change) -> None:
-    fill(parts)
-    change(url_of(parts))
-    kept = names(url_of(parts))
-    more(parts)
-    assert drain(parts, "stream") == 1
-    assert ages(parts) == ALL
-    assert names(url_of(parts)) == kept  # what is not pinflow's stays
-    assert audit(parts, deep=True).ok
-    assert maintain(parts).problems == []
-    assert ages(parts) == ALL
+def test_the_job_goes_on_with_what_it_can(runtime: Runtime, change: Change) -> None:
+    fill(runtime)
+    change(url_of(runtime))
+    kept = names(url_of(runtime))
+    more(runtime)
+    assert drain(runtime, "stream") == 1
+    assert ages(runtime) == ALL
+    assert names(url_of(runtime)) == kept  # what is not pinflow's stays
+    assert audit(runtime, deep=True).ok
+    assert maintain(runtime).problems == []
+    assert ages(runtime) == ALL
 
 
-def test_a_column_that_comes_between_two_steps_of_a_running_worker_is_null_in_its_rows(parts: Parts) -> None:
-    fill(parts)
-    jobs = road_of().open_table(parts.store)
+def test_a_column_that_comes_between_two_steps_of_a_running_worker_is_null_in_its_rows(
+    runtime: Runtime,
+) -> None:
+    fill(runtime)
+    jobs = road_of().open_table(runtime.store)
     assert jobs.version_of(road_of().job) == 2
-    add_columns(url_of(parts))  # the table is open as it was
+    add_columns(url_of(runtime))  # the table is open as it was
     found = Arrow.from_arrays(
         [Array([7], type=DataType.int32()), Array(["Ada"], type=DataType.string())],
         names=["ind", "user_name"],
@@ -323,15 +325,15 @@ REFUSED = [
 ]
 
 
-def refused(parts: Parts, match: str) -> None:
+def refused(runtime: Runtime, match: str) -> None:
     """The job says which change it was, for good, with the command that mends it; other jobs go on."""
     for name in ("pin", "geo"):
-        post(parts, topic("stream", name), rows({"ind": 1, "index": 1}))
+        post(runtime, topic("stream", name), rows({"ind": 1, "index": 1}))
     with pytest.raises(ChangedTableError, match=match) as changed:
-        drain(parts, "stream")
+        drain(runtime, "stream")
     assert table("stream", "user") in changed.value.what
     assert changed.value.hint == "pinflow replay stream user"
-    by_topic = {each.topic: each for each in status(parts)}
+    by_topic = {each.topic: each for each in status(runtime)}
     assert [by_topic[topic("stream", name)].to_clean for name in ("pin", "geo")] == [0, 0]
     jobs = {each.job: each.state for each in by_topic[topic("stream", "user")].failing}
     assert jobs[road_of().job] == "set aside"
@@ -339,115 +341,117 @@ def refused(parts: Parts, match: str) -> None:
 
 @pytest.mark.parametrize(("change", "match"), REFUSED)
 def test_what_it_cannot_go_on_with_is_named_and_a_replay_mends_it(
-    parts: Parts, change: Change, match: str
+    runtime: Runtime, change: Change, match: str
 ) -> None:
-    fill(parts)
-    change(url_of(parts))
-    more(parts)
-    refused(parts, match)
-    assert replay(parts, road_of()).swapped
-    drain(parts)
-    assert ages(parts) == ALL
-    assert audit(parts, deep=True).ok
-    assert [each.failing for each in status(parts) if each.failing] == []
+    fill(runtime)
+    change(url_of(runtime))
+    more(runtime)
+    refused(runtime, match)
+    assert replay(runtime, road_of()).swapped
+    drain(runtime)
+    assert ages(runtime) == ALL
+    assert audit(runtime, deep=True).ok
+    assert [each.failing for each in status(runtime) if each.failing] == []
 
 
 @pytest.mark.parametrize("point", ["planned", "prepared", "receipted"])
 @pytest.mark.parametrize(("change", "match"), REFUSED)
 def test_so_it_is_when_the_table_changes_under_a_step(
-    parts: Parts, change: Change, match: str, point: str, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, change: Change, match: str, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step is planned and cannot be committed: the replay covers it."""
-    fill(parts)
-    more(parts)
+    fill(runtime)
+    more(runtime)
 
-    def reached(kind: str, where: str) -> None:
+    def hit(kind: str, where: str) -> None:
         if (kind, where) == ("stream", point):
-            change(url_of(parts))
+            change(url_of(runtime))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.steps.steps.reached", reached)
+        patched.setattr("pinflow.steps.steps.reached", hit)
         with pytest.raises(ChangedTableError, match=match):
-            drain(parts, "stream")
-    assert replay(parts, road_of()).swapped
-    drain(parts)
-    assert ages(parts) == ALL
-    assert audit(parts, deep=True).ok
+            drain(runtime, "stream")
+    assert replay(runtime, road_of()).swapped
+    drain(runtime)
+    assert ages(runtime) == ALL
+    assert audit(runtime, deep=True).ok
 
 
 @pytest.mark.parametrize("change", CARRIED)
 def test_a_change_under_a_step_that_can_be_carried_is(
-    parts: Parts, change: Change, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(parts)
-    more(parts)
+    fill(runtime)
+    more(runtime)
 
-    def reached(kind: str, where: str) -> None:
+    def hit(kind: str, where: str) -> None:
         if (kind, where) == ("stream", "receipted"):
-            change(url_of(parts))
+            change(url_of(runtime))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.steps.steps.reached", reached)
-        drain(parts, "stream")
-    assert ages(parts) == ALL
-    assert audit(parts, deep=True).ok
+        patched.setattr("pinflow.steps.steps.reached", hit)
+        drain(runtime, "stream")
+    assert ages(runtime) == ALL
+    assert audit(runtime, deep=True).ok
 
 
 def test_a_replay_of_a_stuck_step_that_is_killed_after_its_fence_is_run_again(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(parts)
-    constraint_that_is_violated(url_of(parts))
-    more(parts)
+    fill(runtime)
+    constraint_that_is_violated(url_of(runtime))
+    more(runtime)
     with pytest.raises(ChangedTableError):
-        drain(parts, "stream")
+        drain(runtime, "stream")
 
     class KilledError(Exception):
         pass
 
-    def reached(_kind: str, where: str) -> None:
+    def hit(_kind: str, where: str) -> None:
         if where in {"fenced", "stamped"}:
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.jobs.replay.replay.reached", reached)
+        patched.setattr("pinflow.jobs.replay.replay.reached", hit)
         with pytest.raises(KilledError):
-            replay(parts, road_of())
+            replay(runtime, road_of())
     with pytest.raises(PinflowError):
-        drain(parts, "stream")  # nobody goes on beside it
-    assert replay(parts, road_of()).swapped
-    drain(parts)
-    assert ages(parts) == ALL
-    assert audit(parts, deep=True).ok
+        drain(runtime, "stream")  # nobody goes on beside it
+    assert replay(runtime, road_of()).swapped
+    drain(runtime)
+    assert ages(runtime) == ALL
+    assert audit(runtime, deep=True).ok
 
 
-def test_a_table_that_is_mended_and_changed_again_is_mended_again(parts: Parts) -> None:
-    fill(parts)
+def test_a_table_that_is_mended_and_changed_again_is_mended_again(runtime: Runtime) -> None:
+    fill(runtime)
     for ind in (20, 21):
-        drop_a_column(url_of(parts))
-        post(parts, topic("stream", "user"), rows({"ind": ind}))
+        drop_a_column(url_of(runtime))
+        post(runtime, topic("stream", "user"), rows({"ind": ind}))
         with pytest.raises(ChangedTableError):
-            drain(parts, "stream")
-        assert replay(parts, road_of()).swapped
-        drop_a_column(url_of(parts))  # right after the swap, before any step
-        assert replay(parts, road_of()).swapped
-        drain(parts)
-    assert [ind for ind, _ in ages(parts)] == [1, 2, 11, 12, 20, 21]
-    assert audit(parts, deep=True).ok
+            drain(runtime, "stream")
+        assert replay(runtime, road_of()).swapped
+        drop_a_column(url_of(runtime))  # right after the swap, before any step
+        assert replay(runtime, road_of()).swapped
+        drain(runtime)
+    assert [ind for ind, _ in ages(runtime)] == [1, 2, 11, 12, 20, 21]
+    assert audit(runtime, deep=True).ok
 
 
-def test_a_table_that_another_program_has_deleted_is_missed_and_a_replay_makes_it_anew(parts: Parts) -> None:
-    fill(parts)
-    shutil.rmtree(url_of(parts))
-    more(parts)
-    assert any("steps are gone" in problem for problem in audit(parts).problems)
+def test_a_table_that_another_program_has_deleted_is_missed_and_a_replay_makes_it_anew(
+    runtime: Runtime,
+) -> None:
+    fill(runtime)
+    shutil.rmtree(url_of(runtime))
+    more(runtime)
+    assert any("steps are gone" in problem for problem in audit(runtime).problems)
     with pytest.raises(CorruptError, match="has lost commits") as lost:
-        drain(parts, "stream")
+        drain(runtime, "stream")
     assert "pinflow replay stream user" in lost.value.hint
-    assert replay(parts, road_of()).swapped
-    drain(parts)
-    assert ages(parts) == ALL
-    assert audit(parts, deep=True).ok
+    assert replay(runtime, road_of()).swapped
+    drain(runtime)
+    assert ages(runtime) == ALL
+    assert audit(runtime, deep=True).ok
 
 
 # Rows that others delete, add or change.
@@ -456,69 +460,71 @@ def test_a_table_that_another_program_has_deleted_is_missed_and_a_replay_makes_i
 @pytest.mark.parametrize("name", ["pin", "geo", "user"])
 @pytest.mark.parametrize("predicate", ["ind = 1", None])
 def test_rows_that_another_program_deletes_are_missing_by_name_and_no_file_is_unreadable(
-    parts: Parts, name: str, predicate: str | None
+    runtime: Runtime, name: str, predicate: str | None
 ) -> None:
     post(
-        parts, topic("stream", name), rows(*({"ind": ind, "index": ind, "latitude": 1} for ind in (1, 2, 3)))
+        runtime,
+        topic("stream", name),
+        rows(*({"ind": ind, "index": ind, "latitude": 1} for ind in (1, 2, 3))),
     )
-    drain(parts, "land", "stream")
-    DeltaTable(url_of(parts, name)).delete(predicate)
-    post(parts, topic("stream", name), rows({"ind": 4, "index": 4}))
-    drain(parts, "land", "stream")
+    drain(runtime, "land", "stream")
+    DeltaTable(url_of(runtime, name)).delete(predicate)
+    post(runtime, topic("stream", name), rows({"ind": 4, "index": 4}))
+    drain(runtime, "land", "stream")
     gone = 1 if predicate else 3
     for deep in (False, True):
-        found = audit(parts, deep=deep)
+        found = audit(runtime, deep=deep)
         assert not found.ok
         assert f"{table('stream', name)}: {gone} rows are missing" in found.problems[0]
         assert f"pinflow replay stream {name}" in found.problems[0]
         assert not any("cannot be read" in problem for problem in found.problems)
-    assert replay(parts, road_of(name)).swapped
-    assert audit(parts, deep=True).ok
+    assert replay(runtime, road_of(name)).swapped
+    assert audit(runtime, deep=True).ok
 
 
 def test_rows_that_were_deleted_after_a_column_came_are_missing_and_no_file_is_unreadable(
-    parts: Parts,
+    runtime: Runtime,
 ) -> None:
     """The rewritten file has a column more than the others."""
-    fill(parts)
-    add_columns(url_of(parts))
-    DeltaTable(url_of(parts)).delete("ind = 1")
-    more(parts)
-    drain(parts, "stream")
-    assert ages(parts) == ALL[1:]
-    (problem, lost) = audit(parts, deep=True).problems
+    fill(runtime)
+    add_columns(url_of(runtime))
+    DeltaTable(url_of(runtime)).delete("ind = 1")
+    more(runtime)
+    drain(runtime, "stream")
+    assert ages(runtime) == ALL[1:]
+    (problem, lost) = audit(runtime, deep=True).problems
     assert "1 rows are missing" in problem
     assert "1 records do not add up" in lost
 
 
-def test_rows_that_another_program_adds_are_counted_as_such_and_stand_for_no_record(parts: Parts) -> None:
-    fill(parts)
+def test_rows_that_another_program_adds_are_counted_as_such_and_stand_for_no_record(runtime: Runtime) -> None:
+    fill(runtime)
     other = Arrow.from_arrays(
         [Array([2, 99], type=DataType.int32()), Array(["x", "y"], type=DataType.string())],
         names=["ind", "extra"],
     )
-    write_deltalake(url_of(parts), other, mode="append", schema_mode="merge")
-    more(parts)
-    drain(parts, "stream")
-    assert ages(parts) == ALL
+    write_deltalake(url_of(runtime), other, mode="append", schema_mode="merge")
+    more(runtime)
+    drain(runtime, "stream")
+    assert ages(runtime) == ALL
     for deep in (False, True):
-        (problem,) = audit(parts, deep=deep).problems
+        (problem,) = audit(runtime, deep=deep).problems
         assert "2 rows are there that its job has not written" in problem
-    assert maintain(parts).problems == []
+    assert maintain(runtime).problems == []
 
 
-def test_rows_marked_by_a_deletion_vector_are_not_shown_as_if_they_were_there(parts: Parts) -> None:
-    fill(parts)
-    url = url_of(parts)
+def test_rows_marked_by_a_deletion_vector_are_not_shown_as_if_they_were_there(runtime: Runtime) -> None:
+    fill(runtime)
+    url = url_of(runtime)
     deletion_vectors_allowed(url)
     mark_deleted(url, row=0)
-    more(parts)
-    drain(parts, "stream")  # appends go on
+    more(runtime)
+    drain(runtime, "stream")  # appends go on
     with pytest.raises(ChangedTableError, match="deletion vectors"):
-        ages(parts)
-    assert any("deletion vectors" in problem for problem in audit(parts, deep=True).problems)
-    assert replay(parts, road_of()).swapped
-    assert ages(parts) == ALL
+        ages(runtime)
+    assert any("deletion vectors" in problem for problem in audit(runtime, deep=True).problems)
+    assert replay(runtime, road_of()).swapped
+    assert ages(runtime) == ALL
 
 
 def mark_deleted(url: str, row: int) -> None:
@@ -547,81 +553,81 @@ def z85(data: bytes) -> str:
 # The tables beside those of clean rows.
 
 
-def test_a_quarantine_that_others_have_widened_takes_rejects(parts: Parts) -> None:
-    post(parts, topic("stream", "user"), [b"1"])
-    drain(parts, "land", "stream")
-    add_columns(road_of().open_quarantine(parts.store).url)
-    post(parts, topic("stream", "user"), [b"2"])
-    drain(parts, "land", "stream")
-    assert len(select(parts, f'SELECT raw FROM "{table("stream", "user")}_quarantine"')) == 2
-    assert audit(parts, deep=True).ok
+def test_a_quarantine_that_others_have_widened_takes_rejects(runtime: Runtime) -> None:
+    post(runtime, topic("stream", "user"), [b"1"])
+    drain(runtime, "land", "stream")
+    add_columns(road_of().open_quarantine(runtime.store).url)
+    post(runtime, topic("stream", "user"), [b"2"])
+    drain(runtime, "land", "stream")
+    assert len(select(runtime, f'SELECT raw FROM "{table("stream", "user")}_quarantine"')) == 2
+    assert audit(runtime, deep=True).ok
 
 
-def test_a_quarantine_that_cannot_be_written_is_mended_by_a_replay(parts: Parts) -> None:
-    post(parts, topic("stream", "user"), [b"1"])
-    drain(parts, "land", "stream")
-    url = road_of().open_quarantine(parts.store).url
+def test_a_quarantine_that_cannot_be_written_is_mended_by_a_replay(runtime: Runtime) -> None:
+    post(runtime, topic("stream", "user"), [b"1"])
+    drain(runtime, "land", "stream")
+    url = road_of().open_quarantine(runtime.store).url
     rewritten(url, quoted([name for name in names(url) if name != "reason"]))
-    post(parts, topic("stream", "user"), [b"2", b'{"ind": 5, "age": 5}'])
+    post(runtime, topic("stream", "user"), [b"2", b'{"ind": 5, "age": 5}'])
     with pytest.raises(ChangedTableError, match=r"user_table_quarantine.*'reason' is gone"):
-        drain(parts, "stream")
-    assert replay(parts, road_of()).swapped
-    drain(parts)
-    assert len(select(parts, f'SELECT raw FROM "{table("stream", "user")}_quarantine"')) == 2
-    assert audit(parts, deep=True).ok
+        drain(runtime, "stream")
+    assert replay(runtime, road_of()).swapped
+    drain(runtime)
+    assert len(select(runtime, f'SELECT raw FROM "{table("stream", "user")}_quarantine"')) == 2
+    assert audit(runtime, deep=True).ok
 
 
-def test_a_widened_manifest_takes_what_lands(parts: Parts) -> None:
-    post(parts, topic("batch", "user"), rows({"ind": 1}))
-    drain(parts, "land")
-    add_columns(parts.landing.manifest.url)
-    post(parts, topic("batch", "user"), rows({"ind": 2}))
-    drain(parts, "land", "batch")
-    assert len(select(parts, "SELECT ind FROM user")) == 2
-    assert audit(parts, deep=True).ok
+def test_a_widened_manifest_takes_what_lands(runtime: Runtime) -> None:
+    post(runtime, topic("batch", "user"), rows({"ind": 1}))
+    drain(runtime, "land")
+    add_columns(runtime.landing.manifest.url)
+    post(runtime, topic("batch", "user"), rows({"ind": 2}))
+    drain(runtime, "land", "batch")
+    assert len(select(runtime, "SELECT ind FROM user")) == 2
+    assert audit(runtime, deep=True).ok
 
 
-def test_a_manifest_that_cannot_be_written_says_what_to_do(parts: Parts) -> None:
-    post(parts, topic("batch", "user"), rows({"ind": 1}))
-    drain(parts, "land")
-    url = parts.landing.manifest.url
+def test_a_manifest_that_cannot_be_written_says_what_to_do(runtime: Runtime) -> None:
+    post(runtime, topic("batch", "user"), rows({"ind": 1}))
+    drain(runtime, "land")
+    url = runtime.landing.manifest.url
     rewritten(url, quoted([name for name in names(url) if name != "crc"]))
-    post(parts, topic("batch", "user"), rows({"ind": 2}))
+    post(runtime, topic("batch", "user"), rows({"ind": 2}))
     with pytest.raises(ChangedTableError, match=r"table 'landing'.*'crc' is gone") as changed:
-        drain(parts, "land")
+        drain(runtime, "land")
     assert "restore" in changed.value.hint
     delta = DeltaTable(url)
     delta.restore(delta.version() - 1)
-    assert drain(parts, "land", "batch") == 3
-    assert audit(parts, deep=True).ok
+    assert drain(runtime, "land", "batch") == 3
+    assert audit(runtime, deep=True).ok
 
 
 def test_a_changed_table_keeps_its_own_topic_in_the_log_and_no_other(settings: Settings) -> None:
     config = msgspec.structs.replace(settings.config, log=Log(url=settings.config.log.url, retention_bytes=1))
-    with Parts(msgspec.structs.replace(settings, config=config)) as parts:
-        fill(parts)
+    with Runtime(msgspec.structs.replace(settings, config=config)) as runtime:
+        fill(runtime)
         for ind in (1, 2):
-            post(parts, topic("stream", "geo"), rows({"ind": ind}))
-            drain(parts, "land", "stream")
-        unknown_feature_for_readers(url_of(parts))
-        done = maintain(parts)
+            post(runtime, topic("stream", "geo"), rows({"ind": ind}))
+            drain(runtime, "land", "stream")
+        unknown_feature_for_readers(url_of(runtime))
+        done = maintain(runtime)
         assert done.trimmed.keys() == {topic("stream", "geo")}
         assert any(problem.startswith(topic("stream", "user")) for problem in done.problems)
 
 
-def test_one_changed_table_hides_no_other_from_questions_audit_and_maintain(parts: Parts) -> None:
-    fill(parts)
-    post(parts, topic("stream", "geo"), rows({"ind": 1}))
-    drain(parts, "stream")
-    unknown_feature_for_readers(url_of(parts))
-    assert select(parts, f'SELECT ind FROM "{table("stream", "geo")}"') == [(1,)]
+def test_one_changed_table_hides_no_other_from_questions_audit_and_maintain(runtime: Runtime) -> None:
+    fill(runtime)
+    post(runtime, topic("stream", "geo"), rows({"ind": 1}))
+    drain(runtime, "stream")
+    unknown_feature_for_readers(url_of(runtime))
+    assert select(runtime, f'SELECT ind FROM "{table("stream", "geo")}"') == [(1,)]
     with pytest.raises(ChangedTableError):
-        ages(parts)
-    lines = {(line.topic, line.partition): line for line in audit(parts).lines}
+        ages(runtime)
+    lines = {(line.topic, line.partition): line for line in audit(runtime).lines}
     assert lines[topic("stream", "geo"), 0].difference == 0
     assert lines[topic("stream", "user"), 0].difference == 4
-    states = {each.topic: [failing.state for failing in each.failing] for each in status(parts)}
+    states = {each.topic: [failing.state for failing in each.failing] for each in status(runtime)}
     assert states == {topic("stream", "geo"): [], topic("stream", "user"): ["unreadable"]}
-    done = maintain(parts)
+    done = maintain(runtime)
     assert table("stream", "geo") in [each.table for each in done.tables]
     assert any(table("stream", "user") in problem for problem in done.problems)

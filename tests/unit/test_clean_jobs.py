@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tests.road import drain, post, rows, select, table, topic
+from tests.pipeline import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Settings, Stream
 from pinflow.errors import CorruptError, GapError
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,9 @@ USER = {"ind": 5, "first_name": "Ada", "last_name": "", "age": 20, "date_joined"
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture(params=["batch", "stream"])
@@ -54,31 +54,31 @@ def side(request: pytest.FixtureRequest) -> Side:
     return side
 
 
-def test_the_documented_columns_in_their_order_by_the_documented_rules(parts: Parts, side: Side) -> None:
+def test_the_documented_columns_in_their_order_by_the_documented_rules(runtime: Runtime, side: Side) -> None:
     for name, row in (("pin", PIN), ("geo", GEO), ("user", USER)):
-        post(parts, topic(side, name), rows(row))
-    drain(parts)
-    assert select(parts, f'SELECT * FROM "{table(side, "pin")}"') == [
+        post(runtime, topic(side, name), rows(row))
+    drain(runtime)
+    assert select(runtime, f'SELECT * FROM "{table(side, "pin")}"') == [
         (5, "u", None, None, 1500, None, None, "image", None, "/data/art", "art")
     ]
-    assert select(parts, f'SELECT * FROM "{table(side, "geo")}"') == [
+    assert select(runtime, f'SELECT * FROM "{table(side, "geo")}"') == [
         (5, "Cote d'Ivoire", [-89.5, None], dt.datetime(2020, 8, 28, 3, 52, 47))  # noqa: DTZ001
     ]
-    assert select(parts, f'SELECT * FROM "{table(side, "user")}"') == [
+    assert select(runtime, f'SELECT * FROM "{table(side, "user")}"') == [
         (5, "Ada", 20, dt.datetime(2016, 2, 3, 4, 5, 6))  # noqa: DTZ001
     ]
 
 
 def test_of_one_post_the_highest_offset_stays_within_a_step_and_across_steps(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(USER | {"age": 20}, USER | {"age": 21}))
-    drain(parts)
-    assert select(parts, f'SELECT age FROM "{table(side, "user")}"') == [(21,)]
-    post(parts, name, rows(USER | {"age": 22}))
-    drain(parts)
-    assert select(parts, f'SELECT age FROM "{table(side, "user")}"') == [(22,)]
+    post(runtime, name, rows(USER | {"age": 20}, USER | {"age": 21}))
+    drain(runtime)
+    assert select(runtime, f'SELECT age FROM "{table(side, "user")}"') == [(21,)]
+    post(runtime, name, rows(USER | {"age": 22}))
+    drain(runtime)
+    assert select(runtime, f'SELECT age FROM "{table(side, "user")}"') == [(22,)]
 
 
 BROKEN: list[tuple[bytes | None, str]] = [
@@ -110,11 +110,13 @@ BROKEN: list[tuple[bytes | None, str]] = [
 ]
 
 
-def test_what_cannot_be_a_row_is_in_quarantine_with_text_place_and_reason(parts: Parts, side: Side) -> None:
-    post(parts, topic(side, "user"), [value for value, _ in BROKEN], partition=1)
-    drain(parts)
+def test_what_cannot_be_a_row_is_in_quarantine_with_text_place_and_reason(
+    runtime: Runtime, side: Side
+) -> None:
+    post(runtime, topic(side, "user"), [value for value, _ in BROKEN], partition=1)
+    drain(runtime)
     found = select(
-        parts,
+        runtime,
         f'SELECT raw, raw_bytes, reason, _topic, _partition FROM "{table(side, "user")}_quarantine" ORDER BY _offset',
     )
     assert len(found) == len(BROKEN)
@@ -123,10 +125,10 @@ def test_what_cannot_be_a_row_is_in_quarantine_with_text_place_and_reason(parts:
         assert (where, partition) == (topic(side, "user"), 1)
         assert raw == (value.decode("utf-8", "replace") if value is not None else None)
         assert raw_bytes in (None, value)
-    assert select(parts, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
+    assert select(runtime, f'SELECT count(*) FROM "{table(side, "user")}"') == [(0,)]
 
 
-def test_odd_but_rightful_records_are_rows(parts: Parts, side: Side) -> None:
+def test_odd_but_rightful_records_are_rows(runtime: Runtime, side: Side) -> None:
     odd = [
         b'{"ind": "17"}',
         b' \n{ "ind"\r\n: 18 }\n',
@@ -136,12 +138,12 @@ def test_odd_but_rightful_records_are_rows(parts: Parts, side: Side) -> None:
         b'{"ind": 2147483647, "date_joined": "2020-13-45T00:00:00"}',
         b'{"ind": 21, "first_name": "' + b"x" * 9_000_000 + b'"}',
     ]
-    post(parts, topic(side, "user"), odd)
-    drain(parts)
+    post(runtime, topic(side, "user"), odd)
+    drain(runtime)
     name = table(side, "user")
-    assert select(parts, f'SELECT count(*) FROM "{name}_quarantine"') == [(0,)]
+    assert select(runtime, f'SELECT count(*) FROM "{name}_quarantine"') == [(0,)]
     found = {
-        row[0]: row[1:] for row in select(parts, f'SELECT ind, user_name, age, date_joined FROM "{name}"')
+        row[0]: row[1:] for row in select(runtime, f'SELECT ind, user_name, age, date_joined FROM "{name}"')
     }
     assert found[17] == found[18] == found[0] == found[2147483647] == ("", None, None)
     assert found[19] == ("a\0b", None, None)
@@ -149,22 +151,22 @@ def test_odd_but_rightful_records_are_rows(parts: Parts, side: Side) -> None:
     assert found[21][0] == "x" * 9_000_000
 
 
-def test_clean_rows_carry_their_lineage(parts: Parts, settings: Settings, side: Side) -> None:
+def test_clean_rows_carry_their_lineage(runtime: Runtime, settings: Settings, side: Side) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(USER), partition=1)
-    post(parts, name, [b"broken", *rows(USER | {"ind": 6})], partition=1)
-    drain(parts)
-    from pinflow.jobs.pipelines import side_roads
+    post(runtime, name, rows(USER), partition=1)
+    post(runtime, name, [b"broken", *rows(USER | {"ind": 6})], partition=1)
+    drain(runtime)
+    from pinflow.jobs.pipelines import side_pipelines
 
-    road = side_roads(side, settings.config.id)[2]
-    kept = road.open_table(parts.store).select(
+    pipeline = side_pipelines(side, settings.config.id)[2]
+    kept = pipeline.open_table(runtime.store).select(
         'SELECT ind, _topic, _partition, _offset, _accepted_at FROM this ORDER BY "_offset"'
     )
     assert [(row["ind"], row["_topic"], row["_partition"], row["_offset"]) for row in kept] == [
         (5, name, 1, 0),
         (6, name, 1, 2),
     ]
-    accepted = parts.log.read(name, 1, None, max_records=9, max_bytes=999).timestamps
+    accepted = runtime.log.read(name, 1, None, max_records=9, max_bytes=999).timestamps
     assert [round(row["_accepted_at"].timestamp() * 1_000_000) for row in kept] == [accepted[0], accepted[2]]
 
 
@@ -172,35 +174,37 @@ def test_a_backlog_larger_than_a_step_takes_several(settings: Settings, side: Si
     config = msgspec.structs.replace(
         settings.config, stream=Stream(max_records=4), batch=Batch(max_records=4), id=settings.config.id
     )
-    with Parts(msgspec.structs.replace(settings, config=config)) as parts:
+    with Runtime(msgspec.structs.replace(settings, config=config)) as runtime:
         for start in range(0, 20, 2):
             post(
-                parts,
+                runtime,
                 topic(side, "user"),
                 rows(*(USER | {"ind": start + n} for n in range(2))),
                 partition=start % 4 // 2,
             )
-            drain(parts, "land")
-        drain(parts)
+            drain(runtime, "land")
+        drain(runtime)
         name = table(side, "user")
-        assert select(parts, f'SELECT count(*), count(DISTINCT ind) FROM "{name}"') == [(20, 20)]
+        assert select(runtime, f'SELECT count(*), count(DISTINCT ind) FROM "{name}"') == [(20, 20)]
         assert len(list((settings.home / "lake" / "plans" / side).glob("**/*.done.json"))) >= 5
 
 
-def test_a_landed_object_that_was_changed_stops_batch_with_its_name(parts: Parts, settings: Settings) -> None:
-    post(parts, topic("batch", "user"), rows(USER))
-    drain(parts, "land")
+def test_a_landed_object_that_was_changed_stops_batch_with_its_name(
+    runtime: Runtime, settings: Settings
+) -> None:
+    post(runtime, topic("batch", "user"), rows(USER))
+    drain(runtime, "land")
     (path,) = (settings.home / "lake" / "topics").glob("**/*.json")
     path.write_bytes(path.read_bytes().replace(b"Ada", b"Eve"))
     with pytest.raises(CorruptError, match="checksum") as told:
-        drain(parts, "batch")
+        drain(runtime, "batch")
     assert path.name in told.value.where
     path.unlink()
     with pytest.raises(GapError, match="gone"):
-        drain(parts, "batch")
+        drain(runtime, "batch")
 
 
-def test_topics_of_no_road_are_landed_and_nothing_else(parts: Parts) -> None:
-    post(parts, "somebody.else", [b"{}"])
-    assert drain(parts, "land") == 1
-    assert drain(parts, "stream", "batch") == 0
+def test_topics_of_no_road_are_landed_and_nothing_else(runtime: Runtime) -> None:
+    post(runtime, "somebody.else", [b"{}"])
+    assert drain(runtime, "land") == 1
+    assert drain(runtime, "stream", "batch") == 0

@@ -114,16 +114,16 @@ def test_a_relative_link_leads_to_a_file(page: Path) -> None:
 
 
 def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
-    reached = {ROOT / "README.md"}
-    todo = list(reached)
+    hit = {ROOT / "README.md"}
+    todo = list(hit)
     while todo:
         page = todo.pop()
         for link in LINK.findall(page.read_text(encoding="utf-8")):
             target = (page.parent / link.partition("#")[0]).resolve()
-            if target.suffix == ".md" and target.is_file() and target not in reached:
-                reached.add(target)
+            if target.suffix == ".md" and target.is_file() and target not in hit:
+                hit.add(target)
                 todo.append(target)
-    assert [shown(page) for page in PAGES if page not in reached] == []
+    assert [shown(page) for page in PAGES if page not in hit] == []
 
 
 def test_there_are_command_lines_to_check() -> None:

@@ -11,7 +11,7 @@ from tests.gateway_client import KAFKA_BINARY, KAFKA_JSON, Wrapped, gateway
 
 from pinflow.gateway.dialects.record_headers import TIMESTAMP
 from pinflow.lake.landing.zone import Landed, decode, encode
-from pinflow.log import Abilities
+from pinflow.log import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_a_misspelt_field_of_the_request_is_named(client: Client) -> None:
 class Bare(Wrapped):
     """The embedded log with the one weakness of Kinesis that is looked at here."""
 
-    abilities = Abilities(bare=True)
+    capabilities = Capabilities(text_keys_only=True)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
     from tests.gateway_client import Client
 
-    from pinflow.log import Appended, EventLog, Produce, Token
+    from pinflow.log import AppendResult, EventLog, IdempotencyKey, ProduceBatch
 
 BODY = b'{"records":[{"value":{"index":1}},{"value":[]},{"value":[]},{"value":2},{"value":3,"partition":9}]}'
 MANY = b'{"records":[{"data":{"index":1},"partition-key":"1"},{"data":"x"},{"data":"y"}]}'
@@ -149,7 +149,9 @@ class Racing(Wrapped):
         super().__init__(log)
         self.races = 1
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
+    def append_once(
+        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    ) -> list[AppendResult]:
         if self.races > 0:
             self.races -= 1
             super().append_once(batches, tokens)
@@ -159,7 +161,7 @@ class Racing(Wrapped):
 class AlwaysRacing(Wrapped):
     """A log that says every time that another process has the request, and never what became of it."""
 
-    def append_once(self, *_: object) -> list[Appended]:
+    def append_once(self, *_: object) -> list[AppendResult]:
         raise RepeatedError("a request was appended before")
 
 
@@ -203,7 +205,7 @@ def test_a_log_that_keeps_no_keys_takes_the_request_as_one_without(tmp_path: Pat
 
         def __init__(self, log: EventLog) -> None:
             self.append, self.topics = log.append, log.topics
-            self.read, self.extents, self.abilities = log.read, log.extents, log.abilities
+            self.read, self.ranges, self.capabilities = log.read, log.ranges, log.capabilities
 
     with gateway(tmp_path, wrap=Plain) as client:
         for _ in range(2):

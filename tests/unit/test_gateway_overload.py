@@ -13,7 +13,7 @@ from tests.gateway_client import JSON, KAFKA_JSON, Wrapped, gateway, until, valu
 
 from pinflow.errors import TopicExistsError, UnavailableError
 from pinflow.gateway import committer, topics
-from pinflow.log import Produce, Records
+from pinflow.log import ProduceBatch, Records
 from pinflow.log.sqlite import file as sqlite_file
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_one_that_came_early_is_not_kept_waiting_by_those_before_it(tmp_path: Pa
         log.open.clear()
 
         async def together() -> list[Exception | Any]:
-            committer, batch = client.app.committer, [Produce("a", 0, Records([b"1"]))]
+            committer, batch = client.app.committer, [ProduceBatch("a", 0, Records([b"1"]))]
             running = asyncio.create_task(committer.append(batch, 1))
             await until(log.entered.is_set)
             fresh = asyncio.create_task(committer.append(batch, 1))

@@ -9,7 +9,7 @@ from pinflow.errors import TooLargeError, UnavailableError
 from pinflow.gateway.answer import Posted
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.refusal import Reason
-from pinflow.log import ANYWHERE, Appended, partition_for
+from pinflow.log import ANYWHERE, AppendResult, partition_for
 
 
 def partitions_of(posted: Posted, count: int = 4) -> list[int]:
@@ -98,7 +98,12 @@ def test_each_partition_gets_one_batch_in_request_order() -> None:
         (1, [b"a", b"c"]),
         (0, [b"b", b"d"]),
     ]
-    assert routed.placed([Appended(range(10, 12)), Appended(range(20, 22))]).offsets == [10, 20, 11, 21]
+    assert routed.placed([AppendResult(range(10, 12)), AppendResult(range(20, 22))]).offsets == [
+        10,
+        20,
+        11,
+        21,
+    ]
 
 
 def test_records_that_the_log_refused_are_told_one_by_one() -> None:
@@ -106,8 +111,8 @@ def test_records_that_the_log_refused_are_told_one_by_one() -> None:
     routed = route("t", posted, 2, Turn(), max_record_bytes=None)
     placed = routed.placed(
         [
-            Appended([5, 0], refused={1: TooLargeError("too large")}),
-            Appended([0], refused={0: UnavailableError("away")}),
+            AppendResult([5, 0], refused={1: TooLargeError("too large")}),
+            AppendResult([0], refused={0: UnavailableError("away")}),
         ]
     )
     assert placed.offsets == [5, -1, -1]
@@ -127,7 +132,9 @@ def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() 
         (ANYWHERE, [b"7", b"7", b"k"]),
         (3, [b"0"]),
     ]
-    placed = routed.placed([Appended([10, 11, 99], partitions=[4, 4, 5]), Appended([50], partitions=[3])])
+    placed = routed.placed(
+        [AppendResult([10, 11, 99], partitions=[4, 4, 5]), AppendResult([50], partitions=[3])]
+    )
     assert placed.partitions == [4, 4, 5, 3]
     assert placed.offsets == [10, 11, 99, 50]
 
@@ -135,7 +142,7 @@ def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() 
 def test_refused_records_have_no_offset_and_leave_no_gap() -> None:
     posted = Posted([b"a", b"bbbb", b"c", b"d"], None, [0, 0, 0, 9])
     routed = route("t", posted, 1, Turn(), max_record_bytes=2)
-    placed = routed.placed([Appended(range(5, 7))])
+    placed = routed.placed([AppendResult(range(5, 7))])
     assert placed.offsets == [5, -1, 6, -1]
     assert placed.partitions == [0, -1, 0, -1]
     assert sorted(placed.refused) == [1, 3]

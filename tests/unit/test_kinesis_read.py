@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from tests.road import ID, drain, select, topic
+from tests.pipeline import ID, drain, select, topic
 from tests.servers.faults import Answer, Faults, Forward, Request, faulty
 from tests.servers.kinesis import boto, url_of
 from tests.servers.kinesis_faults import changed, failing, on, operation_of, trimming, without_shard
@@ -19,10 +19,10 @@ from pinflow.config import Log, load
 from pinflow.errors import CorruptError, GapError, UnavailableError, UnknownPartitionError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.land.land import land_jobs
-from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
-from pinflow.log import ANYWHERE, EventLog, Produce, Records
+from pinflow.jobs.runtime import Runtime
+from pinflow.log import ANYWHERE, EventLog, ProduceBatch, Records
 from pinflow.log.kinesis import streams as kinesis_streams
 from pinflow.log.kinesis.log import KinesisLog
 from pinflow.log.kinesis.place import Place, first_offset
@@ -62,7 +62,7 @@ def log(opened: Callable[..., KinesisLog]) -> KinesisLog:
 
 def put(log: EventLog, *texts: str) -> list[int]:
     (appended,) = log.append(
-        [Produce("t", ANYWHERE, Records([text.encode() for text in texts]), [b"r"] * len(texts))]
+        [ProduceBatch("t", ANYWHERE, Records([text.encode() for text in texts]), [b"r"] * len(texts))]
     )
     assert not appended.refused
     return list(appended.offsets)
@@ -122,7 +122,7 @@ def test_records_that_retention_dropped_unread_are_a_gap(
     chunk = opened(gaps="skip").read("t", 0, position, **PLENTY)
     assert chunk.records.values == [b"d"]
     assert "going on with the oldest" in caplog.text
-    assert opened().extents("t", {0: position})[0].accepted == 3, "counting needs no proof"
+    assert opened().ranges("t", {0: position})[0].accepted == 3, "counting needs no proof"
 
 
 def test_one_who_was_at_the_end_lately_needs_no_proof(log: KinesisLog, faults: Faults) -> None:
@@ -160,13 +160,13 @@ def test_reading_for_a_count_reads_each_record_once(log: KinesisLog, faults: Fau
         return answer
 
     faults.fault = on("GetRecords", watch)
-    assert [extent.accepted for extent in log.extents("t", {0: middle})] == [50]
+    assert [extent.accepted for extent in log.ranges("t", {0: middle})] == [50]
     assert sum(read) == 20
     put(log, "x", "y")
-    assert [extent.accepted for extent in log.extents("t")] == [52]
+    assert [extent.accepted for extent in log.ranges("t")] == [52]
     assert sum(read) == 22
     gone = str(Place.of(middle)._replace(before=7))
-    assert [(each.partition, each.accepted) for each in log.extents("t", {9: gone})] == [(0, 52), (9, 7)]
+    assert [(each.partition, each.accepted) for each in log.ranges("t", {9: gone})] == [(0, 52), (9, 7)]
 
 
 def test_lists_come_in_pages(moto_kinesis_url: str, prefix: str) -> None:
@@ -239,77 +239,77 @@ def test_splits_and_merges_name_their_parents(
     assert offsets == sorted(offsets)
     assert offsets[-1] < 1 << 63
     with pytest.raises(UnknownPartitionError):
-        opened().append([Produce("t", 0, Records([b"a"]))])
+        opened().append([ProduceBatch("t", 0, Records([b"a"]))])
 
 
 @pytest.fixture
-def roads(tmp_path: Path, faults: Faults, prefix: str) -> Iterator[Callable[[str], Parts]]:
+def pipelines(tmp_path: Path, faults: Faults, prefix: str) -> Iterator[Callable[[str], Runtime]]:
     """The parts as another process would have them, with `gaps` as told."""
-    opened: list[Parts] = []
+    opened: list[Runtime] = []
 
-    def another(gaps: str = "stop") -> Parts:
+    def another(gaps: str = "stop") -> Runtime:
         settings = load(tmp_path / "home", env={})
         config = msgspec.structs.replace(settings.config, log=Log(url=url_of(faults.url, prefix, gaps=gaps)))
-        opened.append(Parts(msgspec.structs.replace(settings, config=config)))
+        opened.append(Runtime(msgspec.structs.replace(settings, config=config)))
         return opened[-1]
 
     yield another
     faults.fault = None
-    for parts in opened:
-        parts.__exit__(None, None, None)
+    for runtime in opened:
+        runtime.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("station", ["land", "stream"])
 def test_a_closed_shard_that_left_unread_stops_the_job(
-    roads: Callable[..., Parts],
+    pipelines: Callable[..., Runtime],
     faults: Faults,
     prefix: str,
     station: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     name = topic("stream", "user")
-    parts = roads()
-    parts.log.topics.create(name, 1)
-    send_user(parts.log, name, 1)
-    drain(parts, station)
-    send_user(parts.log, name, 2)
+    runtime = pipelines()
+    runtime.log.topics.create(name, 1)
+    send_user(runtime.log, name, 1)
+    drain(runtime, station)
+    send_user(runtime.log, name, 2)
     reshape(boto(faults.url), prefix + name, merge=False)
-    send_user(roads().log, name, 3)
+    send_user(pipelines().log, name, 3)
     faults.fault = without_shard(0)
     with pytest.raises(GapError, match="its retention has passed") as caught:
-        drain(roads(), station)
+        drain(pipelines(), station)
     assert "gaps=skip" in caught.value.hint
-    drain(roads("skip"), station)
+    drain(pipelines("skip"), station)
     assert "going on without them" in caplog.text
     caplog.clear()
-    drain(roads(), station)
+    drain(pipelines(), station)
     assert not caplog.records, "what was read of its children shows that it is done with"
 
 
 def test_a_closed_shard_that_left_when_it_was_read_stops_nobody(
-    roads: Callable[..., Parts], faults: Faults, prefix: str, monkeypatch: pytest.MonkeyPatch
+    pipelines: Callable[..., Runtime], faults: Faults, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kinesis_streams, "SHARDS_FRESH_S", 0.0)
     name = topic("stream", "user")
-    parts = roads()
-    parts.log.topics.create(name, 1)
-    send_user(parts.log, name, 1)
-    jobs: list[Any] = [*land_jobs(parts, drain=True), *clean_jobs(parts, "stream")]
+    runtime = pipelines()
+    runtime.log.topics.create(name, 1)
+    send_user(runtime.log, name, 1)
+    jobs: list[Any] = [*land_jobs(runtime, drain=True), *clean_jobs(runtime, "stream")]
     reshape(boto(faults.url), prefix + name, merge=False)
     fault = without_shard(0)
     for left in (None, fault, fault):
         faults.fault = left
-        run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
-    send_user(roads().log, name, 2)
-    run(parts.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+        run(runtime.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
+    send_user(pipelines().log, name, 2)
+    run(runtime.store, lambda: jobs, stop=threading.Event(), poll_seconds=0, drain=True)
     for station in ("land", "stream"):
-        drain(roads(), station)
-    assert select(parts, f'SELECT ind FROM "{ID}_user_table" ORDER BY ind') == [(1,), (2,)]
+        drain(pipelines(), station)
+    assert select(runtime, f'SELECT ind FROM "{ID}_user_table" ORDER BY ind') == [(1,), (2,)]
 
 
 def send_user(log: EventLog, name: str, number: int) -> None:
     record = json.dumps({"ind": number, "age": 20, "first_name": "A"}).encode()
-    (appended,) = log.append([Produce(name, ANYWHERE, Records([record]), [b"%d" % number])])
+    (appended,) = log.append([ProduceBatch(name, ANYWHERE, Records([record]), [b"%d" % number])])
     assert not appended.refused
 
 
@@ -322,8 +322,8 @@ def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(
     settings = msgspec.structs.replace(settings, config=config)
     name, stop = topic("stream", "user"), threading.Event()
     stock = boto(faults.url)
-    with Parts(settings) as parts, Parts(settings) as beside:
-        parts.log.topics.create(name, 2)
+    with Runtime(settings) as runtime, Runtime(settings) as beside:
+        runtime.log.topics.create(name, 2)
         jobs = clean_jobs(beside, "stream")
         worker = threading.Thread(
             target=run,
@@ -339,8 +339,8 @@ def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(
                 left = list(range(posts))
                 while left:
                     batch = Records([records[n] for n in left])
-                    (appended,) = parts.log.append(
-                        [Produce(name, ANYWHERE, batch, [b"%d" % n for n in left])]
+                    (appended,) = runtime.log.append(
+                        [ProduceBatch(name, ANYWHERE, batch, [b"%d" % n for n in left])]
                     )
                     left = [left[n] for n in sorted(appended.refused)]
                 if version in {2, 3, 5}:
@@ -348,12 +348,12 @@ def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(
         finally:
             stop.set()
             worker.join()
-        drain(parts)
-        rows = select(parts, f'SELECT ind, age FROM "{ID}_user_table" ORDER BY ind')
+        drain(runtime)
+        rows = select(runtime, f'SELECT ind, age FROM "{ID}_user_table" ORDER BY ind')
         assert rows == [(n, versions - 1) for n in range(posts)]
-        assert audit(parts, deep=True).problems == []
-        users = next(road for road in side_roads("stream", ID) if road.topic == name)
+        assert audit(runtime, deep=True).problems == []
+        users = next(pipeline for pipeline in side_pipelines("stream", ID) if pipeline.topic == name)
         seen: dict[int, list[int]] = {}
-        for row in users.open_table(parts.store).select("SELECT ind, age FROM this ORDER BY _offset"):
+        for row in users.open_table(runtime.store).select("SELECT ind, age FROM this ORDER BY _offset"):
             seen.setdefault(row["ind"], []).append(row["age"])
         assert seen == {n: list(range(versions)) for n in range(posts)}

@@ -15,7 +15,7 @@ from tests.servers.kinesis_faults import describing, failing, on
 from tests.servers.moto import CREDENTIALS
 
 from pinflow.errors import ConfigError, PinflowError, UnavailableError, UnknownTopicError
-from pinflow.log import ANYWHERE, Produce, Records, examined, open_log
+from pinflow.log import ANYWHERE, ProduceBatch, Records, examined, open_log
 from pinflow.log.kinesis.place import Place
 from pinflow.log.kinesis.url import Address, address_of
 
@@ -214,7 +214,7 @@ def test_no_credential_is_in_an_error_even_where_kinesis_repeats_the_request(
     for call in (
         log.topics.list,
         lambda: log.identity,
-        lambda: log.append([Produce("t", ANYWHERE, Records([b"a"]), [b"1"])]),
+        lambda: log.append([ProduceBatch("t", ANYWHERE, Records([b"a"]), [b"1"])]),
         lambda: found(log),
     ):
         with pytest.raises(PinflowError) as caught:
@@ -232,7 +232,7 @@ def test_doctor_is_told_what_will_hurt(log: EventLog, faults: Faults) -> None:
     retention, *others = found(log)
     assert "after 24 hours" in retention.what
     assert (retention.broken, others) == (False, [])
-    assert [extent.accepted for extent in log.extents("t")] == [0], "looking leaves nothing behind"
+    assert [extent.accepted for extent in log.ranges("t")] == [0], "looking leaves nothing behind"
     boto(faults.url).increase_stream_retention_period(
         StreamName=log.identity.rpartition(":")[2] + "t", RetentionPeriodHours=168
     )

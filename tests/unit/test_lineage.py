@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.jobs.readers.partition_order import Lineage, unaccounted
+from pinflow.jobs.readers.partition_order import PartitionOrder, unaccounted
 from pinflow.log import Partition
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def no_log() -> EventLog:
     raise AssertionError("nothing is asked of the log")
 
 
-def walked(lineage: Lineage, partitions: list[Partition], full: set[int]) -> list[int]:
+def walked(lineage: PartitionOrder, partitions: list[Partition], full: set[int]) -> list[int]:
     """The partitions read, in order, when these have something."""
     seen: list[int] = []
 
@@ -41,7 +41,7 @@ def walked(lineage: Lineage, partitions: list[Partition], full: set[int]) -> lis
 
 
 def test_children_wait_until_their_parents_are_finished() -> None:
-    lineage = Lineage(no_log, "t")
+    lineage = PartitionOrder(no_log, "t")
     whole = [MERGED, closed(RIGHT), closed(LEFT), closed(OPEN)]
     assert walked(lineage, whole, {0}) == [0]
     assert walked(lineage, whole, {2}) == [0, 1, 2]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from tests.gateway_client import serving
-from tests.road import ID, drain, post, rows, select, table, topic
+from tests.pipeline import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Config, override
 from pinflow.jobs.maintain.maintain import maintain
 from pinflow.jobs.maintain.retention import trim_log
-from pinflow.jobs.pipelines import Side, side_roads
+from pinflow.jobs.pipelines import Side, side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
-from pinflow.log import Chunk, Produce, Records, examined, open_log
+from pinflow.jobs.runtime import Runtime
+from pinflow.log import Chunk, ProduceBatch, Records, examined, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +37,9 @@ def user(number: int, age: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture(params=["batch", "stream"])
@@ -48,21 +48,21 @@ def side(request: pytest.FixtureRequest) -> Side:
     return side
 
 
-def ages(parts: Parts, side: Side) -> dict[object, object]:
-    found = select(parts, f'SELECT ind, age FROM "{table(side, "user")}"')
+def ages(runtime: Runtime, side: Side) -> dict[object, object]:
+    found = select(runtime, f'SELECT ind, age FROM "{table(side, "user")}"')
     assert len({number for number, _ in found}) == len(found), "one row a post"
     return dict(found)  # type: ignore[arg-type]
 
 
-def require_right(parts: Parts, side: Side, wanted: dict[int, int]) -> None:
+def require_right(runtime: Runtime, side: Side, wanted: dict[int, int]) -> None:
     """The answer, and that neither maintain nor a replay changes it, nor is anything unaccounted for."""
     for change in ("", "maintain", "maintain", "replay", "maintain"):
         if change == "maintain":
-            maintain(parts)
+            maintain(runtime)
         elif change == "replay":
-            replay(parts, side_roads(side, ID)[2])
-        assert ages(parts, side) == wanted, change
-        assert audit(parts, deep=True).problems == [], change
+            replay(runtime, side_pipelines(side, ID)[2])
+        assert ages(runtime, side) == wanted, change
+        assert audit(runtime, deep=True).problems == [], change
 
 
 class ForeignClock:
@@ -82,47 +82,47 @@ class ForeignClock:
         return msgspec.structs.replace(chunk, timestamps=times)
 
 
-def with_clock(parts: Parts, seconds: dict[tuple[int, int], float]) -> None:
-    parts.__dict__["log"] = ForeignClock(parts.log, seconds)
+def with_clock(runtime: Runtime, seconds: dict[tuple[int, int], float]) -> None:
+    runtime.__dict__["log"] = ForeignClock(runtime.log, seconds)
 
 
 def test_the_record_accepted_last_stands_though_its_partition_is_the_less_busy_one(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(*(user(number, 20) for number in range(10))), partition=0)
-    post(parts, name, rows(user(7, 20), user(8, 20)), partition=0)
-    post(parts, name, rows(user(7, 30)), partition=1)
-    drain(parts)
-    require_right(parts, side, dict.fromkeys(range(10), 20) | {7: 30})
+    post(runtime, name, rows(*(user(number, 20) for number in range(10))), partition=0)
+    post(runtime, name, rows(user(7, 20), user(8, 20)), partition=0)
+    post(runtime, name, rows(user(7, 30)), partition=1)
+    drain(runtime)
+    require_right(runtime, side, dict.fromkeys(range(10), 20) | {7: 30})
 
 
-def test_it_stands_too_where_it_is_cleaned_first(parts: Parts, side: Side) -> None:
+def test_it_stands_too_where_it_is_cleaned_first(runtime: Runtime, side: Side) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(user(7, 20)), partition=1)
-    post(parts, name, rows(user(7, 30)), partition=0)
-    chunks = [parts.log.read(name, partition, None, **PLENTY) for partition in (0, 1)]
+    post(runtime, name, rows(user(7, 20)), partition=1)
+    post(runtime, name, rows(user(7, 30)), partition=0)
+    chunks = [runtime.log.read(name, partition, None, **PLENTY) for partition in (0, 1)]
     assert chunks[0].timestamps[0] > chunks[1].timestamps[0]
-    drain(parts)
-    require_right(parts, side, {7: 30})
+    drain(runtime)
+    require_right(runtime, side, {7: 30})
 
 
 def test_no_two_batches_are_accepted_at_one_time_and_none_earlier_than_one_before(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = topic("stream", "user")
-    parts.log.topics.create(name, 3)
+    runtime.log.topics.create(name, 3)
     wall = time.time_ns
     at: list[tuple[int, int]] = []
     for turn, clock in enumerate((0, 0, -3600, 5, -7200, 0)):
         monkeypatch.setattr(time, "time_ns", lambda clock=clock: wall() + clock * 10**9)
-        batches = [Produce(name, (turn + each) % 3, Records([b"{}"] * 2)) for each in range(5)]
-        for batch, became in zip(batches, parts.log.append(batches), strict=True):
+        batches = [ProduceBatch(name, (turn + each) % 3, Records([b"{}"] * 2)) for each in range(5)]
+        for batch, became in zip(batches, runtime.log.append(batches), strict=True):
             at += [(batch.partition, offset) for offset in became.offsets]
     times = {
         (partition, offset): moment
         for partition in range(3)
-        for chunk in [parts.log.read(name, partition, None, **PLENTY)]
+        for chunk in [runtime.log.read(name, partition, None, **PLENTY)]
         for offset, moment in zip(chunk.offsets, chunk.timestamps, strict=True)
     }
     in_order = [times[each] for each in at]
@@ -131,53 +131,53 @@ def test_no_two_batches_are_accepted_at_one_time_and_none_earlier_than_one_befor
 
 
 def test_a_log_that_was_trimmed_goes_on_with_later_times_though_the_clock_was_set_back(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, [b"{}"])
-    (before,) = parts.log.read(name, 0, None, **PLENTY).timestamps
-    end = parts.log.extents(name)[0].end
-    assert parts.log.trim(name, 0, [end], older_than_ms=None, keep_bytes=0) == 1
+    post(runtime, name, [b"{}"])
+    (before,) = runtime.log.read(name, 0, None, **PLENTY).timestamps
+    end = runtime.log.ranges(name)[0].end
+    assert runtime.log.trim(name, 0, [end], older_than_ms=None, keep_bytes=0) == 1
     wall = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: wall() - 3600 * 10**9)
-    post(parts, name, [b"{}"])
-    (after,) = parts.log.read(name, 0, end, **PLENTY).timestamps
+    post(runtime, name, [b"{}"])
+    (after,) = runtime.log.read(name, 0, end, **PLENTY).timestamps
     assert after > before
 
 
-def test_a_part_of_a_row_of_several_batches_is_read_with_its_own_times(parts: Parts) -> None:
+def test_a_part_of_a_row_of_several_batches_is_read_with_its_own_times(runtime: Runtime) -> None:
     name = topic("stream", "user")
-    parts.log.topics.create(name, 1)
-    parts.log.append([Produce(name, 0, Records([b"%d" % n] * 2)) for n in range(3)])
-    whole = parts.log.read(name, 0, None, **PLENTY)
+    runtime.log.topics.create(name, 1)
+    runtime.log.append([ProduceBatch(name, 0, Records([b"%d" % n] * 2)) for n in range(3)])
+    whole = runtime.log.read(name, 0, None, **PLENTY)
     assert len(set(whole.timestamps)) == 3
     again: list[int] = []
     position = None
-    while len(chunk := parts.log.read(name, 0, position, max_records=1, max_bytes=1)):
+    while len(chunk := runtime.log.read(name, 0, position, max_records=1, max_bytes=1)):
         again += chunk.timestamps
         position = chunk.end
     assert again == whole.timestamps
 
 
 def test_within_a_partition_offsets_count_where_a_logs_own_times_run_backwards(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(user(1, 20), user(2, 20), user(1, 21)), partition=0)
-    post(parts, name, rows(user(2, 30), user(1, 31)), partition=1)
+    post(runtime, name, rows(user(1, 20), user(2, 20), user(1, 21)), partition=0)
+    post(runtime, name, rows(user(2, 30), user(1, 31)), partition=1)
     # Partition 0 was at 100 s when it took post 1 for the second time, whatever that record's own time says.
-    with_clock(parts, {(0, 0): 100, (0, 1): 20, (0, 2): 50, (1, 0): 60, (1, 1): 101})
-    drain(parts)
-    require_right(parts, side, {1: 31, 2: 20})
+    with_clock(runtime, {(0, 0): 100, (0, 1): 20, (0, 2): 50, (1, 0): 60, (1, 1): 101})
+    drain(runtime)
+    require_right(runtime, side, {1: 31, 2: 20})
 
 
-def test_the_running_maximum_goes_on_over_steps_and_restarts(parts: Parts, side: Side) -> None:
+def test_the_running_maximum_goes_on_over_steps_and_restarts(runtime: Runtime, side: Side) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(user(1, 20)), partition=0)
+    post(runtime, name, rows(user(1, 20)), partition=0)
     clock: dict[tuple[int, int], float] = {(0, 0): 100, (0, 1): 50, (1, 0): 70}
-    with_clock(parts, clock)
-    drain(parts)
-    with Parts(parts.settings) as restarted:
+    with_clock(runtime, clock)
+    drain(runtime)
+    with Runtime(runtime.settings) as restarted:
         post(restarted, name, rows(user(7, 21)), partition=0)
         post(restarted, name, rows(user(7, 31)), partition=1)
         with_clock(restarted, clock)
@@ -186,52 +186,58 @@ def test_the_running_maximum_goes_on_over_steps_and_restarts(parts: Parts, side:
 
 
 def test_records_of_one_moment_in_two_partitions_have_a_fixed_order_and_both_are_kept(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
-    post(parts, name, rows(*[user(7, 20)] * 3), partition=0)
-    post(parts, name, rows(user(7, 30)), partition=1)
-    with_clock(parts, dict.fromkeys([(0, 0), (0, 1), (0, 2), (1, 0)], 100.0))
-    drain(parts)
-    require_right(parts, side, {7: 30})
-    kept = side_roads(side, ID)[2].open_table(parts.store).select("SELECT _partition, _offset FROM this")
+    post(runtime, name, rows(*[user(7, 20)] * 3), partition=0)
+    post(runtime, name, rows(user(7, 30)), partition=1)
+    with_clock(runtime, dict.fromkeys([(0, 0), (0, 1), (0, 2), (1, 0)], 100.0))
+    drain(runtime)
+    require_right(runtime, side, {7: 30})
+    kept = (
+        side_pipelines(side, ID)[2].open_table(runtime.store).select("SELECT _partition, _offset FROM this")
+    )
     assert {(row["_partition"], row["_offset"]) for row in kept} == {(0, 2), (1, 0)}
 
 
 @pytest.mark.parametrize(("apart", "left"), [(3_599.0, {(0, 0), (1, 0)}), (3_601.0, {(1, 0)})])
 def test_what_clocks_of_others_may_have_turned_round_is_not_removed(
-    parts: Parts, apart: float, left: set[tuple[int, int]]
+    runtime: Runtime, apart: float, left: set[tuple[int, int]]
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows(user(7, 20)), partition=0)
-    post(parts, name, rows(user(7, 30)), partition=1)
-    with_clock(parts, {(0, 0): 100.0, (1, 0): 100.0 + apart})
-    drain(parts)
-    assert maintain(parts, dry_run=True).tables[-1].superseded == 2 - len(left)
-    maintain(parts)
-    kept = side_roads("stream", ID)[2].open_table(parts.store).select("SELECT _partition, _offset FROM this")
+    post(runtime, name, rows(user(7, 20)), partition=0)
+    post(runtime, name, rows(user(7, 30)), partition=1)
+    with_clock(runtime, {(0, 0): 100.0, (1, 0): 100.0 + apart})
+    drain(runtime)
+    assert maintain(runtime, dry_run=True).tables[-1].superseded == 2 - len(left)
+    maintain(runtime)
+    kept = (
+        side_pipelines("stream", ID)[2]
+        .open_table(runtime.store)
+        .select("SELECT _partition, _offset FROM this")
+    )
     assert {(row["_partition"], row["_offset"]) for row in kept} == left
-    assert ages(parts, "stream") == {7: 30}
+    assert ages(runtime, "stream") == {7: 30}
 
 
-def test_a_row_whose_time_others_go_by_is_not_removed(parts: Parts) -> None:
+def test_a_row_whose_time_others_go_by_is_not_removed(runtime: Runtime) -> None:
     """As version 0.1 wrote them: each with its own time, whatever came before it in its partition."""
     name = topic("stream", "user")
-    road = side_roads("stream", ID)[2]
+    pipeline = side_pipelines("stream", ID)[2]
     clock: dict[tuple[int, int], float] = {(0, 0): 9_000, (0, 1): 50, (0, 2): 60, (1, 0): 70}
-    post(parts, name, rows(user(1, 20), user(7, 20), user(1, 21)), partition=0)
-    post(parts, name, rows(user(7, 30)), partition=1)
-    with_clock(parts, clock)
+    post(runtime, name, rows(user(1, 20), user(7, 20), user(1, 21)), partition=0)
+    post(runtime, name, rows(user(7, 30)), partition=1)
+    with_clock(runtime, clock)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pinflow.jobs.readers.acceptance.Acceptance.in_order", lambda _, chunks: iter(chunks))
-        drain(parts, "stream")
-    drain(parts, "land")
-    assert ages(parts, "stream") == {1: 21, 7: 20}
-    maintain(parts)
-    assert ages(parts, "stream") == {1: 21, 7: 20}
-    kept = road.open_table(parts.store).select("SELECT _partition, _offset FROM this")
+        drain(runtime, "stream")
+    drain(runtime, "land")
+    assert ages(runtime, "stream") == {1: 21, 7: 20}
+    maintain(runtime)
+    assert ages(runtime, "stream") == {1: 21, 7: 20}
+    kept = pipeline.open_table(runtime.store).select("SELECT _partition, _offset FROM this")
     assert (0, 0) in {(row["_partition"], row["_offset"]) for row in kept}
-    assert audit(parts, deep=True).problems == []
+    assert audit(runtime, deep=True).problems == []
 
 
 IN_PARTITIONS = [(1, 0), (0, 1), (1, 1), (0, 0), (1, 0)]
@@ -244,30 +250,30 @@ def wanted_ages() -> dict[int, int]:
 
 @pytest.mark.parametrize("named", [False, True])
 def test_of_a_post_several_times_in_a_request_that_spreads_it_the_last_stands(
-    parts: Parts, *, named: bool
+    runtime: Runtime, *, named: bool
 ) -> None:
     name = topic("batch", "user")
-    parts.log.topics.create(name, 2)
+    runtime.log.topics.create(name, 2)
     records = [
         {"partition": partition, "value": user(number, age)}
         for age, (partition, number) in enumerate(IN_PARTITIONS)
     ]
     headers = {"content-type": "application/json"} | ({"idempotency-key": "k"} if named else {})
-    with serving(parts.log, Config(id=ID)) as client:
+    with serving(runtime.log, Config(id=ID)) as client:
         answers = [client.post(name, json.dumps({"records": records}).encode(), headers) for _ in "12"]
     offsets = [(each["partition"], each["offset"]) for each in answers[0].json()["offsets"]]
     assert offsets == [(1, 0), (0, 0), (1, 1), (0, 1), (1, 2)]
     assert (answers[0].content == answers[1].content) is named
-    drain(parts)
-    require_right(parts, "batch", wanted_ages())
+    drain(runtime)
+    require_right(runtime, "batch", wanted_ages())
 
 
-def test_random_partition_keys_leave_the_last_of_each_post(parts: Parts) -> None:
+def test_random_partition_keys_leave_the_last_of_each_post(runtime: Runtime) -> None:
     name = topic("stream", "user")
     random = Random(7)
-    parts.log.topics.create(name, 4)
+    runtime.log.topics.create(name, 4)
     wanted: dict[int, int] = {}
-    with serving(parts.log, Config(id=ID)) as client:
+    with serving(runtime.log, Config(id=ID)) as client:
         for turn in range(20):
             posts = [(random.randrange(5), turn * 10 + each) for each in range(10)]
             wanted |= dict(posts)
@@ -275,46 +281,46 @@ def test_random_partition_keys_leave_the_last_of_each_post(parts: Parts) -> None
                 {"data": user(number, age), "partition-key": f"{random.random()}"} for number, age in posts
             ]
             assert client.put(f"{name}/records", json.dumps({"records": records}).encode()).is_success
-    drain(parts)
-    require_right(parts, "stream", wanted)
+    drain(runtime)
+    require_right(runtime, "stream", wanted)
 
 
 def test_one_time_in_the_future_does_not_put_its_partition_ahead_of_all_others(
-    parts: Parts, side: Side
+    runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
     now = time.time()
-    post(parts, name, rows(user(1, 20), user(7, 20)), partition=0)
+    post(runtime, name, rows(user(1, 20), user(7, 20)), partition=0)
     clock = {(0, 0): now + 9e8, (0, 1): now - 10, (1, 0): now + 4e9}
-    with_clock(parts, clock)
-    drain(parts)
-    post(parts, name, rows(user(7, 30)), partition=1)
+    with_clock(runtime, clock)
+    drain(runtime)
+    post(runtime, name, rows(user(7, 30)), partition=1)
     clock[1, 0] = time.time() + 1
-    drain(parts)
-    require_right(parts, side, {1: 20, 7: 30})
+    drain(runtime)
+    require_right(runtime, side, {1: 20, 7: 30})
 
 
 def test_two_ids_in_one_lake_keep_one_row_a_post(settings: Settings) -> None:
     for ident, ages_of in (("a" * 12, {1: 20, 2: 20}), ("b" * 12, {2: 30, 3: 30})):
-        with Parts(override(settings, {"id": ident})) as parts:
-            post(parts, f"{ident}.user", rows(*(user(number, age) for number, age in ages_of.items())))
-            drain(parts)
+        with Runtime(override(settings, {"id": ident})) as runtime:
+            post(runtime, f"{ident}.user", rows(*(user(number, age) for number, age in ages_of.items())))
+            drain(runtime)
             for _ in range(2):
-                found = select(parts, "SELECT ind, age FROM user ORDER BY ind")
+                found = select(runtime, "SELECT ind, age FROM user ORDER BY ind")
                 assert found == sorted(({1: 20, 2: 20} | ages_of if ident[0] == "b" else ages_of).items())
-                maintain(parts)
+                maintain(runtime)
 
 
-def test_times_of_version_0_1_are_not_taken_for_exact(parts: Parts) -> None:
+def test_times_of_version_0_1_are_not_taken_for_exact(runtime: Runtime) -> None:
     """Its clock may have been set back between two records of a post in different partitions."""
     name = topic("stream", "user")
-    post(parts, name, rows(user(7, 20)), partition=0)
-    post(parts, name, rows(user(7, 30)), partition=1)
-    with_clock(parts, {(0, 0): 105.0, (1, 0): 101.0})
-    drain(parts)
-    parts.__dict__["log"].exact_from = 106_000_000  # as after an upgrade
-    maintain(parts)
-    kept = side_roads("stream", ID)[2].open_table(parts.store).select("SELECT _partition FROM this")
+    post(runtime, name, rows(user(7, 20)), partition=0)
+    post(runtime, name, rows(user(7, 30)), partition=1)
+    with_clock(runtime, {(0, 0): 105.0, (1, 0): 101.0})
+    drain(runtime)
+    runtime.__dict__["log"].exact_from = 106_000_000  # as after an upgrade
+    maintain(runtime)
+    kept = side_pipelines("stream", ID)[2].open_table(runtime.store).select("SELECT _partition FROM this")
     assert {row["_partition"] for row in kept} == {0, 1}
 
 
@@ -323,7 +329,7 @@ def test_a_log_of_version_0_1_is_exact_from_its_first_append_by_this_version_on(
     log = open_log(f"sqlite:///{path}")
     assert log.exact_from == 0
     log.topics.create("t", 1)
-    log.append([Produce("t", 0, Records([b"{}"]))])
+    log.append([ProduceBatch("t", 0, Records([b"{}"]))])
     log.close()
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DROP TABLE clock")
@@ -333,28 +339,28 @@ def test_a_log_of_version_0_1_is_exact_from_its_first_append_by_this_version_on(
     old.close()
     upgraded = open_log(f"sqlite:///{path}")
     assert upgraded.exact_from == 1_900_000_000_000_001
-    upgraded.append([Produce("t", 0, Records([b"{}"]))])
+    upgraded.append([ProduceBatch("t", 0, Records([b"{}"]))])
     assert upgraded.read("t", 0, None, **PLENTY).timestamps == [1_900_000_000_000_000, 1_900_000_000_000_001]
     upgraded.close()
 
 
 def test_a_clock_that_was_years_ahead_is_a_finding_of_doctor(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = examined(parts.log)
+    look = examined(runtime.log)
     assert look is not None
     name = topic("stream", "user")
-    post(parts, name, [b"{}"])
+    post(runtime, name, [b"{}"])
     assert look.examine() == []
     wall = time.time_ns
     with monkeypatch.context() as patch:
         patch.setattr(time, "time_ns", lambda: wall() + 3650 * 86_400 * 10**9)
-        post(parts, name, [b"{}"])
-    post(parts, name, [b"{}"])
+        post(runtime, name, [b"{}"])
+    post(runtime, name, [b"{}"])
     (finding,) = look.examine()
     assert "3,650 days ahead of the clock" in finding.what
-    parts.log.topics.delete(name)
-    end = parts.log.extents(name)[0].end
-    drain(parts)
-    assert trim_log(parts, []) == {name: 3}, "of a deleted topic all goes, whatever its times say"
-    assert parts.log.extents(name)[0].begin == end
+    runtime.log.topics.delete(name)
+    end = runtime.log.ranges(name)[0].end
+    drain(runtime)
+    assert trim_log(runtime, []) == {name: 3}, "of a deleted topic all goes, whatever its times say"
+    assert runtime.log.ranges(name)[0].begin == end

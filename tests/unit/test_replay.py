@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tests.road import drain, post, rows, select, table, topic
+from tests.pipeline import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Land, Log
 from pinflow.errors import AbsentError, FencedError, GapError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.clean.moving import QuarantineReader
 from pinflow.jobs.maintain.maintain import maintain
-from pinflow.jobs.pipelines import Road, side_roads
+from pinflow.jobs.pipelines import Pipeline, side_pipelines
 from pinflow.jobs.replay import replay as replaying
 from pinflow.jobs.replay.abandon import abandon
 from pinflow.jobs.replay.quarantine import retry_quarantine
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.steps import Slice, Steps
 from pinflow.steps.generations import put_generation
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
+def runtime(settings: Settings) -> Iterator[Runtime]:
     config = msgspec.structs.replace(
         settings.config, batch=Batch(max_records=5), land=Land(flush_records=4, flush_seconds=0)
     )
-    with Parts(msgspec.structs.replace(settings, config=config)) as parts:
-        yield parts
+    with Runtime(msgspec.structs.replace(settings, config=config)) as runtime:
+        yield runtime
 
 
 @pytest.fixture(params=["batch", "stream"])
@@ -50,182 +50,184 @@ def side(request: pytest.FixtureRequest) -> Side:
     return side
 
 
-def user_road(parts: Parts, side: Side) -> Road:
-    return next(each for each in side_roads(side, parts.config.id) if each.dataset.name == "user")
+def user_road(runtime: Runtime, side: Side) -> Pipeline:
+    return next(each for each in side_pipelines(side, runtime.config.id) if each.dataset.name == "user")
 
 
-def changed(road: Road) -> Road:
-    """The road by a rule that makes everybody older."""
-    sql = re.sub(r"\n.* AS age,", "\n  try_cast(concat('1', age) AS INT) AS age,", road.dataset.clean_sql)
-    return road._replace(dataset=msgspec.structs.replace(road.dataset, clean_sql=sql))
+def changed(pipeline: Pipeline) -> Pipeline:
+    """The pipeline by a rule that makes everybody older."""
+    sql = re.sub(r"\n.* AS age,", "\n  try_cast(concat('1', age) AS INT) AS age,", pipeline.dataset.clean_sql)
+    return pipeline._replace(dataset=msgspec.structs.replace(pipeline.dataset, clean_sql=sql))
 
 
-def fill(parts: Parts, side: Side, turns: int = 3) -> None:
+def fill(runtime: Runtime, side: Side, turns: int = 3) -> None:
     for turn in range(turns):
         for partition in range(2):
             values = rows(
                 {"ind": partition, "age": turn}, {"ind": 10 + partition + 2 * turn, "age": 7}, {"ind": 99}
             )
-            post(parts, topic(side, "user"), [*values, b"x"], partition=partition)
+            post(runtime, topic(side, "user"), [*values, b"x"], partition=partition)
 
 
-def forget(parts: Parts) -> None:
-    parts.engine._translated.clear()  # type: ignore[attr-defined]
+def forget(runtime: Runtime) -> None:
+    runtime.engine._translated.clear()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("origin", ["landing", "log"])
-def test_the_same_rules_change_nothing(parts: Parts, side: Side, origin: Literal["landing", "log"]) -> None:
-    fill(parts, side)
-    drain(parts)
-    done = replay(parts, user_road(parts, side), origin=origin)
+def test_the_same_rules_change_nothing(
+    runtime: Runtime, side: Side, origin: Literal["landing", "log"]
+) -> None:
+    fill(runtime, side)
+    drain(runtime)
+    done = replay(runtime, user_road(runtime, side), origin=origin)
     assert (done.swapped, done.difference.any, done.records) == (True, False, 24)
     assert [(each.before, each.after) for each in done.difference.reasons] == [(6, 6)]
-    assert audit(parts, deep=True).problems == []
-    fill(parts, side)
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+    assert audit(runtime, deep=True).problems == []
+    fill(runtime, side)
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_changed_rule_shows_in_its_column(parts: Parts, side: Side) -> None:
-    fill(parts, side)
-    drain(parts)
-    forget(parts)
-    dry = replay(parts, changed(user_road(parts, side)), dry_run=True)
+def test_a_changed_rule_shows_in_its_column(runtime: Runtime, side: Side) -> None:
+    fill(runtime, side)
+    drain(runtime)
+    forget(runtime)
+    dry = replay(runtime, changed(user_road(runtime, side)), dry_run=True)
     assert not dry.swapped
-    assert select(parts, f'SELECT max(age) FROM "{table(side, "user")}"') == [(7,)]
-    done = replay(parts, changed(user_road(parts, side)))
+    assert select(runtime, f'SELECT max(age) FROM "{table(side, "user")}"') == [(7,)]
+    done = replay(runtime, changed(user_road(runtime, side)))
     assert done.difference == dry.difference
     assert {name: count for name, count in done.difference.changed.items() if count} == {"age": 8}
-    assert select(parts, f'SELECT max(age) FROM "{table(side, "user")}"') == [(17,)]
-    assert audit(parts, deep=True).problems == []
+    assert select(runtime, f'SELECT max(age) FROM "{table(side, "user")}"') == [(17,)]
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_stream_that_is_ahead_of_the_landing_zone_or_within_an_object(parts: Parts) -> None:
-    fill(parts, "stream", 1)
-    drain(parts, "land")
-    fill(parts, "stream", 2)
-    drain(parts, "stream")
-    road = user_road(parts, "stream")
-    assert replay(parts, road).records == 24  # some from the log
-    drain(parts, "land")
-    fill(parts, "stream", 1)
-    drain(parts, "land")  # the stream stands within an object now
-    assert replay(parts, road).records == 24
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+def test_a_stream_that_is_ahead_of_the_landing_zone_or_within_an_object(runtime: Runtime) -> None:
+    fill(runtime, "stream", 1)
+    drain(runtime, "land")
+    fill(runtime, "stream", 2)
+    drain(runtime, "stream")
+    pipeline = user_road(runtime, "stream")
+    assert replay(runtime, pipeline).records == 24  # some from the log
+    drain(runtime, "land")
+    fill(runtime, "stream", 1)
+    drain(runtime, "land")  # the stream stands within an object now
+    assert replay(runtime, pipeline).records == 24
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_running_worker_is_fenced_and_one_started_afterwards_goes_on(parts: Parts, side: Side) -> None:
-    fill(parts, side)
-    drain(parts)
-    job = clean_jobs(parts, side)[2]
-    running = Steps(parts.store, job)
+def test_a_running_worker_is_fenced_and_one_started_afterwards_goes_on(runtime: Runtime, side: Side) -> None:
+    fill(runtime, side)
+    drain(runtime)
+    job = clean_jobs(runtime, side)[2]
+    running = Steps(runtime.store, job)
     assert running.advance() is None
-    replay(parts, user_road(parts, side))
-    fill(parts, side, 1)
-    drain(parts, "land")
+    replay(runtime, user_road(runtime, side))
+    fill(runtime, side, 1)
+    drain(runtime, "land")
     with pytest.raises(FencedError, match="has planned step"):
         running.advance()
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_removed_superseded_rows_come_back_and_go_again(parts: Parts, side: Side) -> None:
-    fill(parts, side)
-    drain(parts)
-    maintain(parts)
-    assert not replay(parts, user_road(parts, side)).difference.any
-    assert audit(parts, deep=True).problems == []
-    assert {each.table: each.superseded for each in maintain(parts).tables}[table(side, "user")] == 9
-    assert audit(parts, deep=True).problems == []
+def test_removed_superseded_rows_come_back_and_go_again(runtime: Runtime, side: Side) -> None:
+    fill(runtime, side)
+    drain(runtime)
+    maintain(runtime)
+    assert not replay(runtime, user_road(runtime, side)).difference.any
+    assert audit(runtime, deep=True).problems == []
+    assert {each.table: each.superseded for each in maintain(runtime).tables}[table(side, "user")] == 9
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_a_trimmed_log_is_no_origin_and_the_landing_zone_is(parts: Parts, settings: Settings) -> None:
+def test_a_trimmed_log_is_no_origin_and_the_landing_zone_is(runtime: Runtime, settings: Settings) -> None:
     for _ in range(3):
-        fill(parts, "stream", 1)
-    drain(parts)
-    config = msgspec.structs.replace(parts.config, log=Log(url=parts.config.log.url, retention_bytes=1))
-    with Parts(msgspec.structs.replace(settings, config=config)) as trimming:
+        fill(runtime, "stream", 1)
+    drain(runtime)
+    config = msgspec.structs.replace(runtime.config, log=Log(url=runtime.config.log.url, retention_bytes=1))
+    with Runtime(msgspec.structs.replace(settings, config=config)) as trimming:
         assert sum(maintain(trimming).trimmed.values()) > 0
     with pytest.raises(GapError, match="the log does not hold"):
-        replay(parts, user_road(parts, "stream"), origin="log")
-    assert replay(parts, user_road(parts, "stream")).records == 24
-    fill(parts, "stream", 1)
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+        replay(runtime, user_road(runtime, "stream"), origin="log")
+    assert replay(runtime, user_road(runtime, "stream")).records == 24
+    fill(runtime, "stream", 1)
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
-def test_nothing_to_replay_is_told(parts: Parts, side: Side) -> None:
+def test_nothing_to_replay_is_told(runtime: Runtime, side: Side) -> None:
     for call in (replay, retry_quarantine):
         with pytest.raises(AbsentError, match="nothing was cleaned"):
-            call(parts, user_road(parts, side))
+            call(runtime, user_road(runtime, side))
 
 
-def test_quarantine_that_is_rejected_still_stays(parts: Parts, side: Side) -> None:
-    fill(parts, side)
-    drain(parts)
-    done = retry_quarantine(parts, user_road(parts, side))
+def test_quarantine_that_is_rejected_still_stays(runtime: Runtime, side: Side) -> None:
+    fill(runtime, side)
+    drain(runtime)
+    done = retry_quarantine(runtime, user_road(runtime, side))
     assert (done.tried, done.moved) == (6, 0)
-    assert audit(parts, deep=True).problems == []
+    assert audit(runtime, deep=True).problems == []
 
 
 def test_a_replay_that_is_given_up_while_it_swaps_leaves_the_sums_of_what_stands(
-    parts: Parts, side: Side, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(parts, side)
-    drain(parts)
+    fill(runtime, side)
+    drain(runtime)
     put = put_generation
 
     def late(store: Store, table: str, generation: Generation) -> bool:
-        assert abandon(parts, user_road(parts, side)).abandoned
+        assert abandon(runtime, user_road(runtime, side)).abandoned
         return put(store, table, generation)
 
     monkeypatch.setattr("pinflow.jobs.replay.replay.put_generation", late)
     with pytest.raises(FencedError, match="given up"):
-        replay(parts, changed(user_road(parts, side)))
+        replay(runtime, changed(user_road(runtime, side)))
     monkeypatch.undo()
-    fill(parts, side, turns=1)
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+    fill(runtime, side, turns=1)
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
 def test_a_replay_that_was_overtaken_before_its_fence_holds_nobody(
-    parts: Parts, side: Side, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(parts, side)
-    drain(parts)
-    road = user_road(parts, side)
+    fill(runtime, side)
+    drain(runtime)
+    pipeline = user_road(runtime, side)
     fence = replaying._fence
 
-    def late(parts: Parts, build: replaying._Build) -> Plan:
+    def late(runtime: Runtime, build: replaying._Build) -> Plan:
         monkeypatch.undo()
-        replay(parts, road, origin="log")
-        return fence(parts, build)
+        replay(runtime, pipeline, origin="log")
+        return fence(runtime, build)
 
     monkeypatch.setattr(replaying, "_fence", late)
     with pytest.raises(FencedError, match="another replay"):
-        replay(parts, road)
-    fill(parts, side, turns=1)
-    drain(parts)
-    assert audit(parts, deep=True).problems == []
+        replay(runtime, pipeline)
+    fill(runtime, side, turns=1)
+    drain(runtime)
+    assert audit(runtime, deep=True).problems == []
 
 
 def test_quarantine_that_loses_to_a_worker_is_told_and_moves_nothing(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = topic("stream", "user")
-    post(parts, name, rows({"ind": 1}))
-    road = user_road(parts, "stream")
-    worker = Steps(parts.store, clean_jobs(parts, "stream")[2], since=1)
+    post(runtime, name, rows({"ind": 1}))
+    pipeline = user_road(runtime, "stream")
+    worker = Steps(runtime.store, clean_jobs(runtime, "stream")[2], since=1)
     assert worker.advance() is not None
-    survey = QuarantineReader.survey
+    fetch_next = QuarantineReader.fetch_next
 
     def slow(self: QuarantineReader, positions: dict[int, str]) -> list[Slice]:
-        found = survey(self, positions)
-        post(parts, name, rows({"ind": 2}))
+        found = fetch_next(self, positions)
+        post(runtime, name, rows({"ind": 2}))
         worker.advance()
         return found or [Slice(0, "0", "1", 1, offsets=[0])]
 
-    monkeypatch.setattr(QuarantineReader, "survey", slow)
+    monkeypatch.setattr(QuarantineReader, "fetch_next", slow)
     with pytest.raises(FencedError, match="has planned step 2"):
-        retry_quarantine(parts, road)
+        retry_quarantine(runtime, pipeline)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.gateway_client import JSON, KAFKA_JSON, gateway
-from tests.road import drain, post
+from tests.pipeline import drain, post
 
 from pinflow.errors import TerminalError
 from pinflow.gateway.topics import room_problem
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.lake.landing.layout import LONGEST_TOPIC, Room, room_of
 from pinflow.steps.ledger import Plan, Slice, plan_path, put_plan
 
@@ -25,9 +25,9 @@ RECORD = b'{"records":[{"value":{"index":1}}]}'
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
-    with Parts(settings) as parts:
-        yield parts
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    with Runtime(settings) as runtime:
+        yield runtime
 
 
 @pytest.fixture
@@ -36,19 +36,19 @@ def longest(settings: Settings) -> int:
     return room_of(settings.config.lake.url).longest_topic(4)
 
 
-def test_the_longest_name_really_lands_and_one_letter_more_does_not(parts: Parts, longest: int) -> None:
+def test_the_longest_name_really_lands_and_one_letter_more_does_not(runtime: Runtime, longest: int) -> None:
     for letters in (longest, longest + 1):
-        post(parts, "x" * letters, [b"1"], partition=3, partitions=4)
+        post(runtime, "x" * letters, [b"1"], partition=3, partitions=4)
     with pytest.raises(TerminalError, match="too long for the lake"):
-        drain(parts, "land")
-    assert {len(each.topic): each.landed for each in status(parts)} == {longest: 1, longest + 1: 0}
+        drain(runtime, "land")
+    assert {len(each.topic): each.landed for each in status(runtime)} == {longest: 1, longest + 1: 0}
 
 
-def test_the_file_system_itself_has_this_bound(parts: Parts, longest: int) -> None:
+def test_the_file_system_itself_has_this_bound(runtime: Runtime, longest: int) -> None:
     """Where a check of ours lets more through than the disk takes, the error is a terminal one all the same."""
-    parts.store.put(f"topics/{'x' * (longest + 23)}", b"")
+    runtime.store.put(f"topics/{'x' * (longest + 23)}", b"")
     with pytest.raises(TerminalError, match="the name is too long"):
-        parts.store.put(f"topics/{'x' * (longest + 24)}", b"")
+        runtime.store.put(f"topics/{'x' * (longest + 24)}", b"")
 
 
 def test_more_partitions_leave_less_room() -> None:
@@ -96,37 +96,37 @@ def test_the_door_refuses_records_for_a_topic_of_such_a_name_that_is_there_alrea
         assert client.get("/topics").json() == [name]
 
 
-def test_topics_of_such_names_hold_up_no_other_and_are_reported(parts: Parts) -> None:
+def test_topics_of_such_names_hold_up_no_other_and_are_reported(runtime: Runtime) -> None:
     long = "a" * LONGEST_TOPIC
-    post(parts, long, [b"1"])
-    post(parts, "b", [b"1"])
+    post(runtime, long, [b"1"])
+    post(runtime, "b", [b"1"])
     with pytest.raises(TerminalError, match="too long for the lake"):
-        drain(parts, "land")
-    by_topic = {each.topic: each for each in status(parts)}
+        drain(runtime, "land")
+    by_topic = {each.topic: each for each in status(runtime)}
     assert by_topic["b"].landed == 1
     (failing,) = by_topic[long].failing
     assert (failing.state, failing.job) == ("set aside", f"land/{long}")
     assert "shorter name" in failing.next
-    assert not parts.store.holds_any(f"plans/land/{long}")  # nothing is begun that cannot be done
+    assert not runtime.store.holds_any(f"plans/land/{long}")  # nothing is begun that cannot be done
 
 
 @pytest.mark.parametrize("name", ["..", "."])
-def test_a_name_that_is_none_in_a_path_holds_up_no_other(parts: Parts, name: str) -> None:
-    post(parts, name, [b"1"])
-    post(parts, "b", [b"1"])
+def test_a_name_that_is_none_in_a_path_holds_up_no_other(runtime: Runtime, name: str) -> None:
+    post(runtime, name, [b"1"])
+    post(runtime, "b", [b"1"])
     with pytest.raises(TerminalError, match="cannot store an object of this name"):
-        drain(parts, "land")
-    assert parts.landing.landed("b")
+        drain(runtime, "land")
+    assert runtime.landing.landed("b")
 
 
-def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_other(parts: Parts) -> None:
+def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_other(runtime: Runtime) -> None:
     long = "a" * LONGEST_TOPIC
-    post(parts, long, [b"1"])
-    post(parts, "b", [b"1"])
-    put_plan(parts.store, Plan(f"land/{long}", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
+    post(runtime, long, [b"1"])
+    post(runtime, "b", [b"1"])
+    put_plan(runtime.store, Plan(f"land/{long}", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
     with pytest.raises(TerminalError, match="too long for the lake"):
-        drain(parts, "land")
-    assert {each.topic: each.landed for each in status(parts)} == {long: 0, "b": 1}
+        drain(runtime, "land")
+    assert {each.topic: each.landed for each in status(runtime)} == {long: 0, "b": 1}
 
 
 def test_on_a_disk_that_does_not_tell_case_the_second_of_two_names_is_refused() -> None:
@@ -136,14 +136,14 @@ def test_on_a_disk_that_does_not_tell_case_the_second_of_two_names_is_refused() 
     assert room_problem("Posts", 1, Room(253, 4000), ["posts"]) is None
 
 
-def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(parts: Parts) -> None:
+def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(runtime: Runtime) -> None:
     for name in ("Posts", "posts", "zebras"):
-        post(parts, name, [b"1"])
-    put_plan(parts.store, Plan("land/Posts", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
-    plan = parts.store.get(plan_path("land/Posts", 1))
+        post(runtime, name, [b"1"])
+    put_plan(runtime.store, Plan("land/Posts", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
+    plan = runtime.store.get(plan_path("land/Posts", 1))
     assert plan is not None
-    parts.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows
+    runtime.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows
     with pytest.raises(TerminalError, match="cannot distinguish the jobs 'land/posts' and 'land/Posts'"):
-        drain(parts, "land")
-    assert parts.landing.landed("zebras")
-    assert not parts.landing.landed("posts")
+        drain(runtime, "land")
+    assert runtime.landing.landed("zebras")
+    assert not runtime.landing.landed("posts")

@@ -33,10 +33,10 @@ def audit(settings: Settings, *, deep: bool, as_json: bool) -> None:
     does not add up.
     """
     from pinflow.jobs.reports.audit import audit as run
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings, read_only=True) as parts:
-        found = run(parts, deep=deep)
+    with Runtime(settings, read_only=True) as runtime:
+        found = run(runtime, deep=deep)
     if as_json:
         echo_json({"ok": found.ok, "deep": found.deep, "lines": found.lines, "problems": found.problems})
     else:
@@ -89,10 +89,10 @@ def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
 
     from pinflow.cli.show import failing_lines, print_rows
     from pinflow.jobs.reports.status import status as run
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings, read_only=True) as parts:
-        found = run(parts)
+    with Runtime(settings, read_only=True) as runtime:
+        found = run(runtime)
     if as_json:
         echo_json(found)
         return

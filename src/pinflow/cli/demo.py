@@ -31,7 +31,7 @@ DIFFERENCE = 3
 @json_option
 @command_options
 def demo(settings: Settings, *, posts: int, as_json: bool) -> None:
-    """Run the whole road once on synthetic posts, and check it.
+    """Run the whole pipeline once on synthetic posts, and check it.
 
     Makes a source, starts the gateway, land and stream, posts every row through both doors and a tenth again, waits
     until all has arrived, runs batch, answers ten questions from both sides and audits. Everything is left in the home

@@ -68,20 +68,20 @@ def land(
     from pinflow.jobs.land.land import land_jobs
     from pinflow.jobs.reports.metrics import LandMetrics
     from pinflow.jobs.reports.status import status
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with (
-        Parts(settings) as parts,
-        _metrics(lambda: LandMetrics(parts.store), metrics_port),
+        Runtime(settings) as runtime,
+        _metrics(lambda: LandMetrics(runtime.store), metrics_port),
         Bar() as bar,
     ):
         if drain:
-            _start(bar, lambda: sum(each.to_land for each in status(parts)))
+            _start(bar, lambda: sum(each.to_land for each in status(runtime)))
         records = run(
-            parts.store,
-            lambda: land_jobs(parts, drain=drain),
+            runtime.store,
+            lambda: land_jobs(runtime, drain=drain),
             on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
             stop=stop,
             poll_seconds=settings.config.land.poll_seconds,
@@ -95,15 +95,15 @@ def land(
 def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool) -> None:
     from pinflow.cli.show import Bar
     from pinflow.jobs.land.adopt import adopt_jobs
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
-    with Parts(settings) as parts, Bar() as bar:
-        jobs = adopt_jobs(parts, prefix, accept_gaps=accept_gaps)
+    with Runtime(settings) as runtime, Bar() as bar:
+        jobs = adopt_jobs(runtime, prefix, accept_gaps=accept_gaps)
         bar.start(sum(job.records for job in jobs), "records")
         records = run(
-            parts.store,
+            runtime.store,
             lambda: jobs,
             on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
             stop=stop,
@@ -150,24 +150,24 @@ def _clean(
 ) -> None:
     from pinflow.cli.show import Bar
     from pinflow.jobs.clean.clean import clean_jobs
-    from pinflow.jobs.pipelines import side_roads
+    from pinflow.jobs.pipelines import side_pipelines
     from pinflow.jobs.reports.metrics import SideMetrics
     from pinflow.jobs.reports.status import status
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with (
-        Parts(settings) as parts,
-        _metrics(lambda: SideMetrics(parts.store, side, settings.config.id), metrics_port),
+        Runtime(settings) as runtime,
+        _metrics(lambda: SideMetrics(runtime.store, side, settings.config.id), metrics_port),
         Bar() as bar,
     ):
         if drain:
-            tables = [road.topic for road in side_roads(side, settings.config.id)]
-            _start(bar, lambda: sum(each.to_clean for each in status(parts) if each.topic in tables))
+            tables = [pipeline.topic for pipeline in side_pipelines(side, settings.config.id)]
+            _start(bar, lambda: sum(each.to_clean for each in status(runtime) if each.topic in tables))
         records = run(
-            parts.store,
-            cache(lambda: clean_jobs(parts, side)),
+            runtime.store,
+            cache(lambda: clean_jobs(runtime, side)),
             on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
             stop=stop,
             poll_seconds=poll_seconds,

@@ -25,7 +25,7 @@ class _Entry(NamedTuple):
 
 
 COMMANDS = {
-    "demo": _Entry("pinflow.cli.demo:demo", "Run the whole road once on synthetic posts, and check it."),
+    "demo": _Entry("pinflow.cli.demo:demo", "Run the whole pipeline once on synthetic posts, and check it."),
     "up": _Entry("pinflow.cli.up:up", "Run every station until Ctrl-C."),
     "init": _Entry("pinflow.cli.config:init", "Make a home folder with a configuration to edit."),
     "source": _Entry("pinflow.cli.source:source", "Make, load or look at the source database."),
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order of the road."""
+        """In the order of the pipeline."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="pinflow")
 def cli() -> None:
-    """The whole road of a Pinterest-style post: HTTP, durable log, lake, one set of SQL rules, answers, audit.
+    """The whole pipeline of a Pinterest-style post: HTTP, durable log, lake, one set of SQL rules, answers, audit.
 
     Begin with: pinflow demo
     """

@@ -36,13 +36,13 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     maintain.retention_hours. Safe at any kill; run it again. With --every, --json writes one line a run.
     """
     from pinflow.jobs.maintain.maintain import maintain as run
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
     stop = stop_on_signals()
     failed = False
-    with Parts(settings, read_only=dry_run) as parts:
+    with Runtime(settings, read_only=dry_run) as runtime:
         while not stop.is_set():
-            done = run(parts, dry_run=dry_run)
+            done = run(runtime, dry_run=dry_run)
             if as_json:
                 echo_json(done, indent=2 if every is None else 0)
             else:

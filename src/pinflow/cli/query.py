@@ -32,7 +32,7 @@ __all__ = ["query"]
 @command_options
 def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: str | None) -> None:
     """Answer a question from the tables, or all of them with the name `all`; without a name, list the questions."""
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.queries import question
 
     if name is not None and sql is not None:
@@ -45,14 +45,14 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
 
         _print(run_fenced(settings, sql), form)
         return
-    with Parts(settings, read_only=True) as parts:
+    with Runtime(settings, read_only=True) as runtime:
         from pinflow.query.ask import ask
 
         if name == "all":
-            _print_all(ask(parts, side), form)
+            _print_all(ask(runtime, side), form)
         else:
             asked = question(name or "")
-            _print(ask(parts, side, [asked])[asked.name], form)
+            _print(ask(runtime, side, [asked])[asked.name], form)
 
 
 def _list(form: str) -> None:

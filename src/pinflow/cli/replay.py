@@ -55,21 +55,21 @@ def replay(
     from pinflow.jobs.replay.quarantine import retry_quarantine
     from pinflow.jobs.replay.replay import replay as run
     from pinflow.jobs.replay.standing import cleaned_roads
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
     if abandon and (quarantine or dry_run):
         raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")
-    with Parts(settings) as parts:
-        chosen = cleaned_roads(parts.store, side, settings.config.id, dataset)
+    with Runtime(settings) as runtime:
+        chosen = cleaned_roads(runtime.store, side, settings.config.id, dataset)
         if abandon:
-            abandoned = [give_up(parts, road) for road in chosen]
+            abandoned = [give_up(runtime, pipeline) for pipeline in chosen]
             echo_json(abandoned) if as_json else _print_abandoned(abandoned)
             return
         if quarantine:
-            retried = [retry_quarantine(parts, road, dry_run=dry_run) for road in chosen]
+            retried = [retry_quarantine(runtime, pipeline, dry_run=dry_run) for pipeline in chosen]
             echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
             return
-        replayed = [run(parts, road, origin=origin, dry_run=dry_run) for road in chosen]
+        replayed = [run(runtime, pipeline, origin=origin, dry_run=dry_run) for pipeline in chosen]
     echo_json(replayed) if as_json else _print_replayed(replayed)
 
 

@@ -30,17 +30,17 @@ def create(settings: Settings, *, name: str, partitions: int | None) -> None:
     """Create the topic NAME. A gateway that runs takes records for it at once."""
     from pinflow.errors import UsageError
     from pinflow.gateway.topics import name_problem, room_problem
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.landing.layout import room_of
 
     count = partitions or settings.config.log.partitions
-    with Parts(settings) as parts:
+    with Runtime(settings) as runtime:
         room = room_of(settings.config.lake.url)
-        others = parts.log.topics.list() if room.folds_case else ()
+        others = runtime.log.topics.list() if room.folds_case else ()
         problem = name_problem(name) or room_problem(name, count, room, others)
         if problem is not None:
             raise UsageError(f"there can be no such topic: {problem}", where=name, hint="choose another name")
-        parts.log.topics.create(name, count)
+        runtime.log.topics.create(name, count)
     click.echo(f"topic {name} is there", err=True)
 
 
@@ -50,10 +50,10 @@ def create(settings: Settings, *, name: str, partitions: int | None) -> None:
 def list_topics(settings: Settings, *, as_json: bool) -> None:
     """List the topics with their partitions."""
     from pinflow.cli.show import print_rows
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings, read_only=True) as parts:
-        found = parts.log.topics.list()
+    with Runtime(settings, read_only=True) as runtime:
+        found = runtime.log.topics.list()
     if as_json:
         echo_json(found)
     else:
@@ -71,8 +71,8 @@ def delete(settings: Settings, *, name: str, force: bool) -> None:
     deleted only when all of it is in the lake.
     """
     from pinflow.jobs.maintain.delete_topic import delete_topic
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
-    with Parts(settings) as parts:
-        delete_topic(parts, name, force=force)
+    with Runtime(settings) as runtime:
+        delete_topic(runtime, name, force=force)
     click.echo(f"topic {name} is deleted", err=True)

@@ -22,7 +22,7 @@ __all__ = [
     "MOST_SAMPLES",
     "Cleaned",
     "Engine",
-    "RecordPlace",
+    "RecordId",
     "Result",
     "Session",
     "View",
@@ -35,7 +35,7 @@ LONGEST_SAMPLE = 1_000
 """Characters of the text that a sample keeps."""
 
 
-class RecordPlace(NamedTuple):
+class RecordId(NamedTuple):
     """A record of a topic, by its partition and offset."""
 
     partition: int
@@ -104,7 +104,7 @@ class Engine(Protocol):
         dataset: Dataset,
         topic: str,
         chunks: Iterable[Chunk],
-        refused: Mapping[RecordPlace, str] | None = None,
+        refused: Mapping[RecordId, str] | None = None,
     ) -> Cleaned:
         """Clean records of one topic. Deterministic in the chunks, but for the order of rows.
 

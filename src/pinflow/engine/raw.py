@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.engine.protocol import RecordPlace
+from pinflow.engine.protocol import RecordId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +62,7 @@ _NO_OBJECT = {
 }
 
 
-def split(chunks: Iterable[Chunk], refused: Mapping[RecordPlace, str] | None = None) -> tuple[Raw, Rejected]:
+def split(chunks: Iterable[Chunk], refused: Mapping[RecordId, str] | None = None) -> tuple[Raw, Rejected]:
     """Part the records of chunks into JSON objects and the rest. Every record is in exactly one of the two.
 
     Those that are `refused` belong to the rest, for the reasons given.
@@ -93,9 +93,9 @@ def _split_clean(chunk: Chunk, raw: Raw) -> None:
     raw.accepted_at.extend(chunk.timestamps)
 
 
-def _split_each(chunk: Chunk, raw: Raw, rejected: Rejected, refused: Mapping[RecordPlace, str]) -> None:
+def _split_each(chunk: Chunk, raw: Raw, rejected: Rejected, refused: Mapping[RecordId, str]) -> None:
     for value, offset, accepted_at in zip(chunk.records.values, chunk.offsets, chunk.timestamps, strict=True):
-        reason = refused.get(RecordPlace(chunk.partition, offset)) or _why_no_object(value)
+        reason = refused.get(RecordId(chunk.partition, offset)) or _why_no_object(value)
         into: Raw | Rejected = raw if reason is None else rejected
         into.partitions.append(chunk.partition)
         into.offsets.append(offset)

@@ -18,9 +18,9 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinflow.crash import reached
 from pinflow.errors import PinflowError, RepeatedError, UnavailableError
-from pinflow.log import Answered, Appended, Produce, Token, answering
+from pinflow.failpoints import hit
+from pinflow.log import AppendResult, IdempotencyKey, ProduceBatch, StoredResponse, answering
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +57,12 @@ STOP_S = 0.4
 """How long a stop waits, twice, for the append under way. The server has waited before, and has 3 s in all."""
 
 
-Kept = list[Appended] | Answered
+Kept = list[AppendResult] | StoredResponse
 """What became of each batch of a request; or, of one that was answered before, what was kept of it."""
 
 
 class _Waiting(NamedTuple):
-    batches: Sequence[Produce]
+    batches: Sequence[ProduceBatch]
     size: int
     once: Once | None
     came: float
@@ -145,7 +145,12 @@ class Committer:
         self._fail_all("the gateway is stopping")
 
     async def append(
-        self, batches: Sequence[Produce], size: int, once: Once | None = None, *, came: float | None = None
+        self,
+        batches: Sequence[ProduceBatch],
+        size: int,
+        once: Once | None = None,
+        *,
+        came: float | None = None,
     ) -> Kept:
         """Append and return what became of each batch, in order, once they are durable.
 
@@ -247,12 +252,12 @@ class Committer:
 
     def _appended(self, group: _Group) -> _Outcomes:
         began = time.perf_counter()
-        reached("gateway", "queued")
+        hit("gateway", "queued")
         known = self._known(group)
         fresh = [waiting for waiting in group if waiting.once is None or waiting.once.key not in known]
         batches = [batch for waiting in fresh for batch in waiting.batches]
         appended = self._written(fresh, batches)
-        reached("gateway", "appended")
+        hit("gateway", "appended")
         seconds = time.perf_counter() - began
         self._failed_at = None
         refused = sum([len(each.refused) for each in appended])
@@ -269,21 +274,21 @@ class Committer:
             start = stop
         return outcomes
 
-    def _known(self, group: _Group) -> dict[bytes, Answered]:
+    def _known(self, group: _Group) -> dict[bytes, StoredResponse]:
         keys = [waiting.once.key for waiting in group if waiting.once is not None]
         return self._answers.answered(keys) if keys and self._answers is not None else {}
 
-    def _written(self, group: _Group, batches: list[Produce]) -> list[Appended]:
+    def _written(self, group: _Group, batches: list[ProduceBatch]) -> list[AppendResult]:
         if not batches:
             return []
-        tokens: list[Token] = []
+        tokens: list[IdempotencyKey] = []
         expires = time.time_ns() // 1_000_000 + self._keep_ms
         start = 0
         for waiting in group:
             stop = start + len(waiting.batches)
             if waiting.once is not None:
                 key, fingerprint, note = waiting.once
-                tokens.append(Token(key, fingerprint, note, expires, start, stop))
+                tokens.append(IdempotencyKey(key, fingerprint, note, expires, start, stop))
             start = stop
         if tokens and self._answers is not None:
             return self._answers.append_once(batches, tokens)

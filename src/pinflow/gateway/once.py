@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pinflow.gateway.answer import Placed
-    from pinflow.log import Answered
+    from pinflow.log import StoredResponse
 
 __all__ = ["HEADER", "Asked", "Once", "asked_once", "note_of", "placed_again"]
 
@@ -97,7 +97,7 @@ def note_of(routed: Routed) -> bytes:
     return _encode(_Note(routed.partitions, refused, list(routed.cuts)))
 
 
-def placed_again(answered: Answered, once: Once) -> Placed:
+def placed_again(answered: StoredResponse, once: Once) -> Placed:
     """Where the records of a request are that was appended before.
 
     Raises:

@@ -10,13 +10,13 @@ import msgspec
 from pinflow.datasets.numbers import post_number_of
 from pinflow.gateway.answer import Placed
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
-from pinflow.log import ANYWHERE, Produce, Records, partition_for, size_of
+from pinflow.log import ANYWHERE, ProduceBatch, Records, partition_for, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pinflow.gateway.answer import Posted
-    from pinflow.log import Appended
+    from pinflow.log import AppendResult
 
     ReadNumber = Callable[[bytes | None], int | None]
 
@@ -52,13 +52,13 @@ class Routed(NamedTuple):
         cuts: The records, by index, before which the request is cut, as `members_of` does.
     """
 
-    batches: list[Produce]
+    batches: list[ProduceBatch]
     members: list[list[int]]
     partitions: list[int]
     refused: dict[int, Refusal]
     cuts: Sequence[int] = ()
 
-    def placed(self, appended: Sequence[Appended]) -> Placed:
+    def placed(self, appended: Sequence[AppendResult]) -> Placed:
         """Where the records are, given what became of each batch."""
         if not self.members and appended and not appended[0].refused:
             (whole,) = appended
@@ -113,7 +113,7 @@ def route(
         chosen[index] = REFUSED
     if not refused and chosen.count(chosen[0]) == len(chosen):
         return Routed(
-            [Produce(topic, chosen[0], Records(posted.values, posted.keys, posted.headers))],
+            [ProduceBatch(topic, chosen[0], Records(posted.values, posted.keys, posted.headers))],
             [],
             chosen,
             refused,
@@ -123,7 +123,7 @@ def route(
     groups = members_of(chosen, cuts)
     behind = frozenset(cuts)
     batches = [
-        Produce(topic, chosen[members[0]], _picked(posted, members), later=members[0] in behind)
+        ProduceBatch(topic, chosen[members[0]], _picked(posted, members), later=members[0] in behind)
         for members in groups
     ]
     return Routed(batches, groups, chosen, refused, cuts)
@@ -179,7 +179,7 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
         if index not in refused:
             groups.setdefault(ANYWHERE if wanted is None else wanted, []).append(index)
     batches = [
-        Produce(topic, partition, _picked(posted, members), [routes[i] for i in members])
+        ProduceBatch(topic, partition, _picked(posted, members), [routes[i] for i in members])
         for partition, members in groups.items()
     ]
     chosen = [REFUSED] * len(values)

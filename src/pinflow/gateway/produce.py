@@ -16,7 +16,7 @@ from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
-from pinflow.log import Answered
+from pinflow.log import StoredResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
     from pinflow.gateway.topics import Topics
-    from pinflow.log import Appended, Headers
+    from pinflow.log import AppendResult, Headers
 
 __all__ = ["Producer", "Target"]
 
@@ -150,7 +150,7 @@ class Producer:
         else:
             once = request.asked.once(request.content_type, request.body, note_of(routed))
         kept = await self._committer.append(routed.batches, size, once, came=request.came)
-        if isinstance(kept, Answered):
+        if isinstance(kept, StoredResponse):
             assert once is not None  # noqa: S101 - only a named request is answered by what was kept
             return placed_again(kept, once)
         _raise_if_all_failed(kept)
@@ -216,7 +216,7 @@ def _not_kept(headers: list[Headers]) -> Refusal:
     )
 
 
-def _raise_if_all_failed(appended: list[Appended]) -> None:
+def _raise_if_all_failed(appended: list[AppendResult]) -> None:
     """A log that is away for every record is told as such, so that a client tries the request again."""
     errors = [error for each in appended for error in each.refused.values()]
     if errors and len(errors) == sum(len(each.offsets) for each in appended):

@@ -70,12 +70,12 @@ class Topics:
     @property
     def by_log(self) -> bool:
         """Whether the log chooses the partition of a record itself."""
-        return self._log.abilities.places
+        return self._log.capabilities.assigns_partitions
 
     @property
     def bare(self) -> bool:
         """Whether the log keeps neither headers nor a sender's time."""
-        return self._log.abilities.bare
+        return self._log.capabilities.text_keys_only
 
     def known(self, topic: str) -> int | None:
         """The number of partitions, if the topic was used before."""

@@ -1,1 +1,1 @@
-"""The jobs: what moves records along the road, and what checks that none was lost."""
+"""The jobs: what moves records along the pipeline, and what checks that none was lost."""

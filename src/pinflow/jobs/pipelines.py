@@ -1,4 +1,4 @@
-"""The two sides of the road: which topics feed which tables.
+"""The two sides of the pipeline: which topics feed which tables.
 
 Posts through the batch door arrive in the topics `<id>.pin`, `.geo`, `.user`, are landed, and end in the tables `pin`,
 `geo`, `user`. Posts through the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. Every
@@ -17,7 +17,7 @@ from pinflow.steps.generations import Generation, current_generation
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
 
-__all__ = ["NULLED", "QUARANTINE", "SIDES", "Road", "Side", "roads", "side_roads"]
+__all__ = ["NULLED", "QUARANTINE", "SIDES", "Pipeline", "Side", "pipelines", "side_pipelines"]
 
 Side = Literal["batch", "stream"]
 
@@ -30,7 +30,7 @@ NULLED = {"ind": "int", "field": "string", "text": "string"} | LINEAGE
 """Columns of the samples of cells that became NULL by a rule: the post, the record's field and its text, from where."""
 
 
-class Road(NamedTuple):
+class Pipeline(NamedTuple):
     """One dataset on one side: the topic it comes by and the table it ends in."""
 
     side: Side
@@ -85,10 +85,10 @@ class Road(NamedTuple):
         )
 
 
-def side_roads(side: Side, user_id: str) -> list[Road]:
-    """The three roads of a side."""
+def side_pipelines(side: Side, user_id: str) -> list[Pipeline]:
+    """The three pipelines of a side."""
     return [
-        Road(
+        Pipeline(
             side,
             each,
             topic_name(side, user_id, each.name),
@@ -98,6 +98,6 @@ def side_roads(side: Side, user_id: str) -> list[Road]:
     ]
 
 
-def roads(user_id: str) -> list[Road]:
-    """The six roads of both sides."""
-    return [road for side in SIDES for road in side_roads(side, user_id)]
+def pipelines(user_id: str) -> list[Pipeline]:
+    """The six pipelines of both sides."""
+    return [pipeline for side in SIDES for pipeline in side_pipelines(side, user_id)]

@@ -17,13 +17,13 @@ from pinflow.log import EventLog, open_log
 if TYPE_CHECKING:
     from pinflow.config import Config, Settings
 
-__all__ = ["Parts"]
+__all__ = ["Runtime"]
 
 LOG_OF_LAKE = "plans/log"
 """The object that binds a lake to its log."""
 
 
-class Parts:
+class Runtime:
     """Log, lake and engine of a configuration. A context manager; not safe to share between threads.
 
     With `read_only` a log or a lake that is not there is an `AbsentError`, and is not made.

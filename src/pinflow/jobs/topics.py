@@ -9,7 +9,7 @@ from pinflow.jobs.land.land import land_positions
 from pinflow.steps.ledger import Tally, last_receipt
 
 if TYPE_CHECKING:
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.table import Table
 
 __all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
@@ -18,31 +18,31 @@ Accepted = dict[int, int]
 """Partition → records accepted, ever."""
 
 
-def every_topic(parts: Parts) -> list[str]:
+def every_topic(runtime: Runtime) -> list[str]:
     """The names of all topics, sorted.
 
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
-    return sorted({*parts.log.topics.readable(), *parts.store.folders("plans/land")})
+    return sorted({*runtime.log.topics.readable(), *runtime.store.folders("plans/land")})
 
 
-def landed_only(parts: Parts) -> set[str]:
+def landed_only(runtime: Runtime) -> set[str]:
     """Topics that are not in the log: adopted ones, and deleted ones of which it has kept nothing."""
-    return set(parts.store.folders("plans/land")).difference(parts.log.topics.readable())
+    return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
 
 
-def accepted(parts: Parts, topic: str, manifest: Table, *, only_landed: bool) -> Accepted:
+def accepted(runtime: Runtime, topic: str, manifest: Table, *, only_landed: bool) -> Accepted:
     """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
 
     The manifest is looked at before the log, which only grows: what has landed is never more.
     """
     if not only_landed:
-        known = land_positions(parts, topic, manifest)
+        known = land_positions(runtime, topic, manifest)
         try:
-            return {extent.partition: extent.accepted for extent in parts.log.extents(topic, known)}
+            return {extent.partition: extent.accepted for extent in runtime.log.ranges(topic, known)}
         except UnknownTopicError:
             pass  # deleted since it was listed
-    receipt = last_receipt(parts.store, f"land/{topic}", manifest)
+    receipt = last_receipt(runtime.store, f"land/{topic}", manifest)
     totals: dict[int, Tally] = receipt.totals if receipt is not None else {}
     return {partition: tally.records for partition, tally in sorted(totals.items())}

@@ -21,7 +21,7 @@ import msgspec
 
 from pinflow import errors
 from pinflow.errors import PinflowError, RepeatedError
-from pinflow.log.records import Answered, Appended, Token
+from pinflow.log.records import AppendResult, IdempotencyKey, StoredResponse
 from pinflow.log.sqlite.log import SqliteLog
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinflow.log.protocol import EventLog
-    from pinflow.log.records import Produce
+    from pinflow.log.records import ProduceBatch
 
 __all__ = ["AnswersBeside"]
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct, array_like=True):
-    """An `Appended`. Offsets are text, as a log may number beyond 64 bits."""
+    """An `AppendResult`. Offsets are text, as a log may number beyond 64 bits."""
 
     offsets: list[str]
     partitions: list[int] | None
@@ -54,7 +54,7 @@ _decode = msgspec.msgpack.Decoder(_Note).decode
 
 
 class AnswersBeside:
-    """`AnsweringLog` made of a log without answers and a file for them; all else is the log's own."""
+    """`IdempotentLog` made of a log without answers and a file for them; all else is the log's own."""
 
     def __init__(self, log: EventLog, file: Path) -> None:
         self._log = log
@@ -63,8 +63,10 @@ class AnswersBeside:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
-        """See `AnsweringLog.append_once`, and the module on what is not promised."""
+    def append_once(
+        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    ) -> list[AppendResult]:
+        """See `IdempotentLog.append_once`, and the module on what is not promised."""
         keys = [token.key for token in tokens]
         if len(set(keys)) < len(keys) or self._file.answered(keys):  # 1
             raise RepeatedError("a request was appended before")
@@ -80,12 +82,12 @@ class AnswersBeside:
             logger.warning("what answers %d requests again could not be kept: %s", len(kept), error.what)
         return appended
 
-    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
-        """See `AnsweringLog.answered`."""
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
+        """See `IdempotentLog.answered`."""
         found = {}
         for key, row in self._file.answered(keys).items():
             note = _decode(row.note)
-            found[key] = Answered(row.fingerprint, note.note, list(map(_appended, note.appended)))
+            found[key] = StoredResponse(row.fingerprint, note.note, list(map(_appended, note.appended)))
         return found
 
     def close(self) -> None:
@@ -94,12 +96,12 @@ class AnswersBeside:
         self._log.close()
 
 
-def _none_of(appended: Sequence[Appended]) -> bool:
+def _none_of(appended: Sequence[AppendResult]) -> bool:
     """Whether all was refused: the retry is judged anew then."""
     return all(len(each.refused) == len(each.offsets) for each in appended)
 
 
-def _kept(appended: Appended) -> _Kept:
+def _kept(appended: AppendResult) -> _Kept:
     refused = {index: (_kind(error), error.what) for index, error in appended.refused.items()}
     partitions = None if appended.partitions is None else list(appended.partitions)
     return _Kept(list(map(str, appended.offsets)), partitions, refused)
@@ -111,8 +113,8 @@ def _kind(error: PinflowError) -> str:
     return next(name for name in names if name in errors.__all__)
 
 
-def _appended(kept: _Kept) -> Appended:
+def _appended(kept: _Kept) -> AppendResult:
     refused: dict[int, PinflowError] = {
         index: getattr(errors, kind)(what) for index, (kind, what) in kept.refused.items()
     }
-    return Appended(list(map(int, kept.offsets)), kept.partitions, refused)
+    return AppendResult(list(map(int, kept.offsets)), kept.partitions, refused)

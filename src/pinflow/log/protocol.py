@@ -10,12 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pinflow.findings import Finding
-    from pinflow.log.records import Abilities, Answered, Appended, Chunk, Extent, Partition, Produce, Token
+    from pinflow.log.records import (
+        AppendResult,
+        Capabilities,
+        Chunk,
+        IdempotencyKey,
+        Partition,
+        PartitionRange,
+        ProduceBatch,
+        StoredResponse,
+    )
 
 __all__ = [
-    "AnsweringLog",
     "EventLog",
     "Examined",
+    "IdempotentLog",
     "TopicAdmin",
     "WatchedLog",
     "answering",
@@ -32,7 +41,7 @@ class EventLog(Protocol):
     reading, from several processes while another one appends.
     """
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """Append and return what became of each batch, in the order given.
 
         Blocks until every record is durable or refused. Not idempotent: a repeat appends again. An error means all of
@@ -65,7 +74,7 @@ class EventLog(Protocol):
             UnknownTopicError: The topic does not exist.
         """
 
-    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
+    def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:
         """What each partition holds now, in partition order.
 
         A log that does not count its records counts on from the `known` positions, or else from its begin: it reads
@@ -100,7 +109,7 @@ class EventLog(Protocol):
         """Release files and connections. Safe to repeat."""
 
     @property
-    def abilities(self) -> Abilities:
+    def capabilities(self) -> Capabilities:
         """How it differs from the embedded log; always the same."""
 
     @property
@@ -122,10 +131,12 @@ class EventLog(Protocol):
         """Create, list and delete topics."""
 
 
-class AnsweringLog(EventLog, Protocol):
+class IdempotentLog(EventLog, Protocol):
     """A log that can take a request once, however often it comes and through however many processes."""
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
+    def append_once(
+        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    ) -> list[AppendResult]:
         """Append as `append` does, and keep the tokens in the same write: both are durable or neither.
 
         Tokens that have expired are removed on the way, a bounded number at a time.
@@ -135,7 +146,7 @@ class AnsweringLog(EventLog, Protocol):
             UnknownTopicError: As in `append`, and so are the others.
         """
 
-    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
         """What was kept under these keys and has not expired. Blocks as a read does.
 
         Raises:
@@ -143,9 +154,9 @@ class AnsweringLog(EventLog, Protocol):
         """
 
 
-def answering(log: EventLog) -> AnsweringLog | None:
+def answering(log: EventLog) -> IdempotentLog | None:
     """The log as one that takes a request once, None if it cannot."""
-    return cast("AnsweringLog", log) if hasattr(log, "append_once") else None
+    return cast("IdempotentLog", log) if hasattr(log, "append_once") else None
 
 
 class WatchedLog(EventLog, Protocol):

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANYWHERE",
-    "Abilities",
-    "Answered",
-    "Appended",
+    "AppendResult",
+    "Capabilities",
     "Chunk",
-    "Extent",
     "Headers",
+    "IdempotencyKey",
     "Partition",
-    "Produce",
+    "PartitionRange",
+    "ProduceBatch",
     "Records",
-    "Token",
+    "StoredResponse",
     "raise_if_all_refused",
     "size_of",
 ]
@@ -84,7 +84,7 @@ class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-class Produce(NamedTuple):
+class ProduceBatch(NamedTuple):
     """Records to append to one partition.
 
     Where the log places records itself, `partition` may be `ANYWHERE`, and `routes` says for each record what its
@@ -101,7 +101,7 @@ class Produce(NamedTuple):
     later: bool = False
 
 
-class Appended(NamedTuple):
+class AppendResult(NamedTuple):
     """What became of one batch.
 
     Attributes:
@@ -115,28 +115,28 @@ class Appended(NamedTuple):
     refused: Mapping[int, PinflowError] = {}
 
 
-class Abilities(NamedTuple):
+class Capabilities(NamedTuple):
     """How a log differs from the embedded one.
 
     Attributes:
-        places: It chooses the partition of a record by its route; partitions are not numbered 0 up to a count.
-        remote: Others run it and answer for its bytes; reading it through is not free.
-        keeps_deleted: What a deleted topic took stays to be read, and offsets never start again.
+        assigns_partitions: It chooses the partition of a record by its route; partitions are not numbered from 0 on.
+        managed: Others run it and answer for its bytes; reading it through is not free.
+        retains_deleted: What a deleted topic took stays to be read, and offsets never start again.
         trims: It can drop what all have committed.
-        continues: Its topics go on where a landing zone ends that another sink wrote from them.
-        bare: It carries bytes and a text key alone. Tombstones, headers and other keys are refused singly with a
-            `NotCarriedError`, and a record without a key comes back with its route as its key.
+        keeps_offsets: Its topics go on where a landing zone ends that another sink wrote from them.
+        text_keys_only: It takes bytes and a text key alone. Tombstones, headers and other keys are refused singly
+            with a `NotCarriedError`, and a record without a key comes back with its route as its key.
     """
 
-    places: bool = False
-    remote: bool = False
-    keeps_deleted: bool = True
+    assigns_partitions: bool = False
+    managed: bool = False
+    retains_deleted: bool = True
     trims: bool = True
-    continues: bool = False
-    bare: bool = False
+    keeps_offsets: bool = False
+    text_keys_only: bool = False
 
 
-class Token(NamedTuple):
+class IdempotencyKey(NamedTuple):
     """What makes the log take one request once: kept in the write of its records.
 
     Attributes:
@@ -156,15 +156,15 @@ class Token(NamedTuple):
     stop: int
 
 
-class Answered(NamedTuple):
+class StoredResponse(NamedTuple):
     """What was kept of a request: its token's fingerprint and note, and what became of each of its batches."""
 
     fingerprint: bytes
     note: bytes
-    appended: list[Appended]
+    appended: list[AppendResult]
 
 
-class Extent(NamedTuple):
+class PartitionRange(NamedTuple):
     """What a partition holds: positions `begin` up to, not including, `end`; `accepted` counts all ever appended."""
 
     partition: int
@@ -234,7 +234,9 @@ def size_of(headers: Headers) -> int:
     return sum([len(name.encode()) + len(value) for name, value in headers])
 
 
-def raise_if_all_refused(appended: Sequence[Appended], *, sparing: type[PinflowError] | None = None) -> None:
+def raise_if_all_refused(
+    appended: Sequence[AppendResult], *, sparing: type[PinflowError] | None = None
+) -> None:
     """Raise why, where not one record was appended and all for the same kind of reason.
 
     Args:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.engine import Result
 from pinflow.errors import PinflowError
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.query.ask import run_sql
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _answer(settings: Settings, sql: str) -> Result | Exception:
     most = (settings.config.query.memory_mb << 20) + BESIDE_THE_ENGINE_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
-        with Parts(settings, read_only=True) as parts:
-            return run_sql(parts, sql)
+        with Runtime(settings, read_only=True) as runtime:
+            return run_sql(runtime, sql)
     except PinflowError as error:
         return error
     except MemoryError:

@@ -1,1 +1,1 @@
-"""Stations: the road's processes, started, watched and ended together."""
+"""Stations: the pipeline's processes, started, watched and ended together."""

@@ -15,7 +15,7 @@ from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.findings import Finding
 from pinflow.jobs.reports.integrity import damage
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store.probe import faults
 from pinflow.log import examined
 from pinflow.source import examine
@@ -108,32 +108,32 @@ def _source(settings: Settings) -> Check:
 
 def _log(settings: Settings) -> Check:
     url = settings.config.log.url
-    with Parts(settings, read_only=True) as parts:
-        topics = parts.log.topics.list()
-        look = examined(parts.log)
+    with Runtime(settings, read_only=True) as runtime:
+        topics = runtime.log.topics.list()
+        look = examined(runtime.log)
         findings = look.examine() if look is not None else []
-        if parts.log.abilities.remote:  # counting its records may be to read them all
+        if runtime.log.capabilities.managed:  # counting its records may be to read them all
             found = f"{len(topics)} topics"
         else:
-            records = sum(extent.accepted for topic in topics for extent in parts.log.extents(topic))
+            records = sum(extent.accepted for topic in topics for extent in runtime.log.ranges(topic))
             found = f"{records:,} records in {len(topics)} topics"
     return _checked("log", f"{found} at {masked(url)}", findings)
 
 
 def _lake(settings: Settings) -> Check:
-    with Parts(settings, read_only=True) as parts:
-        wrong = faults(parts.store)
+    with Runtime(settings, read_only=True) as runtime:
+        wrong = faults(runtime.store)
         if wrong:
             hints = "; ".join(dict.fromkeys(error.hint for error in wrong))
-            return Check("lake", "broken", f"{wrong[0].what} ({parts.store.url})", hints)
-        objects = parts.landing.manifest.num_rows()
-        return Check("lake", "ok", f"{objects:,} landed objects at {parts.store.about}")
+            return Check("lake", "broken", f"{wrong[0].what} ({runtime.store.url})", hints)
+        objects = runtime.landing.manifest.num_rows()
+        return Check("lake", "ok", f"{objects:,} landed objects at {runtime.store.about}")
 
 
 def _records(settings: Settings) -> Check:
-    with Parts(settings, read_only=True) as parts:
-        read = {"log": not parts.log.abilities.remote, "landed objects": not parts.store.is_remote}
-        found = damage(parts, objects=read["landed objects"])
+    with Runtime(settings, read_only=True) as runtime:
+        read = {"log": not runtime.log.capabilities.managed, "landed objects": not runtime.store.is_remote}
+        found = damage(runtime, objects=read["landed objects"])
     if not found:
         told = [f"{what}: all is what was written" for what, it_was in read.items() if it_was]
         told += [f"{what}: not read, as others keep them" for what, it_was in read.items() if not it_was]
@@ -146,8 +146,8 @@ def _records(settings: Settings) -> Check:
 
 
 def _engine(settings: Settings) -> Check:
-    with Parts(settings, read_only=True) as parts:
-        session = parts.engine.session([])
+    with Runtime(settings, read_only=True) as runtime:
+        session = runtime.engine.session([])
         try:
             session.ask("SELECT 1 AS one", where="doctor")
         finally:

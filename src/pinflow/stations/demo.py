@@ -1,4 +1,4 @@
-"""demo: the whole road once, on synthetic posts, ending by itself.
+"""demo: the whole pipeline once, on synthetic posts, ending by itself.
 
 1. Make the source, unless it is there.
 2. Start the gateway, `land` and `stream` as processes.
@@ -26,7 +26,7 @@ from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.reports.audit import Audit, audit
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.query.ask import ask
 from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 from pinflow.steps.worker import run
@@ -75,7 +75,7 @@ class DemoReport(msgspec.Struct, frozen=True):
 
 
 def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> DemoReport:
-    """Run the whole road once. In a home that has run before it goes on: the same posts come again.
+    """Run the whole pipeline once. In a home that has run before it goes on: the same posts come again.
 
     Raises:
         PinflowError: A station ended, or something could not be done.
@@ -94,12 +94,12 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
         with clock.stage("land and stream"):
             say("waiting until all is landed and streamed")
             _drained(settings, stations)
-    with Parts(settings) as parts:
+    with Runtime(settings) as runtime:
         with clock.stage("batch"):
             say("cleaning the landed records into the batch tables")
-            jobs = clean_jobs(parts, "batch")
+            jobs = clean_jobs(runtime, "batch")
             run(
-                parts.store,
+                runtime.store,
                 lambda: jobs,
                 stop=threading.Event(),
                 poll_seconds=0,
@@ -108,12 +108,12 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
             )
         with clock.stage("questions"):
             say("answering ten questions from both sides")
-            batch, stream = ask(parts, "batch"), ask(parts, "stream")
+            batch, stream = ask(runtime, "batch"), ask(runtime, "stream")
         with clock.stage("audit"):
-            audited = audit(parts)
+            audited = audit(runtime)
     return DemoReport(
         home=str(settings.home),
-        lake=parts.store.url,
+        lake=runtime.store.url,
         posts=held,
         acknowledged=acknowledged,
         seconds=clock.seconds,
@@ -178,9 +178,9 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
 def _drained(settings: Settings, stations: list[Station]) -> None:
     deadline = time.monotonic() + DRAIN_S
     streamed = topic_names("stream", settings.config.id)
-    with Parts(settings) as parts:
+    with Runtime(settings) as runtime:
         while True:
-            topics = status(parts)
+            topics = status(runtime)
             waiting = sum(each.to_land + (each.to_clean if each.topic in streamed else 0) for each in topics)
             if not waiting:
                 return

@@ -14,7 +14,7 @@ import msgspec
 from pinflow import source
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.reports.status import TopicStatus, status
-from pinflow.jobs.runtime import Parts
+from pinflow.jobs.runtime import Runtime
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class StationState(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The road at a moment. `rates` is records a second accepted, by topic, since the snapshot before."""
+    """The pipeline at a moment. `rates` is records a second accepted, by topic, since the snapshot before."""
 
     gateway: str
     stations: list[StationState]
@@ -63,7 +63,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Show(Protocol):
-    """Told of the road about once a second."""
+    """Told of the pipeline about once a second."""
 
     def __call__(self, snapshot: Snapshot) -> None: ...
 
@@ -80,7 +80,7 @@ def up(
         stop: Ends it.
         rate: The emulator's, as `emulate --rate` takes it; None for no emulator.
         progress: Watches the source being made.
-        show: Told of the road about once a second.
+        show: Told of the pipeline about once a second.
 
     Raises:
         PinflowError: The gateway did not start at all.
@@ -137,25 +137,25 @@ class _Supervisor:
         self._seen: tuple[list[TopicStatus], dict[str, float]] | None = None
 
     def run(self, stop: threading.Event) -> None:
-        with Parts(self._settings) as parts:
+        with Runtime(self._settings) as runtime:
             while not stop.is_set():
                 for watch in self._watches:
                     watch.tend()
-                self._show(self._snapshot(parts))
+                self._show(self._snapshot(runtime))
                 stop.wait(TICK_S)
 
-    def _snapshot(self, parts: Parts) -> Snapshot:
-        resting = parts.store.is_remote and time.monotonic() < self._before[0] + REMOTE_LOOK_S
+    def _snapshot(self, runtime: Runtime) -> Snapshot:
+        resting = runtime.store.is_remote and time.monotonic() < self._before[0] + REMOTE_LOOK_S
         if self._seen is None or not resting:
             try:
-                self._seen = self._look(parts)
+                self._seen = self._look(runtime)
             except PinflowError as error:  # it is for show alone, and the stations tell their own
                 _log.warning("looking again soon: %s", error.what)
         topics, rates = self._seen or ([], {})
         return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
 
-    def _look(self, parts: Parts) -> tuple[list[TopicStatus], dict[str, float]]:
-        topics = status(parts)
+    def _look(self, runtime: Runtime) -> tuple[list[TopicStatus], dict[str, float]]:
+        topics = status(runtime)
         now, accepted = time.monotonic(), {each.topic: each.accepted for each in topics}
         then, before = self._before
         self._before = (now, accepted)

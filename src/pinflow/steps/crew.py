@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import FencedError, HeldError, PinflowError, TerminalError, TransientError
 from pinflow.steps.failures import FailureBook
-from pinflow.steps.steps import Job, Renews, Steps
+from pinflow.steps.steps import Job, Steps
 from pinflow.steps.trouble import Trouble, now_ms
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Crew:
     def step(self, member: Member) -> Plan | None:
         """Take the job's next step, if there is one; after a failure from what is on record."""
         if member.steps is None:
-            if member.stale and isinstance(member.job, Renews):
+            if member.stale:
                 member.job.renew()
             member.steps = Steps(self._store, member.job, since=self._since)
         return member.steps.advance()

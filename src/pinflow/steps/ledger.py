@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import CorruptError, FencedError, TerminalError
-from pinflow.lake.tables.commits import Places
+from pinflow.failpoints import hit
+from pinflow.lake.tables.commits import RowOffsets
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
@@ -48,9 +48,9 @@ class Slice(msgspec.Struct, frozen=True, omit_defaults=True):
     offsets: list[int] = []
 
     @property
-    def places(self) -> Places:
+    def places(self) -> RowOffsets:
         """The records that are named one by one."""
-        return Places(self.partition, self.offsets)
+        return RowOffsets(self.partition, self.offsets)
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -115,7 +115,7 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     job: str
     step: int
     totals: dict[int, Tally]
-    moved: list[Places] = []
+    moved: list[RowOffsets] = []
     rules: str = ""
     """Those by which the step was done; empty in what version 0.1 wrote."""
 
@@ -178,10 +178,10 @@ def remove_plans(store: Store, job: str, before: int) -> int:
     mark = store.get(_mark_path(job))
     if mark is None or int(mark) < before:
         store.put(_mark_path(job), str(before).encode())
-    reached("maintain", "plans-marked")
+    hit("maintain", "plans-marked")
     for path in paths:
         store.delete(path)
-    reached("maintain", "plans-removed")
+    hit("maintain", "plans-removed")
     return len(paths)
 
 

@@ -9,7 +9,7 @@ A job moves in numbered steps, and a step goes like this:
 4. **Commit.** The prepared rows are appended table by table, each commit carrying the transaction (job, step). The
    last table's commit is the commit of the step.
 
-A step may leave something to do after its commit (`Settles`): a worker that starts does it before anything else.
+A step may leave something to do after its commit (`Job.after_commit`): a worker that starts does it first.
 
 A worker that starts reads the step that its table says is committed, and that step's plan and receipt. If the next
 plan is there too, its owner died between 1 and 4, and the worker takes it up. A plan that appears while a worker
@@ -26,12 +26,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from abc import abstractmethod
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import CorruptError, FencedError, HeldError
+from pinflow.failpoints import hit
 from pinflow.steps.ledger import (
     Plan,
     Receipt,
@@ -52,10 +53,10 @@ if TYPE_CHECKING:
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.commits import Places, Span
+    from pinflow.lake.tables.commits import RowOffsets, Span
     from pinflow.lake.tables.table import Table
 
-__all__ = ["ByCommand", "Job", "Prepared", "Removal", "Renews", "Ruled", "Settles", "Steps"]
+__all__ = ["Job", "Prepared", "Removal", "Steps"]
 
 
 class Prepared(NamedTuple):
@@ -66,68 +67,55 @@ class Prepared(NamedTuple):
 
     tallies: dict[int, Tally]
     writes: Sequence[tuple[Table, ArrowStreamExportable | Removal]]
-    moved: Sequence[Places] = ()
-    spans: Sequence[Span | Places] = ()
+    moved: Sequence[RowOffsets] = ()
+    spans: Sequence[Span | RowOffsets] = ()
 
 
 class Removal(NamedTuple):
     """Rows that a step takes away, where others append."""
 
-    places: Sequence[Places]
+    places: Sequence[RowOffsets]
 
 
 class Job(Protocol):
-    """What a job brings to the mechanism."""
+    """What a job brings to the mechanism. A job names it as its base, and so has the defaults.
+
+    Attributes:
+        name: Names the plans and the transactions: `land/topic`, `batch/topic`, `stream/topic`.
+        command: The one command that can do the job's steps; empty where any worker of the job can take one up.
+        rules: Names the rules that the steps follow: with others it is another text. Empty where there are none.
+        table: The table whose commit is the commit of a step: always the last that a step writes.
+    """
 
     name: str
-    """Names the plans and the transactions: `land/topic`, `batch/topic`, `stream/topic`."""
+    table: Table
+    command: str = ""
+    rules: str = ""
 
-    @property
-    def table(self) -> Table:
-        """The table whose commit is the commit of a step: always the last that a step writes."""
+    @abstractmethod
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
+        """The slices of the next step, given where each partition stands; nothing when there is nothing to do now.
 
-    def survey(self, positions: dict[int, str]) -> Sequence[Slice]:
-        """The slices of the next step, given where each partition stands; nothing when there is nothing to do now."""
+        It may read the records already and keep them, so that `prepare` need not read them again.
+        """
 
+    @abstractmethod
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """Do the step. Deterministic in the plan, and in what the steps before it came to, a partition."""
 
-
-@runtime_checkable
-class Settles(Protocol):
-    """A job whose steps may leave something to do after their commit."""
-
-    def settle(self, plan: Plan, receipt: Receipt) -> None:
-        """Do it. Safe to repeat."""
-
-
-@runtime_checkable
-class Renews(Protocol):
-    """A job that keeps what others may replace: its tables."""
+    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - most jobs have nothing left
+        """Do what a step leaves to do after its commit. Safe to repeat: a worker that starts calls it first."""
+        return
 
     def renew(self) -> None:
-        """Look again at what it keeps. Called before the job is taken up again after a failure."""
-
-
-@runtime_checkable
-class ByCommand(Protocol):
-    """A job whose steps only one command can do, so that no worker of the job's name takes one up."""
-
-    command: str
-
-
-@runtime_checkable
-class Ruled(Protocol):
-    """A job whose steps come to what its rules say."""
-
-    rules: str
-    """Names the rules: with others it is another text."""
+        """Look again at what the job keeps and others may replace, such as its tables. Called after a failure."""
+        return
 
 
 class Steps:
     """One worker's way through the steps of one job. Does nothing before the first `advance`.
 
-    `since` is when the worker started (nanoseconds since 1970 UTC). Without it, what the job surveys is meant for this
+    `since` is when the worker started (nanoseconds since 1970 UTC). Without it, what the job fetches is meant for this
     moment only: it is fenced by every other worker, and fences the older ones.
     """
 
@@ -136,10 +124,10 @@ class Steps:
         self._job = job
         self._since = time.time_ns() if since is None else since
         self._yields = since is None
-        self._rules = job.rules if isinstance(job, Ruled) else ""
+        self._rules = job.rules
         self._kind = job.name.partition("/")[0]
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._command = job.command if isinstance(job, ByCommand) else ""
+        self._command = job.command
         self._step = -1
         self._made_at = 0
         self._positions: dict[int, str] = {}
@@ -161,25 +149,24 @@ class Steps:
         else:
             if pending_only:
                 return None
-            slices = self._job.survey(self._positions)
+            slices = self._job.fetch_next(self._positions)
             if not slices:
                 return None
             plan = self._planned(slices)
-        reached(self._kind, "planned")
+        hit(self._kind, "planned")
         prepared = self._job.prepare(plan, self._totals)
-        reached(self._kind, "prepared")
+        hit(self._kind, "prepared")
         totals = dict(self._totals)
         for partition, tally in prepared.tallies.items():
             totals[partition] = totals.get(partition, Tally()) + tally
         receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved), self._rules)
         put_receipt(self._store, receipt)
-        reached(self._kind, "receipted")
+        hit(self._kind, "receipted")
         if not self._commit(plan, prepared):
             self._step = -1  # an older worker was faster with this one: go on from what is on record
             return plan
-        reached(self._kind, "committed")
-        if isinstance(self._job, Settles):
-            self._job.settle(plan, receipt)
+        hit(self._kind, "committed")
+        self._job.after_commit(plan, receipt)
         self._step, self._positions, self._totals = plan.step, plan.positions, totals
         self._made_at = plan.made_at
         return plan
@@ -190,7 +177,7 @@ class Steps:
             written = _write(table, self._job.name, plan.step, rows)
             if not written and plan.rules != self._rules and not isinstance(rows, Removal):
                 table.replace(prepared.spans, rows)
-            reached(self._kind, "half-committed")
+            hit(self._kind, "half-committed")
         if _write(last, self._job.name, plan.step, last_rows):
             return True
         if self._outranks(plan):
@@ -213,8 +200,7 @@ class Steps:
         if self._step > 0:
             last = read_plan(self._store, self._job.name, self._step)
             receipt = read_receipt(self._store, self._job.name, self._step)
-            if isinstance(self._job, Settles):
-                self._job.settle(last, receipt)
+            self._job.after_commit(last, receipt)
             self._positions = last.positions
             self._made_at = last.made_at
             self._totals = receipt.totals

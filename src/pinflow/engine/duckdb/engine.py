@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Config
     from pinflow.datasets import Dataset
-    from pinflow.engine.protocol import RecordPlace
+    from pinflow.engine.protocol import RecordId
     from pinflow.log import Chunk
 
 __all__ = ["DuckDBEngine"]
@@ -47,7 +47,7 @@ class DuckDBEngine:
         dataset: Dataset,
         topic: str,
         chunks: Iterable[Chunk],
-        refused: Mapping[RecordPlace, str] | None = None,
+        refused: Mapping[RecordId, str] | None = None,
     ) -> Cleaned:
         """See `Engine.clean`."""
         raw, rejected = split(chunks, refused)

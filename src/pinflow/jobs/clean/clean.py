@@ -8,36 +8,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinflow.crash import reached
 from pinflow.errors import GapError
+from pinflow.failpoints import hit
 from pinflow.jobs.clean.isolating import clean_isolating
 from pinflow.jobs.clean.moving import prepare_move
-from pinflow.jobs.pipelines import Road, Side, side_roads
+from pinflow.jobs.pipelines import Pipeline, Side, side_pipelines
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.readers import LandingReader, LogReader, Reader
 from pinflow.lake.landing.zone import Landing
 from pinflow.lake.tables.commits import Span
-from pinflow.steps.steps import Prepared
+from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pinflow.engine import Cleaned, Engine
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
     from pinflow.log import Chunk
     from pinflow.steps.generations import Generation
     from pinflow.steps.ledger import Plan, Receipt, Slice, Tally
 
-__all__ = ["CleanJob", "clean_jobs", "road_reader"]
+__all__ = ["CleanJob", "clean_jobs", "pipeline_reader"]
 
 
-class CleanJob:
-    """`steps.steps.Job` that cleans one road; by default as its own job, into the tables that are current."""
+class CleanJob(Job):
+    """A `Job` that cleans one pipeline; by default as its own job, into the tables that are current."""
 
     def __init__(
         self,
-        road: Road,
+        pipeline: Pipeline,
         reader: Reader,
         store: Store,
         engine: Engine,
@@ -45,9 +45,9 @@ class CleanJob:
         generation: Generation | None = None,
         name: str = "",
     ) -> None:
-        self.name = name or road.job
-        self.rules = road.dataset.rules
-        self._road = road
+        self.name = name or pipeline.job
+        self.rules = pipeline.dataset.rules
+        self._pipeline = pipeline
         self._store = store
         self._generation = generation
         self.renew()
@@ -55,30 +55,30 @@ class CleanJob:
         self._engine = engine
 
     def renew(self) -> None:
-        """See `steps.steps.Renews`: a replay may have swapped the tables."""
-        generation = self._generation or self._road.generation(self._store)
-        self.table, self._quarantine = self._road.tables_of(self._store, generation)
-        self._nulled = self._road.open_nulled(self._store, generation)
+        """See `Job`: a replay may have swapped the tables."""
+        generation = self._generation or self._pipeline.generation(self._store)
+        self.table, self._quarantine = self._pipeline.tables_of(self._store, generation)
+        self._nulled = self._pipeline.open_nulled(self._store, generation)
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `steps.steps.Job`."""
-        return self._reader.survey(positions)
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Job`."""
+        return self._reader.fetch_next(positions)
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `steps.steps.Job`: samples and quarantine first, so that the clean table's commit ends the step.
+        """See `Job`: samples and quarantine first, so that the clean table's commit ends the step.
 
         Each is written where there is something for it, or may have been under the rules of another worker.
         """
         if plan.moves:
             return prepare_move(
-                self._road, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
+                self._pipeline, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
             )
         spans: dict[int, Span] = {}
         acceptance = Acceptance(before, plan.made_at if self._reader.has_foreign_times() else None)
         cleaned = clean_isolating(
             self._engine,
-            self._road.dataset,
-            self._road.topic,
+            self._pipeline.dataset,
+            self._pipeline.topic,
             lambda: _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans),
         )
         _nothing_missing(plan, cleaned)
@@ -89,28 +89,31 @@ class CleanJob:
             writes.insert(0, (self._nulled, cleaned.nulled))
         return Prepared(acceptance.noted(cleaned.tallies), writes, spans=list(spans.values()))
 
-    def settle(self, plan: Plan, receipt: Receipt) -> None:
-        """See `steps.steps.Settles`: what a step moved to the clean table leaves quarantine; the log is told."""
+    def after_commit(self, plan: Plan, receipt: Receipt) -> None:
+        """See `Job`: what a step moved to the clean table leaves quarantine; the log is told."""
         self._reader.committed(plan.positions)
         if receipt.moved:
-            reached("replay", "moved")
+            hit("replay", "moved")
             self._quarantine.remove(self.name, receipt.step, receipt.moved)
-            reached("replay", "settled")
+            hit("replay", "settled")
 
 
-def clean_jobs(parts: Parts, side: Side) -> list[CleanJob]:
+def clean_jobs(runtime: Runtime, side: Side) -> list[CleanJob]:
     """The three jobs of a side, each with an engine of its own, so that they can run in threads."""
-    roads = side_roads(side, parts.config.id)
+    pipelines = side_pipelines(side, runtime.config.id)
     return [
-        CleanJob(road, road_reader(parts, road), parts.store, parts.new_engine(len(roads))) for road in roads
+        CleanJob(
+            pipeline, pipeline_reader(runtime, pipeline), runtime.store, runtime.new_engine(len(pipelines))
+        )
+        for pipeline in pipelines
     ]
 
 
-def road_reader(parts: Parts, road: Road) -> Reader:
-    """Where the job of a road reads from."""
-    if road.side == "stream":
-        return LogReader(lambda: parts.bound_log, road.topic, parts.config.stream)
-    return LandingReader(Landing(parts.store), road.topic, parts.config.batch)
+def pipeline_reader(runtime: Runtime, pipeline: Pipeline) -> Reader:
+    """Where the job of a pipeline reads from."""
+    if pipeline.side == "stream":
+        return LogReader(lambda: runtime.bound_log, pipeline.topic, runtime.config.stream)
+    return LandingReader(Landing(runtime.store), pipeline.topic, runtime.config.batch)
 
 
 def _spanned(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:

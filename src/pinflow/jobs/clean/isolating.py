@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.engine import RecordPlace
+from pinflow.engine import RecordId
 from pinflow.errors import RecordError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _Search:
         self._engine = engine
         self._dataset = dataset
         self._topic = topic
-        self.failing: dict[RecordPlace, str] = {}
+        self.failing: dict[RecordId, str] = {}
 
     def look(self, chunks: Sequence[Chunk]) -> None:
         """Try records together; where they fail, each half."""
@@ -90,7 +90,7 @@ class _Search:
                     self.look(half)
                 return
             (chunk,) = chunks
-            place = RecordPlace(chunk.partition, chunk.offsets[0])
+            place = RecordId(chunk.partition, chunk.offsets[0])
             self.failing[place] = f"a rule fails at it: {error.what[:LONGEST_REASON]}"
             self._require_few(error)
 

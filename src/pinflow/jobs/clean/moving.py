@@ -1,6 +1,6 @@
 """replay --quarantine: rejected records that today's rules accept move to the clean table, each exactly once.
 
-A move is a step of the road's own job:
+A move is a step of the pipeline's own job:
 
 1. **Plan.** The records that come clean are named one by one; positions stay where they are.
 2. **Do.** They are read from quarantine and cleaned.
@@ -25,7 +25,7 @@ from pinflow.engine import View
 from pinflow.jobs.clean.isolating import clean_isolating
 from pinflow.jobs.pipelines import QUARANTINE
 from pinflow.jobs.readers.readers import Reader
-from pinflow.lake.tables.commits import Places
+from pinflow.lake.tables.commits import RowOffsets
 from pinflow.log import Chunk, Records
 from pinflow.steps.ledger import Plan, Slice, Tally
 from pinflow.steps.steps import Prepared
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.engine import Engine, Session
-    from pinflow.jobs.pipelines import Road
+    from pinflow.jobs.pipelines import Pipeline
     from pinflow.lake.tables.table import Table
 
 __all__ = ["QuarantineReader", "prepare_move"]
@@ -53,25 +53,25 @@ BYTES_A_STEP = 64 << 20
 class QuarantineReader(Reader):
     """`jobs.readers.readers.Reader` whose survey finds what has come clean; each rejected record is tried once.
 
-    `reader` is the road's own, for a step of its worker that is to be finished first.
+    `reader` is the pipeline's own, for a step of its worker that is to be finished first.
     """
 
-    def __init__(self, road: Road, quarantine: Table, engine: Engine, reader: Reader) -> None:
+    def __init__(self, pipeline: Pipeline, quarantine: Table, engine: Engine, reader: Reader) -> None:
         self._reader = reader
-        self._road = road
+        self._pipeline = pipeline
         self._quarantine = quarantine
         self._engine = engine
         self._places: list[tuple[int, int, int]] | None = None
         self.tried = 0
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `Reader.survey`: slices that name records, and move no position."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.fetch_next`: slices that name records, and move no position."""
         if self._places is None:
             self._places = _all_places(self._quarantine, self._engine)
         while self._places:
             taken = self._take()
             self.tried += sum(len(each.offsets) for each in taken)
-            clean = _cleaned_places(self._road, self._engine, read(self._quarantine, self._engine, taken))
+            clean = _cleaned_places(self._pipeline, self._engine, read(self._quarantine, self._engine, taken))
             if clean:
                 return [_slice(each, positions[each.partition]) for each in clean]
         return []
@@ -80,7 +80,7 @@ class QuarantineReader(Reader):
         """See `Reader.read`: for a step that another worker has planned, and that is no move."""
         return self._reader.read(slices)
 
-    def _take(self) -> list[Places]:
+    def _take(self) -> list[RowOffsets]:
         places = self._places or []
         size = count = 0
         for _, _, nbytes in places[:RECORDS_A_STEP]:
@@ -92,16 +92,16 @@ class QuarantineReader(Reader):
         return _grouped((partition, offset) for partition, offset, _ in taken)
 
 
-def _slice(places: Places, position: str) -> Slice:
+def _slice(places: RowOffsets, position: str) -> Slice:
     return Slice(places.partition, position, position, records=0, offsets=places.offsets)
 
 
 def prepare_move(
-    road: Road, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
+    pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
     chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
-    cleaned = clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True)
+    cleaned = clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
     moved = _grouped(
         (piece.partition, offset)
@@ -120,7 +120,7 @@ def prepare_move(
     return Prepared(tallies, writes, moved, spans=[piece.places for piece in plan.slices])
 
 
-def read(quarantine: Table, engine: Engine, places: Sequence[Places]) -> list[Chunk]:
+def read(quarantine: Table, engine: Engine, places: Sequence[RowOffsets]) -> list[Chunk]:
     """Records of quarantine as they came, by their places."""
     session = engine.session([View("rejects", quarantine.files(), QUARANTINE, _bounded(places))])
     try:
@@ -129,7 +129,7 @@ def read(quarantine: Table, engine: Engine, places: Sequence[Places]) -> list[Ch
         session.close()
 
 
-def _chunk(session: Session, places: Places) -> Chunk:
+def _chunk(session: Session, places: RowOffsets) -> Chunk:
     wanted = set(places.offsets)
     rows = session.ask(
         "SELECT _offset, _accepted_at, raw, raw_bytes, _topic FROM rejects"  # noqa: S608
@@ -155,7 +155,7 @@ def _value(raw: object, raw_bytes: object) -> bytes | None:
     return raw.encode() if isinstance(raw, str) else None
 
 
-def _bounded(places: Sequence[Places]) -> str:
+def _bounded(places: Sequence[RowOffsets]) -> str:
     bounds = " OR ".join(
         f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)})"
         for each in places
@@ -177,9 +177,9 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
     return [(_int(a), _int(b), _int(c) if c is not None else 0) for a, b, c in rows]
 
 
-def _cleaned_places(road: Road, engine: Engine, chunks: list[Chunk]) -> list[Places]:
+def _cleaned_places(pipeline: Pipeline, engine: Engine, chunks: list[Chunk]) -> list[RowOffsets]:
     return _grouped(
-        _pairs(clean_isolating(engine, road.dataset, road.topic, lambda: chunks, all_may=True).rows)
+        _pairs(clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True).rows)
     )
 
 
@@ -188,11 +188,11 @@ def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:
     return list(zip(table.column("_partition").to_pylist(), table.column("_offset").to_pylist(), strict=True))
 
 
-def _grouped(pairs: Iterable[tuple[int, int]]) -> list[Places]:
+def _grouped(pairs: Iterable[tuple[int, int]]) -> list[RowOffsets]:
     found: dict[int, list[int]] = {}
     for partition, offset in pairs:
         found.setdefault(partition, []).append(offset)
-    return [Places(partition, sorted(offsets)) for partition, offsets in sorted(found.items())]
+    return [RowOffsets(partition, sorted(offsets)) for partition, offsets in sorted(found.items())]
 
 
 def _int(value: object) -> int:

@@ -27,13 +27,14 @@ from pinflow.lake.landing.layout import ADOPTED, object_path
 from pinflow.lake.store.probe import require_conditions
 from pinflow.log import Chunk, Records
 from pinflow.steps.ledger import Plan, Slice
+from pinflow.steps.steps import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from pinflow.config import Land
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake import Landing, Store
     from pinflow.steps.ledger import Tally
     from pinflow.steps.steps import Prepared
@@ -56,8 +57,8 @@ class _Origin(NamedTuple):
     command: str
 
 
-class AdoptJob:
-    """`steps.steps.Job` that adopts the files of one topic; `command` makes it the only one that does its steps."""
+class AdoptJob(Job):
+    """A `Job` that adopts the files of one topic; `command` makes it the only one that does its steps."""
 
     def __init__(
         self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[Part]]
@@ -77,8 +78,8 @@ class AdoptJob:
         """How many there are to adopt."""
         return sum(part.lines for parts in self._parts.values() for part in parts)
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `steps.steps.Job`: of each partition as many files as fit into one object."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Job`: of each partition as many files as fit into one object."""
         most = max(1, FILES_A_STEP // max(1, len(self._parts)))
         slices = []
         for partition, parts in sorted(self._parts.items()):
@@ -100,7 +101,7 @@ class AdoptJob:
         return slices
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `steps.steps.Job`: writes an object a partition; the manifest rows are what is committed."""
+        """See `Job`: writes an object a partition; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at)
         chunks = acceptance.in_order(map(self._chunk, plan.slices))
         return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
@@ -151,11 +152,11 @@ class AdoptJob:
         )
 
 
-def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[AdoptJob]:
+def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> list[AdoptJob]:
     """Look at a zone, and make a job for every topic with new files; nothing is written yet.
 
     Args:
-        parts: The lake to adopt into.
+        runtime: The lake to adopt into.
         prefix: A folder below the lake (`topics/`), one of the disk (`/data/zone`, `./zone`), or a URL (`s3://…`).
         accept_gaps: Take what is there where offsets are missing, as they are where the sink ignored tombstones.
 
@@ -165,20 +166,20 @@ def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[
         GapError: Offsets are missing.
         CorruptError: An offset is there twice, with other content.
     """
-    origin = _origin(parts, prefix, accept_gaps=accept_gaps)
-    if not parts.landing.manifest.exists():
-        require_conditions(parts.store)
-    rows = parts.landing.manifest.select("SELECT path, topic FROM this")
-    known = {row["path"] for row in rows} if origin.source is parts.store else set()
+    origin = _origin(runtime, prefix, accept_gaps=accept_gaps)
+    if not runtime.landing.manifest.exists():
+        require_conditions(runtime.store)
+    rows = runtime.landing.manifest.select("SELECT path, topic FROM this")
+    known = {row["path"] for row in rows} if origin.source is runtime.store else set()
     from_log = {row["topic"] for row in rows if not row["path"].startswith(f"{ADOPTED}/")}
-    if not parts.log.abilities.remote:
-        from_log |= set(parts.log.topics.readable())
+    if not runtime.log.capabilities.managed:
+        from_log |= set(runtime.log.topics.readable())
     jobs, missing, twice = [], [], []
     zone = find_files(origin.source, origin.folder, known)
     origin.reader.expect(zone)
     for topic, partitions in zone.items():
         _require_foreign(topic, from_log)
-        positions = land_positions(parts, topic, parts.landing.manifest)
+        positions = land_positions(runtime, topic, runtime.landing.manifest)
         fresh = {}
         for number, files in sorted(partitions.items()):
             position = positions.get(number)
@@ -186,7 +187,7 @@ def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[
             fresh[number] = found.parts
             missing += [f"{topic} partition {number}: {each}" for each in found.missing]
             twice += [f"{topic} partition {number}: {each}" for each in found.twice]
-        jobs.append(AdoptJob(topic, origin, parts.landing, parts.config.land, fresh))
+        jobs.append(AdoptJob(topic, origin, runtime.landing, runtime.config.land, fresh))
     where = origin.source.child(origin.folder)
     if twice:
         raise CorruptError(_told("records are there twice with other content", twice), where=where)
@@ -196,7 +197,7 @@ def adopt_jobs(parts: Parts, prefix: str, *, accept_gaps: bool = False) -> list[
     return jobs
 
 
-def _origin(parts: Parts, prefix: str, *, accept_gaps: bool) -> _Origin:
+def _origin(runtime: Runtime, prefix: str, *, accept_gaps: bool) -> _Origin:
     words = ["pinflow", "land", "--adopt", prefix, *(["--accept-gaps"] if accept_gaps else [])]
     command = shlex.join(words)
     if "://" in prefix or prefix.startswith(("/", "./", "../", "~")):
@@ -207,7 +208,7 @@ def _origin(parts: Parts, prefix: str, *, accept_gaps: bool) -> _Origin:
         raise UsageError(
             "a folder below the lake is needed", where="--adopt", hint="pinflow land --adopt topics/"
         )
-    return _Origin(parts.store, Reader(parts.store), folder, command)
+    return _Origin(runtime.store, Reader(runtime.store), folder, command)
 
 
 def _require_foreign(topic: str, from_log: set[str]) -> None:

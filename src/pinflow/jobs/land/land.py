@@ -13,18 +13,18 @@ from arro3.core import Array, DataType, Table
 
 from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.readers.acceptance import Acceptance
-from pinflow.jobs.readers.partition_order import Lineage
+from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
 from pinflow.lake.landing.layout import OF_THE_LOG, object_path
 from pinflow.log import Chunk, EventLog, Records, watched
 from pinflow.steps.ledger import Plan, Receipt, Slice, Tally, last_plan
-from pinflow.steps.steps import Prepared
+from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pinflow.config import Land
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.landing.zone import Landed, Landing
     from pinflow.lake.tables.table import Table as DeltaTable
     from pinflow.log import Partition
@@ -36,8 +36,8 @@ GATHER_S = 1.0
 """How long one partition is gathered from at a time: where records come all the while, the others have their turn."""
 
 
-class LandJob:
-    """`steps.steps.Job` that lands one topic."""
+class LandJob(Job):
+    """A `Job` that lands one topic."""
 
     def __init__(
         self, topic: str, log: EventLog, landing: Landing, config: Land, *, drain: bool = False
@@ -49,12 +49,12 @@ class LandJob:
         self._landing = landing
         self._config = config
         self._drain = drain
-        self._lineage = Lineage(lambda: log, topic)
+        self._lineage = PartitionOrder(lambda: log, topic)
         self._gathered: dict[int, _Gathered] = {}
         self._owned = False
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `steps.steps.Job`: the partitions that are due.
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Job`: the partitions that are due.
 
         Raises:
             TerminalError: The lake cannot hold the topic's objects, or holds some that are not pinflow's.
@@ -78,13 +78,13 @@ class LandJob:
         return slices
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `steps.steps.Job`: writes the objects; the manifest rows are what is committed."""
+        """See `Job`: writes the objects; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
         chunks = acceptance.in_order(map(self._chunk, plan.slices))
         return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
 
-    def settle(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
-        """See `steps.steps.Settles`: the log's own tools are to show how far it is."""
+    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
+        """See `Job`: the log's own tools are to show how far it is."""
         log = watched(self._log)
         if log is not None:
             log.committed("land", self._topic, plan.positions)
@@ -102,7 +102,7 @@ class LandJob:
                 where=where,
                 hint="pinflow land --adopt topics/ takes them over; or choose another lake.url",
             )
-        if not self._log.abilities.continues and self._was_adopted():
+        if not self._log.capabilities.keeps_offsets and self._was_adopted():
             raise TerminalError(
                 "the topic was adopted from another sink, and its offsets begin anew in this log",
                 where=where,
@@ -194,15 +194,15 @@ class _Gathered:
         )
 
 
-def land_jobs(parts: Parts, *, drain: bool = False) -> list[LandJob]:
+def land_jobs(runtime: Runtime, *, drain: bool = False) -> list[LandJob]:
     """A job for every topic of the log as it is now."""
-    config, log = parts.config.land, parts.bound_log
-    return [LandJob(topic, log, parts.landing, config, drain=drain) for topic in log.topics.readable()]
+    config, log = runtime.config.land, runtime.bound_log
+    return [LandJob(topic, log, runtime.landing, config, drain=drain) for topic in log.topics.readable()]
 
 
-def land_positions(parts: Parts, topic: str, manifest: DeltaTable) -> dict[int, str]:
+def land_positions(runtime: Runtime, topic: str, manifest: DeltaTable) -> dict[int, str]:
     """Where the landing of a topic stands: partition → position; empty before its first commit."""
-    plan = last_plan(parts.store, f"land/{topic}", manifest)
+    plan = last_plan(runtime.store, f"land/{topic}", manifest)
     return plan.positions if plan is not None else {}
 
 

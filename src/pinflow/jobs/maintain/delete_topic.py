@@ -9,12 +9,12 @@ from pinflow.jobs.maintain.retention import readers_of
 from pinflow.steps.ledger import last_plan
 
 if TYPE_CHECKING:
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
 __all__ = ["delete_topic"]
 
 
-def delete_topic(parts: Parts, topic: str, *, force: bool = False) -> None:
+def delete_topic(runtime: Runtime, topic: str, *, force: bool = False) -> None:
     """Delete a topic of the log.
 
     Where the log keeps what a deleted topic took, nothing is lost. Elsewhere it is deleted only when every job that
@@ -25,24 +25,24 @@ def delete_topic(parts: Parts, topic: str, *, force: bool = False) -> None:
         UnknownTopicError: The topic does not exist.
         TerminalError: Records of it have not landed or are not clean yet, and would be gone.
     """
-    if not force and not parts.log.abilities.keeps_deleted:
-        for job in _behind(parts, topic):
+    if not force and not runtime.log.capabilities.retains_deleted:
+        for job in _behind(runtime, topic):
             kind = job.partition("/")[0]
             raise TerminalError(
                 f"{kind} has not read the topic to its end, and this log would lose what is left",
                 where=topic,
                 hint=f"pinflow {kind} --drain, then again; --force deletes it all the same",
             )
-    parts.log.topics.delete(topic)
+    runtime.log.topics.delete(topic)
 
 
-def _behind(parts: Parts, topic: str) -> list[str]:
+def _behind(runtime: Runtime, topic: str) -> list[str]:
     """The jobs that read the topic from the log and do not stand at the end of every partition."""
     found = []
-    for job, table in readers_of(parts, topic):
-        plan = last_plan(parts.store, job, table)
+    for job, table in readers_of(runtime, topic):
+        plan = last_plan(runtime.store, job, table)
         positions = plan.positions if plan is not None else {}
-        extents = parts.log.extents(topic, positions)
-        if any(positions.get(each.partition, each.begin) != each.end for each in extents):
+        ranges = runtime.log.ranges(topic, positions)
+        if any(positions.get(each.partition, each.begin) != each.end for each in ranges):
             found.append(job)
     return found

@@ -6,14 +6,14 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pinflow.crash import reached
 from pinflow.errors import ChangedTableError
-from pinflow.jobs.pipelines import Road, roads
+from pinflow.failpoints import hit
+from pinflow.jobs.pipelines import Pipeline, pipelines
 from pinflow.steps.generations import all_generations
 from pinflow.steps.ledger import Plan, pending_plan
 
 if TYPE_CHECKING:
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
 
 __all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"]
@@ -21,18 +21,18 @@ __all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"
 HOUR_MS = 3_600_000
 
 
-def remove_leftovers(parts: Parts, *, dry_run: bool = False) -> list[str]:
+def remove_leftovers(runtime: Runtime, *, dry_run: bool = False) -> list[str]:
     """Delete folders that nobody has needed for the retention, and return their names. Safe to repeat, at any kill.
 
     A reader that found its files in an old generation has that long to finish; a replay that is under way plans a
-    step more often than that. While a replay holds the job of a road, the road's builds stay.
+    step more often than that. While a replay holds the job of a pipeline, the pipeline's builds stay.
     """
-    before = time.time_ns() // 1_000_000 - parts.config.maintain.retention_hours * HOUR_MS
+    before = time.time_ns() // 1_000_000 - runtime.config.maintain.retention_hours * HOUR_MS
     removed = []
-    for road in roads(parts.config.id):
-        folders = [*_left(parts.store, road, before), *_unfinished(parts.store, road, before)]
+    for pipeline in pipelines(runtime.config.id):
+        folders = [*_left(runtime.store, pipeline, before), *_unfinished(runtime.store, pipeline, before)]
         for table, quarantine in folders:
-            if _remove(parts.store, table, [quarantine, road.nulled_folder(table)], dry_run=dry_run):
+            if _remove(runtime.store, table, [quarantine, pipeline.nulled_folder(table)], dry_run=dry_run):
                 removed.append(table)
     return removed
 
@@ -42,10 +42,10 @@ def build_name(folder: str) -> str:
     return f"replay/{folder}"
 
 
-def builds(store: Store, road: Road) -> list[str]:
-    """The table folders of all builds of a road that have left a plan, finished or not."""
+def builds(store: Store, pipeline: Pipeline) -> list[str]:
+    """The table folders of all builds of a pipeline that have left a plan, finished or not."""
     names = {path.split("/")[2] for path in store.list("plans/replay")}
-    return sorted(name for name in names if name.startswith(f"{road.table}.g"))
+    return sorted(name for name in names if name.startswith(f"{pipeline.table}.g"))
 
 
 def last_step_at(store: Store, folder: str) -> int:
@@ -57,8 +57,8 @@ def last_step_at(store: Store, folder: str) -> int:
     return newest.made_at if newest is not None else 0
 
 
-def _left(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
-    generations = all_generations(store, road.table, road.quarantine)
+def _left(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
+    generations = all_generations(store, pipeline.table, pipeline.quarantine)
     return [
         (old.table, old.quarantine)
         for old, following in pairwise(generations)
@@ -66,18 +66,20 @@ def _left(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
     ]
 
 
-def _unfinished(store: Store, road: Road, before: int) -> list[tuple[str, str]]:
-    table = road.open_table(store)
+def _unfinished(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
+    table = pipeline.open_table(store)
     try:
-        pending = pending_plan(store, road.job, table.version_of(road.job)) if table.exists() else None
+        pending = (
+            pending_plan(store, pipeline.job, table.version_of(pipeline.job)) if table.exists() else None
+        )
     except ChangedTableError:
         return []  # what a replay has built may be what mends it
     if pending is not None and pending.command:
         return []
-    known = {each.table for each in all_generations(store, road.table, road.quarantine)}
+    known = {each.table for each in all_generations(store, pipeline.table, pipeline.quarantine)}
     return [
-        (folder, f"{road.quarantine}{folder.removeprefix(road.table)}")
-        for folder in builds(store, road)
+        (folder, f"{pipeline.quarantine}{folder.removeprefix(pipeline.table)}")
+        for folder in builds(store, pipeline)
         if folder not in known and last_step_at(store, folder) < before
     ]
 
@@ -90,5 +92,5 @@ def _remove(store: Store, table: str, others: list[str], *, dry_run: bool) -> bo
     if paths and not dry_run:
         for path in paths:
             store.delete(path)
-            reached("maintain", "generation-removed")
+            hit("maintain", "generation-removed")
     return bool(paths)

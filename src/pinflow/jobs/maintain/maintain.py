@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import ChangedTableError, TransientError
+from pinflow.failpoints import hit
 from pinflow.jobs.maintain.leftovers import remove_leftovers
 from pinflow.jobs.maintain.removal import RemovalJob, clocks_of, count_superseded, removal_name
 from pinflow.jobs.maintain.retention import trim_log
-from pinflow.jobs.pipelines import roads
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import every_topic
 from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, vacuum
 from pinflow.steps.ledger import remove_plans
@@ -31,8 +31,8 @@ from pinflow.steps.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.table import Table
 
 __all__ = ["Maintained", "TableUpkeep", "maintain"]
@@ -62,7 +62,7 @@ class Maintained(msgspec.Struct, frozen=True):
     problems: list[str]
 
 
-def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
+def maintain(runtime: Runtime, *, dry_run: bool = False) -> Maintained:
     """Run once over everything. With `dry_run` nothing changes; the log is then not looked at.
 
     Raises:
@@ -70,57 +70,61 @@ def maintain(parts: Parts, *, dry_run: bool = False) -> Maintained:
         UnavailableError: The log or the lake cannot be read.
     """
     tables, problems = [], list[str]()
-    trimmed = {} if dry_run else trim_log(parts, problems)
-    for table, jobs, road in _tables(parts):
+    trimmed = {} if dry_run else trim_log(runtime, problems)
+    for table, jobs, pipeline in _tables(runtime):
         try:
-            tables.append(_kept(parts, table, jobs, road, dry_run=dry_run))
+            tables.append(_kept(runtime, table, jobs, pipeline, dry_run=dry_run))
         except (TransientError, ChangedTableError) as error:
             problems.append(f"{table.name}: {error.what}")
-    generations = remove_leftovers(parts, dry_run=dry_run)
+    generations = remove_leftovers(runtime, dry_run=dry_run)
     return Maintained(dry_run, tables, trimmed, generations, problems)
 
 
-def _tables(parts: Parts) -> Iterator[tuple[Table, list[str], Road | None]]:
-    """Every table that is there, the jobs whose commit it carries, and its road if it holds clean rows."""
-    manifest = parts.landing.manifest
+def _tables(runtime: Runtime) -> Iterator[tuple[Table, list[str], Pipeline | None]]:
+    """Every table that is there, the jobs whose commit it carries, and its pipeline if it holds clean rows."""
+    manifest = runtime.landing.manifest
     if manifest.exists():
-        yield manifest, [f"land/{topic}" for topic in every_topic(parts)], None
-    for road in roads(parts.config.id):
-        generation = road.generation(parts.store)
-        table, quarantine = road.tables_of(parts.store, generation)
+        yield manifest, [f"land/{topic}" for topic in every_topic(runtime)], None
+    for pipeline in pipelines(runtime.config.id):
+        generation = pipeline.generation(runtime.store)
+        table, quarantine = pipeline.tables_of(runtime.store, generation)
         if table.exists():
-            yield table, [road.job, removal_name(table)], road
-        for other in (quarantine, road.open_nulled(parts.store, generation)):
+            yield table, [pipeline.job, removal_name(table)], pipeline
+        for other in (quarantine, pipeline.open_nulled(runtime.store, generation)):
             if other.exists():
                 yield other, [], None
 
 
-def _kept(parts: Parts, table: Table, jobs: list[str], road: Road | None, *, dry_run: bool) -> TableUpkeep:
-    hours = parts.config.maintain.retention_hours
+def _kept(
+    runtime: Runtime, table: Table, jobs: list[str], pipeline: Pipeline | None, *, dry_run: bool
+) -> TableUpkeep:
+    hours = runtime.config.maintain.retention_hours
     if dry_run:
         superseded = (
-            count_superseded(road, parts.store, parts.engine, clocks_of(parts, road))
-            if road is not None
+            count_superseded(pipeline, runtime.store, runtime.engine, clocks_of(runtime, pipeline))
+            if pipeline is not None
             else 0
         )
-        files = vacuum(parts.store, table, hours, dry_run=True)
+        files = vacuum(runtime.store, table, hours, dry_run=True)
         return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
-    superseded = _without_superseded(parts, road) if road is not None else 0
+    superseded = _without_superseded(runtime, pipeline) if pipeline is not None else 0
     joined = compact(table)
-    reached("maintain", "compacted")
+    hit("maintain", "compacted")
     checkpoint(table)
-    reached("maintain", "checkpointed")
-    commits = clean_log(parts.store, table, jobs)
-    reached("maintain", "log-cleaned")
-    files = vacuum(parts.store, table, hours)
-    reached("maintain", "vacuumed")
-    keep, now = parts.config.maintain.keep_steps, table.pinned()
-    plans = sum(remove_plans(parts.store, job, now.version_of(job) - keep + 1) for job in jobs)
+    hit("maintain", "checkpointed")
+    commits = clean_log(runtime.store, table, jobs)
+    hit("maintain", "log-cleaned")
+    files = vacuum(runtime.store, table, hours)
+    hit("maintain", "vacuumed")
+    keep, now = runtime.config.maintain.keep_steps, table.pinned()
+    plans = sum(remove_plans(runtime.store, job, now.version_of(job) - keep + 1) for job in jobs)
     return TableUpkeep(table.name, superseded, joined, commits, files, plans)
 
 
-def _without_superseded(parts: Parts, road: Road) -> int:
-    steps = Steps(parts.store, RemovalJob(road, parts.store, parts.engine, clocks_of(parts, road)))
+def _without_superseded(runtime: Runtime, pipeline: Pipeline) -> int:
+    steps = Steps(
+        runtime.store, RemovalJob(pipeline, runtime.store, runtime.engine, clocks_of(runtime, pipeline))
+    )
     removed = 0
     while plan := steps.advance():
         removed += sum(piece.records for piece in plan.slices)

@@ -14,14 +14,14 @@ from pinflow.datasets import over_ranked
 from pinflow.engine import View
 from pinflow.lake.landing.zone import ADOPTED
 from pinflow.steps.ledger import Plan, Slice, Tally, last_receipt
-from pinflow.steps.steps import Prepared, Removal
+from pinflow.steps.steps import Job, Prepared, Removal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pinflow.engine import Engine
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
     from pinflow.lake.tables.table import Table
 
@@ -40,17 +40,17 @@ NEVER_US = 1 << 60
 """More than there are microseconds since 1970: only offsets count."""
 
 
-class RemovalJob:
-    """`steps.steps.Job` that removes the superseded rows of one table."""
+class RemovalJob(Job):
+    """A `Job` that removes the superseded rows of one table."""
 
-    def __init__(self, road: Road, store: Store, engine: Engine, clocks: Clocks) -> None:
-        self.table = road.open_table(store)
+    def __init__(self, pipeline: Pipeline, store: Store, engine: Engine, clocks: Clocks) -> None:
+        self.table = pipeline.open_table(store)
         self.name = removal_name(self.table)
         self._find = partial(_superseded, self.table, engine, clocks)
         self._known: list[tuple[int, int]] = []
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
-        """See `steps.steps.Job`: the oldest superseded rows, each by its place."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
+        """See `Job`: the oldest superseded rows, each by its place."""
         found: dict[int, list[int]] = {}
         if not self._known:
             self._known = self._find()
@@ -63,7 +63,7 @@ class RemovalJob:
         ]
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002 - a row is a row
-        """See `steps.steps.Job`: the tally counts rows removed."""
+        """See `Job`: the tally counts rows removed."""
         tallies = {piece.partition: Tally(piece.records, piece.records) for piece in plan.slices}
         return Prepared(tallies, [(self.table, Removal([piece.places for piece in plan.slices]))])
 
@@ -89,22 +89,22 @@ class Clocks(NamedTuple):
     exact_from_us: int
 
 
-def clocks_of(parts: Parts, road: Road) -> Clocks:
-    """What the times of a road's records are worth.
+def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
+    """What the times of a pipeline's records are worth.
 
     Those of an adopted zone say only when its files were written, however long their records had waited: there no time
     says that a record of another partition came later.
     """
-    if any(landed.path.startswith(f"{ADOPTED}/") for landed in parts.landing.landed(road.topic)):
+    if any(landed.path.startswith(f"{ADOPTED}/") for landed in runtime.landing.landed(pipeline.topic)):
         return Clocks(NEVER_US, NEVER_US)
-    exact_from = parts.log.exact_from
+    exact_from = runtime.log.exact_from
     return Clocks(CLOCK_SLACK_US, NEVER_US if exact_from is None else exact_from)
 
 
-def count_superseded(road: Road, store: Store, engine: Engine, clocks: Clocks) -> int:
+def count_superseded(pipeline: Pipeline, store: Store, engine: Engine, clocks: Clocks) -> int:
     """Rows in a table now that `RemovalJob` would remove."""
     sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
-    return _int(_ask(road.open_table(store), engine, sql)[0][0])
+    return _int(_ask(pipeline.open_table(store), engine, sql)[0][0])
 
 
 def _superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from pinflow.log import EventLog, Partition
 
-__all__ = ["Lineage"]
+__all__ = ["PartitionOrder"]
 
 
-class Lineage:
+class PartitionOrder:
     """Reads the partitions of one topic in their order, survey after survey. Not safe to share.
 
     Args:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import GapError, UnknownTopicError
-from pinflow.jobs.readers.partition_order import Lineage
+from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.log import watched
 from pinflow.steps.ledger import Slice
 
@@ -25,7 +25,7 @@ NO_LIMIT = 1 << 62
 class Reader(Protocol):
     """Finds what is new in a topic, and reads what a plan names."""
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
         """What can be read from these positions on, within the limits of one step."""
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -51,17 +51,17 @@ class LogReader(Reader):
         self._open_log = log
         self._topic = topic
         self._config = config
-        self._lineage = Lineage(log, topic)
-        self._surveyed: dict[int, Chunk] = {}
+        self._lineage = PartitionOrder(log, topic)
+        self._fetched: dict[int, Chunk] = {}
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `Reader.survey`."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.fetch_next`."""
         log = self._open_log()
         try:
             partitions = log.partitions(self._topic)
         except UnknownTopicError:
             return []  # nobody has posted yet
-        self._surveyed.clear()
+        self._fetched.clear()
 
         def read(partition: Partition) -> bool:
             chunk = log.read(
@@ -72,19 +72,19 @@ class LogReader(Reader):
                 max_bytes=max(1, self._config.max_bytes // len(partitions)),
             )
             if len(chunk):
-                self._surveyed[partition.number] = chunk
+                self._fetched[partition.number] = chunk
             return bool(len(chunk))
 
         try:
             self._lineage.walk(partitions, positions, read)
         except UnknownTopicError:
-            self._surveyed.clear()  # deleted meanwhile
-        return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._surveyed.items()]
+            self._fetched.clear()  # deleted meanwhile
+        return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._fetched.items()]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
         """See `Reader.read`."""
         for piece in slices:
-            chunk = self._surveyed.pop(piece.partition, None)
+            chunk = self._fetched.pop(piece.partition, None)
             if chunk is not None and (chunk.start, chunk.end) == (piece.start, piece.end):
                 yield chunk
             else:
@@ -110,8 +110,8 @@ class LandingReader(Reader):
         self._topic = topic
         self._config = config
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `Reader.survey`."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.fetch_next`."""
         slices: list[Slice] = []
         records = nbytes = 0
         known = self._followed.objects()

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import FencedError
+from pinflow.failpoints import hit
 from pinflow.steps.generations import put_generation
 from pinflow.steps.ledger import last_receipt, pending_plan
 
 if TYPE_CHECKING:
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.generations import Generation
     from pinflow.steps.ledger import Plan
 
@@ -30,7 +30,7 @@ __all__ = ["Abandoned", "abandon"]
 
 
 class Abandoned(msgspec.Struct, frozen=True):
-    """One road: whether a replay held its job, and who had begun it."""
+    """One pipeline: whether a replay held its job, and who had begun it."""
 
     side: str
     dataset: str
@@ -39,18 +39,18 @@ class Abandoned(msgspec.Struct, frozen=True):
     worker: str = ""
 
 
-def abandon(parts: Parts, road: Road) -> Abandoned:
-    """Give up the replay that holds the job of a road, if one does; what it has built is left to `maintain`.
+def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
+    """Give up the replay that holds the job of a pipeline, if one does; what it has built is left to `maintain`.
 
     Raises:
         FencedError: The replay goes on at this moment, and has swapped its tables in.
     """
-    current = road.generation(parts.store)
-    plan = _fence_of(parts, road, current)
+    current = pipeline.generation(runtime.store)
+    plan = _fence_of(runtime, pipeline, current)
     if plan is None:
-        return Abandoned(road.side, road.dataset.name, road.table, abandoned=False)
-    table, _ = road.tables_of(parts.store, current)
-    before = last_receipt(parts.store, road.job, table)
+        return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=False)
+    table, _ = pipeline.tables_of(runtime.store, current)
+    before = last_receipt(runtime.store, pipeline.job, table)
     kept = msgspec.structs.replace(
         current,
         number=current.number + 1,
@@ -58,21 +58,21 @@ def abandon(parts: Parts, road: Road) -> Abandoned:
         step=plan.step,
         totals=before.totals if before is not None else {},
     )
-    put_generation(parts.store, road.table, kept)  # 1
-    reached("abandon", "kept")
-    if road.generation(parts.store).table != current.table:
+    put_generation(runtime.store, pipeline.table, kept)  # 1
+    hit("abandon", "kept")
+    if pipeline.generation(runtime.store).table != current.table:
         raise FencedError(
-            "the replay has swapped its tables in meanwhile", where=road.table, hint="pinflow status"
+            "the replay has swapped its tables in meanwhile", where=pipeline.table, hint="pinflow status"
         )
-    table.stamp(road.job, plan.step)  # 2
-    reached("abandon", "stamped")
-    return Abandoned(road.side, road.dataset.name, road.table, abandoned=True, worker=plan.worker)
+    table.stamp(pipeline.job, plan.step)  # 2
+    hit("abandon", "stamped")
+    return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=True, worker=plan.worker)
 
 
-def _fence_of(parts: Parts, road: Road, current: Generation) -> Plan | None:
+def _fence_of(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
     """The plan by which a replay holds the job, if one does."""
-    table, _ = road.tables_of(parts.store, current)
+    table, _ = pipeline.tables_of(runtime.store, current)
     if not table.exists():
         return None
-    pending = pending_plan(parts.store, road.job, table.version_of(road.job))
+    pending = pending_plan(runtime.store, pipeline.job, table.version_of(pipeline.job))
     return pending if pending is not None and pending.command else None

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pinflow.engine import Session
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
     from pinflow.steps.generations import Generation
 
 __all__ = ["Cells", "Difference", "Reason", "compare", "compare_cells"]
@@ -55,15 +55,15 @@ class Difference(msgspec.Struct, frozen=True):
         return bool(self.added or self.removed or any(self.changed.values()) or reasons)
 
 
-def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) -> Difference:
+def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, partial: bool) -> Difference:
     """Compare the current generation with a built one; with `partial` only as far as the built one comes."""
-    old, old_rejects = road.tables_of(parts.store, road.generation(parts.store))
-    new, new_rejects = road.tables_of(parts.store, generation)
-    columns, latest = road.dataset.clean | LINEAGE, road.dataset.latest(road.dataset.clean)
+    old, old_rejects = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    new, new_rejects = pipeline.tables_of(runtime.store, generation)
+    columns, latest = pipeline.dataset.clean | LINEAGE, pipeline.dataset.latest(pipeline.dataset.clean)
     bound = "TRUE"
     if partial:
         places = "SELECT _partition, _offset FROM {table}"
-        session = parts.engine.session(
+        session = runtime.engine.session(
             [
                 View("kept", new.files(), columns, places),
                 View("rejects", new_rejects.files(), QUARANTINE, places),
@@ -71,7 +71,7 @@ def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) 
         )
         bound = _ask_bound(session)
     upto = f"(SELECT * FROM {{table}} WHERE {bound}) AS covered"  # noqa: S608
-    session = parts.engine.session(
+    session = runtime.engine.session(
         [
             View("old_rows", old.files(), columns, latest.replace("{table}", upto)),
             View("new_rows", new.files(), columns, latest),
@@ -85,7 +85,7 @@ def compare(parts: Parts, road: Road, generation: Generation, *, partial: bool) 
         ]
     )
     try:
-        return _difference(session, list(road.dataset.clean))
+        return _difference(session, list(pipeline.dataset.clean))
     finally:
         session.close()
 

@@ -1,4 +1,4 @@
-"""replay --quarantine for one road."""
+"""replay --quarantine for one pipeline."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.errors import AbsentError
-from pinflow.jobs.clean.clean import CleanJob, road_reader
+from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.clean.moving import QuarantineReader
 from pinflow.steps.steps import Steps
 
 if TYPE_CHECKING:
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
 
 __all__ = ["Retried", "retry_quarantine"]
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """One road: rejected records tried again, and how many of them are (or in a dry run would be) clean now."""
+    """One pipeline: rejected records tried again, and how many of them are (or in a dry run would be) clean now."""
 
     side: str
     dataset: str
@@ -28,29 +28,31 @@ class Retried(msgspec.Struct, frozen=True):
     moved: int
 
 
-def retry_quarantine(parts: Parts, road: Road, *, dry_run: bool = False) -> Retried:
-    """Try every rejected record of a road by the rules of today, and move what is now clean; see `jobs.clean.moving`.
+def retry_quarantine(runtime: Runtime, pipeline: Pipeline, *, dry_run: bool = False) -> Retried:
+    """Try a pipeline's rejected records by the rules of today, and move what is now clean; see `jobs.clean.moving`.
 
-    A worker of the road's job that runs is fenced by the first move, and ends.
+    A worker of the pipeline's job that runs is fenced by the first move, and ends.
 
     Raises:
-        AbsentError: The road's job has committed nothing yet.
+        AbsentError: The pipeline's job has committed nothing yet.
         FencedError: A worker moved at the same time; try again.
     """
-    table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
-    if not table.exists() or not table.version_of(road.job):
-        raise AbsentError("nothing was cleaned yet", where=road.job, hint=f"pinflow {road.side} --drain")
-    reader = QuarantineReader(road, quarantine, parts.engine, road_reader(parts, road))
+    table, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    if not table.exists() or not table.version_of(pipeline.job):
+        raise AbsentError(
+            "nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain"
+        )
+    reader = QuarantineReader(pipeline, quarantine, runtime.engine, pipeline_reader(runtime, pipeline))
     moved = 0
     if dry_run:
         anywhere = _Anywhere()
-        while slices := reader.survey(anywhere):
+        while slices := reader.fetch_next(anywhere):
             moved += sum(len(piece.offsets) for piece in slices)
     else:
-        steps = Steps(parts.store, CleanJob(road, reader, parts.store, parts.engine))
+        steps = Steps(runtime.store, CleanJob(pipeline, reader, runtime.store, runtime.engine))
         while plan := steps.advance():
             moved += sum(len(piece.offsets) for piece in plan.slices)
-    return Retried(road.side, road.dataset.name, road.table, reader.tried, moved)
+    return Retried(pipeline.side, pipeline.dataset.name, pipeline.table, reader.tried, moved)
 
 
 class _Anywhere(dict[int, str]):

@@ -64,8 +64,8 @@ class Rereader(Reader):
         self._done = done
         self._tail = tail or landing is None
 
-    def survey(self, positions: dict[int, str]) -> list[Slice]:
-        """See `Reader.survey`: one partition a step."""
+    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+        """See `Reader.fetch_next`: one partition a step."""
         done = self._done()
         objects = self._followed.objects() if self._followed is not None else []
         for partition, target in sorted(self._targets.items()):

@@ -1,4 +1,4 @@
-"""How far the job of a road has come, for a replay: by its table, or, where that cannot be gone on with, by its plans.
+"""How far the job of a pipeline has come, for a replay: by its table, or where that cannot be used, by its plans.
 
 A table that another program has changed or deleted does not say what was committed to it, or can take no step any more.
 The plans still do: one is put only when the step before it is committed. So a replay covers the newest plan, whether or
@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import AbsentError, ChangedTableError, CorruptError, UnavailableError
-from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.pipelines import side_pipelines
 from pinflow.steps.ledger import Tally, last_plan, last_receipt, read_plan, read_receipt
 
 if TYPE_CHECKING:
-    from pinflow.jobs.pipelines import Road, Side
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline, Side
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
     from pinflow.steps.ledger import Plan
 
@@ -33,70 +33,77 @@ class Standing(NamedTuple):
     totals: dict[int, Tally]
 
 
-def standing(parts: Parts, road: Road, *, by_plans: bool = False) -> Standing:
-    """How far the road's job has come; with `by_plans` whatever its tables say.
+def standing(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) -> Standing:
+    """How far the pipeline's job has come; with `by_plans` whatever its tables say.
 
     Raises:
         AbsentError: It has done nothing yet.
         UnavailableError: It moves all the time.
     """
-    if by_plans or not _goes_on(parts, road):
-        return _by_plans(parts, road)
-    table = road.open_table(parts.store)
+    if by_plans or not _goes_on(runtime, pipeline):
+        return _by_plans(runtime, pipeline)
+    table = pipeline.open_table(runtime.store)
     for _ in range(LOOKS):
-        plan, receipt = last_plan(parts.store, road.job, table), last_receipt(parts.store, road.job, table)
+        plan, receipt = (
+            last_plan(runtime.store, pipeline.job, table),
+            last_receipt(runtime.store, pipeline.job, table),
+        )
         if plan is None or receipt is None:
-            raise _nothing(road)
+            raise _nothing(pipeline)
         if plan.step == receipt.step:
             return Standing(plan.step, plan.positions, receipt.totals)
-    raise UnavailableError("the job moves all the time", where=road.job, hint="try again")
+    raise UnavailableError("the job moves all the time", where=pipeline.job, hint="try again")
 
 
-def cleaned_roads(store: Store, side: Side, user_id: str, dataset: str | None) -> list[Road]:
-    """The road of a dataset, or without one all of a side whose jobs have done anything.
+def cleaned_roads(store: Store, side: Side, user_id: str, dataset: str | None) -> list[Pipeline]:
+    """The pipeline of a dataset, or without one all of a side whose jobs have done anything.
 
     Raises:
         AbsentError: None has.
     """
-    found = [road for road in side_roads(side, user_id) if dataset in (None, road.dataset.name)]
-    made = [road for road in found if _has_cleaned(store, road)]
+    found = [
+        pipeline for pipeline in side_pipelines(side, user_id) if dataset in (None, pipeline.dataset.name)
+    ]
+    made = [pipeline for pipeline in found if _has_cleaned(store, pipeline)]
     if not made:
         raise AbsentError("nothing was cleaned yet", where=store.url, hint=f"pinflow {side} --drain")
     return made
 
 
-def _has_cleaned(store: Store, road: Road) -> bool:
-    """Whether the road's job has committed a step, be its table gone by now."""
+def _has_cleaned(store: Store, pipeline: Pipeline) -> bool:
+    """Whether the pipeline's job has committed a step, be its table gone by now."""
     try:
-        table = road.open_table(store)
-        return (table.exists() and table.version_of(road.job) > 0) or _newest_step(store, road.job) > 1
+        table = pipeline.open_table(store)
+        return (table.exists() and table.version_of(pipeline.job) > 0) or _newest_step(
+            store, pipeline.job
+        ) > 1
     except ChangedTableError:
         return True
 
 
-def _goes_on(parts: Parts, road: Road) -> bool:
+def _goes_on(runtime: Runtime, pipeline: Pipeline) -> bool:
     """Whether a worker can commit to the tables, and no commit of theirs is lost."""
-    table, quarantine = road.tables_of(parts.store, road.generation(parts.store))
+    table, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
     try:
         for each in (table, quarantine):
             if each.exists():
                 each.require_writable()
-        newest = _newest_step(parts.store, road.job)
-        step = table.version_of(road.job) if table.exists() else 0
+        newest = _newest_step(runtime.store, pipeline.job)
+        step = table.version_of(pipeline.job) if table.exists() else 0
     except ChangedTableError:
         return False
     return newest <= step + 1
 
 
-def _by_plans(parts: Parts, road: Road) -> Standing:
-    step = _newest_step(parts.store, road.job)
-    plan = read_plan(parts.store, road.job, step) if step else None
-    if plan is not None and plan.swaps and road.generation(parts.store).step < step:
+def _by_plans(runtime: Runtime, pipeline: Pipeline) -> Standing:
+    step = _newest_step(runtime.store, pipeline.job)
+    plan = read_plan(runtime.store, pipeline.job, step) if step else None
+    if plan is not None and plan.swaps and pipeline.generation(runtime.store).step < step:
         step -= 1  # the fence of a replay that has not ended: no worker can have committed it
-        plan = read_plan(parts.store, road.job, step) if step else None
+        plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is None:
-        raise _nothing(road)
-    return Standing(step, plan.positions, _totals(parts.store, plan))
+        raise _nothing(pipeline)
+    return Standing(step, plan.positions, _totals(runtime.store, plan))
 
 
 def _totals(store: Store, plan: Plan) -> dict[int, Tally]:
@@ -116,5 +123,5 @@ def _newest_step(store: Store, job: str) -> int:
     return max((int(name.partition(".")[0]) for name in names if name.partition(".")[0].isdigit()), default=0)
 
 
-def _nothing(road: Road) -> AbsentError:
-    return AbsentError("nothing was cleaned yet", where=road.job, hint=f"pinflow {road.side} --drain")
+def _nothing(pipeline: Pipeline) -> AbsentError:
+    return AbsentError("nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain")

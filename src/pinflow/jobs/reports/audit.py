@@ -1,8 +1,8 @@
 """audit: does what came in add up with what came out?
 
-For every partition of a road, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come from
-the log's extents, the jobs' receipts and the tables' metadata; `deep` takes them from the rows, and besides looks
-for records that are there twice, and reads the log and every landed object against their checksums.
+For every partition of a pipeline, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come
+from the ranges of the log's partitions, the jobs' receipts and the tables' metadata; `deep` takes them from the rows,
+looks for records that are there twice, and reads the log and every landed object against their checksums.
 Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
 
 Cells that had a text and became NULL by a rule are no difference. They are counted, in rows that are superseded too;
@@ -20,13 +20,13 @@ from pinflow.datasets import LINEAGE, over_ranked
 from pinflow.engine import View
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.maintain.removal import removed_rows
-from pinflow.jobs.pipelines import NULLED, QUARANTINE, Road, roads
+from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.steps.ledger import Tally, last_receipt, pending_plan
 
 if TYPE_CHECKING:
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.landing.zone import Landing
     from pinflow.lake.tables.table import Table
 
@@ -83,29 +83,29 @@ class _Rows(msgspec.Struct, frozen=True):
     samples: dict[str, tuple[int, int]] = {}
 
 
-def audit(parts: Parts, *, deep: bool = False) -> Audit:
+def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
     """Add up every partition of every topic.
 
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
     problems: list[str] = []
-    identity = parts.log.identity
-    if parts.lake_log() not in (None, identity):
+    identity = runtime.log.identity
+    if runtime.lake_log() not in (None, identity):
         problems.append(
-            f"{masked(parts.config.log.url)}: the log is not the one that this lake is filled from"
+            f"{masked(runtime.config.log.url)}: the log is not the one that this lake is filled from"
         )
-    by_topic = {road.topic: road for road in roads(parts.config.id)}
-    landing = parts.landing.pinned()
+    by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
+    landing = runtime.landing.pinned()
     lines: list[Line] = []
-    without_log = landed_only(parts)
-    for topic in every_topic(parts):
-        landed = _totals(parts, f"land/{topic}", landing.manifest)
-        road = by_topic.get(topic)
-        look = _look_or_report(parts, road, problems, deep=deep) if road is not None else None
-        came = accepted(parts, topic, landing.manifest, only_landed=topic in without_log)
+    without_log = landed_only(runtime)
+    for topic in every_topic(runtime):
+        landed = _totals(runtime, f"land/{topic}", landing.manifest)
+        pipeline = by_topic.get(topic)
+        look = _look_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
+        came = accepted(runtime, topic, landing.manifest, only_landed=topic in without_log)
         for partition, count in came.items():
-            line = _line(topic, partition, count, landed.get(partition, Tally()), road, look)
+            line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, look)
             lines.append(line)
             if line.difference or line.waiting < 0:
                 problems.append(
@@ -113,39 +113,42 @@ def audit(parts: Parts, *, deep: bool = False) -> Audit:
                 )
         problems += _landing_problems(landing, topic, came, landed)
     if deep:
-        problems += damage(parts)
+        problems += damage(runtime)
     return Audit(deep, lines, problems)
 
 
 class _Look(msgspec.Struct, frozen=True):
-    """A road at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
+    """A pipeline at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
 
-    road: Road
+    pipeline: Pipeline
     totals: dict[int, Tally]
     removed: dict[int, int]
     rows: dict[int, _Rows] | None
 
 
-def _look_or_report(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look | None:
-    """Look at a road's tables; where they do not let themselves be looked at, that is a problem of this road alone."""
+def _look_or_report(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look | None:
+    """Look at a pipeline's tables; where they cannot be read, that is a problem of this pipeline alone."""
     try:
-        return _look(parts, road, problems, deep=deep)
+        return _look(runtime, pipeline, problems, deep=deep)
     except (ChangedTableError, CorruptError) as error:
-        problems.append(f"{road.table}: {error.what}; next: {error.hint}")
+        problems.append(f"{pipeline.table}: {error.what}; next: {error.hint}")
         return None
 
 
-def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look:
-    """Look at a road's tables as of one step of its job, whatever is committed meanwhile."""
-    generation = road.generation(parts.store)
-    now_table, now_quarantine = road.tables_of(parts.store, generation)
+def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look:
+    """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
+    generation = pipeline.generation(runtime.store)
+    now_table, now_quarantine = pipeline.tables_of(runtime.store, generation)
     table = now_table.pinned()
-    step = table.version_of(road.job) if table.exists() else 0
-    quarantine = now_quarantine.pinned(road.job, at_most=step)
-    nulled = road.open_nulled(parts.store, generation).pinned(road.job, at_most=step)
-    totals = _totals(parts, road.job, table)
-    removed = removed_rows(parts.store, table)
-    if pending_plan(parts.store, road.job, step + 1) is not None and now_table.version_of(road.job) == step:
+    step = table.version_of(pipeline.job) if table.exists() else 0
+    quarantine = now_quarantine.pinned(pipeline.job, at_most=step)
+    nulled = pipeline.open_nulled(runtime.store, generation).pinned(pipeline.job, at_most=step)
+    totals = _totals(runtime, pipeline.job, table)
+    removed = removed_rows(runtime.store, table)
+    if (
+        pending_plan(runtime.store, pipeline.job, step + 1) is not None
+        and now_table.version_of(pipeline.job) == step
+    ):
         problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
         each.require_readable()
@@ -160,13 +163,13 @@ def _look(parts: Parts, road: Road, problems: list[str], *, deep: bool) -> _Look
     rows = None
     if deep:
         try:
-            rows = _rows_by_partition(parts, road, table, quarantine, nulled)
+            rows = _rows_by_partition(runtime, pipeline, table, quarantine, nulled)
         except (ChangedTableError, CorruptError) as error:
             problems.append(f"{error.where}: {error.what}")
         for partition, seen in (rows or {}).items():
-            problems += _row_problems(road, partition, seen)
-            problems += _sample_problems(road, partition, seen, totals.get(partition, Tally()))
-    return _Look(road, totals, removed, rows)
+            problems += _row_problems(pipeline, partition, seen)
+            problems += _sample_problems(pipeline, partition, seen, totals.get(partition, Tally()))
+    return _Look(pipeline, totals, removed, rows)
 
 
 def _miscounted(table: Table, held: int, expected: int) -> str:
@@ -181,12 +184,12 @@ def _miscounted(table: Table, held: int, expected: int) -> str:
 
 
 def _line(
-    topic: str, partition: int, accepted: int, landed: Tally, road: Road | None, look: _Look | None
+    topic: str, partition: int, accepted: int, landed: Tally, pipeline: Pipeline | None, look: _Look | None
 ) -> Line:
-    if road is None:
+    if pipeline is None:
         return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
     if look is None:  # where its records are cannot be said
-        return Line(topic, partition, road.table, accepted, landed.records, 0, None, 0, 0, accepted)
+        return Line(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
     total = look.totals.get(partition, Tally())
     superseded, cleaned, quarantined = None, total.rows, total.rejected
     if look.rows is not None:
@@ -196,7 +199,7 @@ def _line(
     return Line(
         topic=topic,
         partition=partition,
-        table=look.road.table,
+        table=look.pipeline.table,
         accepted=accepted,
         landed=landed.records,
         cleaned=cleaned,
@@ -208,17 +211,17 @@ def _line(
     )
 
 
-def _totals(parts: Parts, job: str, table: Table) -> dict[int, Tally]:
-    receipt = last_receipt(parts.store, job, table)
+def _totals(runtime: Runtime, job: str, table: Table) -> dict[int, Tally]:
+    receipt = last_receipt(runtime.store, job, table)
     return receipt.totals if receipt is not None else {}
 
 
 def _rows_by_partition(
-    parts: Parts, road: Road, table: Table, quarantine: Table, nulled: Table
+    runtime: Runtime, pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table
 ) -> dict[int, _Rows]:
-    session = parts.engine.session(
+    session = runtime.engine.session(
         [
-            View("kept", table.files(), road.dataset.clean | LINEAGE),
+            View("kept", table.files(), pipeline.dataset.clean | LINEAGE),
             View("rejects", quarantine.files(), QUARANTINE),
             View("samples", nulled.files(), NULLED),
         ]
@@ -268,27 +271,27 @@ GROUP BY _partition, field
 """
 
 
-def _row_problems(road: Road, partition: int, seen: _Rows) -> list[str]:
+def _row_problems(pipeline: Pipeline, partition: int, seen: _Rows) -> list[str]:
     problems = []
     if seen.rows != seen.offsets:
         problems.append(
-            f"{road.table} partition {partition}: {seen.rows - seen.offsets} records are there twice"
+            f"{pipeline.table} partition {partition}: {seen.rows - seen.offsets} records are there twice"
         )
     if seen.rejects != seen.reject_offsets:
         twice = seen.rejects - seen.reject_offsets
-        problems.append(f"{road.quarantine} partition {partition}: {twice} records are there twice")
+        problems.append(f"{pipeline.quarantine} partition {partition}: {twice} records are there twice")
     if seen.both:
         problems.append(
-            f"{road.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
+            f"{pipeline.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
         )
     return problems
 
 
-def _sample_problems(road: Road, partition: int, seen: _Rows, total: Tally) -> list[str]:
+def _sample_problems(pipeline: Pipeline, partition: int, seen: _Rows, total: Tally) -> list[str]:
     problems = []
     for field, (samples, offsets) in seen.samples.items():
         cells = total.cells.get(field, 0)
-        where = f"{road.nulled} partition {partition}"
+        where = f"{pipeline.nulled} partition {partition}"
         if samples != offsets:
             problems.append(f"{where}: {samples - offsets} samples of {field} are there twice")
         if samples > cells:

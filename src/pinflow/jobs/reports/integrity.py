@@ -9,7 +9,7 @@ from pinflow.jobs.topics import every_topic, landed_only
 from pinflow.lake.store.ahead import ahead
 
 if TYPE_CHECKING:
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake import Landed
 
 __all__ = ["damage"]
@@ -17,7 +17,7 @@ __all__ = ["damage"]
 RECORDS_A_READ, BYTES_A_READ = 50_000, 32 << 20
 
 
-def damage(parts: Parts, *, objects: bool = True) -> list[str]:
+def damage(runtime: Runtime, *, objects: bool = True) -> list[str]:
     """What is damaged or missing in the log and in the landing zone, in words, each with its place.
 
     A log that others run answers for its own bytes and is not read; landed objects are not, unless `objects`.
@@ -26,42 +26,44 @@ def damage(parts: Parts, *, objects: bool = True) -> list[str]:
         UnavailableError: The log or the lake cannot be reached.
     """
     found: list[str] = []
-    topics = _topics(parts, found)
-    without_log = landed_only(parts) if topics else set()
+    topics = _topics(runtime, found)
+    without_log = landed_only(runtime) if topics else set()
     for topic in topics:
-        if not parts.log.abilities.remote and topic not in without_log:
-            found += _damaged_log(parts, topic)
+        if not runtime.log.capabilities.managed and topic not in without_log:
+            found += _damaged_log(runtime, topic)
         if objects:
-            found += _damaged_objects(parts, topic)
+            found += _damaged_objects(runtime, topic)
     return found
 
 
-def _topics(parts: Parts, found: list[str]) -> list[str]:
+def _topics(runtime: Runtime, found: list[str]) -> list[str]:
     try:
-        return every_topic(parts)
+        return every_topic(runtime)
     except CorruptError as error:
         found.append(_told(error))
         return []
 
 
-def _damaged_log(parts: Parts, topic: str) -> list[str]:
+def _damaged_log(runtime: Runtime, topic: str) -> list[str]:
     found = []
     try:
-        extents = parts.log.extents(topic)
+        ranges = runtime.log.ranges(topic)
     except CorruptError as error:
         return [_told(error)]
-    for extent in extents:
+    for extent in ranges:
         try:
-            _read_through(parts, topic, extent.partition, extent.begin)
+            _read_through(runtime, topic, extent.partition, extent.begin)
         except (CorruptError, GapError) as error:
             found.append(_told(error))
     return found
 
 
-def _read_through(parts: Parts, topic: str, partition: int, position: str) -> None:
+def _read_through(runtime: Runtime, topic: str, partition: int, position: str) -> None:
     while True:
-        end = _end(parts, topic, partition)  # before the read: the log may grow meanwhile
-        chunk = parts.log.read(topic, partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ)
+        end = _end(runtime, topic, partition)  # before the read: the log may grow meanwhile
+        chunk = runtime.log.read(
+            topic, partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ
+        )
         if len(chunk):
             position = chunk.end
         elif position != end:
@@ -72,21 +74,21 @@ def _read_through(parts: Parts, topic: str, partition: int, position: str) -> No
             return
 
 
-def _end(parts: Parts, topic: str, partition: int) -> str:
-    return next(extent.end for extent in parts.log.extents(topic) if extent.partition == partition)
+def _end(runtime: Runtime, topic: str, partition: int) -> str:
+    return next(extent.end for extent in runtime.log.ranges(topic) if extent.partition == partition)
 
 
-def _damaged_objects(parts: Parts, topic: str) -> list[str]:
+def _damaged_objects(runtime: Runtime, topic: str) -> list[str]:
     def look(landed: Landed) -> str | None:
         try:
-            records = len(parts.landing.read(landed))
+            records = len(runtime.landing.read(landed))
         except (CorruptError, GapError) as error:
             return _told(error)
         if records != landed.records:
             return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
         return None
 
-    return [told for told in ahead(parts.store, look, parts.landing.landed(topic)) if told is not None]
+    return [told for told in ahead(runtime.store, look, runtime.landing.landed(topic)) if told is not None]
 
 
 def _told(error: PinflowError) -> str:

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pinflow.errors import PinflowError, UnavailableError
-from pinflow.jobs.pipelines import side_roads
+from pinflow.jobs.pipelines import side_pipelines
 from pinflow.lake.landing.zone import Landing
 from pinflow.steps.failures import failing_jobs
 from pinflow.steps.ledger import Tally, last_receipt
@@ -117,10 +117,10 @@ class SideMetrics(_Receipts):
             "Cells that had a text and became NULL by a rule",
             labels=[*names, "field"],
         )
-        for road in side_roads(self._side, self._user_id):
-            labels = [road.side, road.dataset.name]
+        for pipeline in side_pipelines(self._side, self._user_id):
+            labels = [pipeline.side, pipeline.dataset.name]
             with self._passing_over():
-                tally = self._sum(road.job, road.open_table(self._store).pinned())
+                tally = self._sum(pipeline.job, pipeline.open_table(self._store).pinned())
                 records.add_metric(labels, tally.records)
                 rejected.add_metric(labels, tally.rejected)
                 for field, count in sorted(tally.cells.items()):

@@ -1,4 +1,4 @@
-"""status: how far every topic is, from the log's extents and the jobs' receipts alone."""
+"""status: how far every topic is, from the ranges of the log's partitions and the jobs' receipts alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.land.land import land_positions
-from pinflow.jobs.pipelines import roads
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.steps.failures import Failing, failing_jobs
 from pinflow.steps.ledger import Tally, last_plan, last_receipt
 
 if TYPE_CHECKING:
     from pinflow.errors import PinflowError
-    from pinflow.jobs.pipelines import Road
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.pipelines import Pipeline
+    from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.table import Table
 
 __all__ = ["TopicStatus", "status"]
@@ -48,42 +48,42 @@ class TopicStatus(msgspec.Struct, frozen=True):
     """Jobs of the topic that fail: retried, or set aside."""
 
 
-def status(parts: Parts) -> list[TopicStatus]:
+def status(runtime: Runtime) -> list[TopicStatus]:
     """Every topic.
 
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
-    by_topic = {road.topic: road for road in roads(parts.config.id)}
+    by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     found = []
-    topics = every_topic(parts)
-    failing = failing_jobs(parts.store)
-    manifest, without_log = parts.landing.manifest.pinned(), landed_only(parts)
+    topics = every_topic(runtime)
+    failing = failing_jobs(runtime.store)
+    manifest, without_log = runtime.landing.manifest.pinned(), landed_only(runtime)
     for topic in topics:
-        came = accepted(parts, topic, manifest, only_landed=topic in without_log)
+        came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
         total = sum(came.values())
-        landed = _sum(parts, f"land/{topic}", manifest)
-        road = by_topic.get(topic)
+        landed = _sum(runtime, f"land/{topic}", manifest)
+        pipeline = by_topic.get(topic)
         fails = failing.get(topic, [])
         cleaned = Tally()
         positions: dict[int, str] = {}
-        if road is not None:
+        if pipeline is not None:
             try:
-                cleaned, positions = _cleaned(parts, road)
+                cleaned, positions = _cleaned(runtime, pipeline)
             except (ChangedTableError, CorruptError) as error:
-                fails = [*fails, _unreadable(road, error)]
+                fails = [*fails, _unreadable(pipeline, error)]
         found.append(
             TopicStatus(
                 topic=topic,
-                table=road.table if road else None,
+                table=pipeline.table if pipeline else None,
                 partitions=len(came),
                 accepted=total,
                 landed=landed.records,
                 rows=cleaned.rows,
                 quarantined=cleaned.rejected,
                 to_land=max(0, total - landed.records),
-                to_clean=max(0, total - cleaned.records) if road else 0,
-                landed_to=land_positions(parts, topic, manifest),
+                to_clean=max(0, total - cleaned.records) if pipeline else 0,
+                landed_to=land_positions(runtime, topic, manifest),
                 cleaned_to=positions,
                 nulled=cleaned.cells,
                 failing=fails,
@@ -92,22 +92,22 @@ def status(parts: Parts) -> list[TopicStatus]:
     return found
 
 
-def _cleaned(parts: Parts, road: Road) -> tuple[Tally, dict[int, str]]:
-    """What a road's job has come to, and where it stands; of one commit, whatever is committed meanwhile."""
-    table = road.open_table(parts.store).pinned()
-    return _sum(parts, road.job, table), _positions(parts, road.job, table)
+def _cleaned(runtime: Runtime, pipeline: Pipeline) -> tuple[Tally, dict[int, str]]:
+    """What a pipeline's job has come to, and where it stands; of one commit, whatever is committed meanwhile."""
+    table = pipeline.open_table(runtime.store).pinned()
+    return _sum(runtime, pipeline.job, table), _positions(runtime, pipeline.job, table)
 
 
-def _unreadable(road: Road, error: PinflowError) -> Failing:
+def _unreadable(pipeline: Pipeline, error: PinflowError) -> Failing:
     now = time.time_ns() // 1_000_000
-    return Failing(road.table, "unreadable", error.what, 0, now, "", error.where, error.hint)
+    return Failing(pipeline.table, "unreadable", error.what, 0, now, "", error.where, error.hint)
 
 
-def _positions(parts: Parts, job: str, table: Table) -> dict[int, str]:
-    plan = last_plan(parts.store, job, table)
+def _positions(runtime: Runtime, job: str, table: Table) -> dict[int, str]:
+    plan = last_plan(runtime.store, job, table)
     return plan.positions if plan is not None else {}
 
 
-def _sum(parts: Parts, job: str, table: Table) -> Tally:
-    receipt = last_receipt(parts.store, job, table)
+def _sum(runtime: Runtime, job: str, table: Table) -> Tally:
+    receipt = last_receipt(runtime.store, job, table)
     return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()

@@ -20,8 +20,8 @@ from zlib import crc32
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import CorruptError, GapError, TerminalError
+from pinflow.failpoints import hit
 from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
 from pinflow.lake.store.ahead import ahead
 from pinflow.lake.tables.table import Column, Table
@@ -119,9 +119,9 @@ class Landing:
         self.require_room(path)
         lines, meta = encode(chunk)
         self.store.put(meta_path(path), meta)
-        reached("land", "meta-written")
+        hit("land", "meta-written")
         self.store.put(path, lines)
-        reached("land", "object-written")
+        hit("land", "object-written")
         return Landed(
             path=path,
             topic=chunk.topic,

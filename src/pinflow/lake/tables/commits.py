@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from arro3.core.types import ArrowStreamExportable
 
-__all__ = ["HOOKS", "Places", "Span", "append_rows", "bears", "commit_nothing", "remove_rows", "replace_rows"]
+__all__ = [
+    "HOOKS",
+    "RowOffsets",
+    "Span",
+    "append_rows",
+    "bears",
+    "commit_nothing",
+    "remove_rows",
+    "replace_rows",
+]
 
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -32,7 +41,7 @@ RECENT = 100
 """Commits looked through for one whose answer was lost: others make fewer meanwhile."""
 
 
-class Places(NamedTuple):
+class RowOffsets(NamedTuple):
     """Rows of one partition, by their offsets."""
 
     partition: int
@@ -61,7 +70,7 @@ def append_rows(
     )
 
 
-def remove_rows(delta: DeltaTable, places: Sequence[Places], job: str, step: int, mark: str) -> None:
+def remove_rows(delta: DeltaTable, places: Sequence[RowOffsets], job: str, step: int, mark: str) -> None:
     """Remove rows in one commit, beside appends; a commit is made whether or not any of them is there."""
     delta.delete(
         _predicate(places),
@@ -73,7 +82,7 @@ def remove_rows(delta: DeltaTable, places: Sequence[Places], job: str, step: int
 
 
 def replace_rows(
-    delta: DeltaTable, spans: Sequence[Span | Places], rows: ArrowStreamExportable, *, wider: bool = False
+    delta: DeltaTable, spans: Sequence[Span | RowOffsets], rows: ArrowStreamExportable, *, wider: bool = False
 ) -> None:
     """Put rows in the place of all that are of these records, in one commit; fails if the table has moved.
 
@@ -107,7 +116,7 @@ def _properties(job: str, step: int, mark: str, *, retries: int) -> CommitProper
     )
 
 
-def _predicate(records: Sequence[Span | Places]) -> str:
+def _predicate(records: Sequence[Span | RowOffsets]) -> str:
     """The rows of records, named one by one or from the first to the last; by the bounds files are passed over."""
     return " OR ".join(
         f"(_partition = {each.partition} AND _offset BETWEEN {each.first} AND {each.last})"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pinflow.errors import PinflowError
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.commits import Places, Span
+    from pinflow.lake.tables.commits import RowOffsets, Span
 
 __all__ = ["Column", "Table"]
 
@@ -116,7 +116,7 @@ class Table:
             ),
         )
 
-    def remove(self, job: str, step: int, places: Sequence[Places]) -> bool:
+    def remove(self, job: str, step: int, places: Sequence[RowOffsets]) -> bool:
         """Remove rows in one commit carrying (job, step), unless a commit of that step or a later one is there.
 
         Whole files are written anew without the rows, beside appends: the bounds on partition and offset let the
@@ -133,7 +133,7 @@ class Table:
         self._opened = None  # others may have committed beside it
         return done
 
-    def replace(self, spans: Sequence[Span | Places], rows: ArrowStreamExportable) -> None:
+    def replace(self, spans: Sequence[Span | RowOffsets], rows: ArrowStreamExportable) -> None:
         """Put rows in the place of all that are of these records, in one commit. Safe to repeat.
 
         Raises:

@@ -22,7 +22,7 @@ from pinflow.errors import (
 from pinflow.log.kafka.clients import ASK_S, DELIVERY_S
 from pinflow.log.kafka.delivery import Run, deliver
 from pinflow.log.kafka.errors import LOST, NO_TOPIC
-from pinflow.log.records import Appended, raise_if_all_refused
+from pinflow.log.records import AppendResult, raise_if_all_refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Producer
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.topics import KafkaTopics, Known
-    from pinflow.log.records import Produce
+    from pinflow.log.kafka.topics import KafkaTopics, TopicInfo
+    from pinflow.log.records import ProduceBatch
 
 __all__ = ["Appender"]
 
@@ -66,7 +66,7 @@ class _Sender(NamedTuple):
     """A producer of batches up to one size, and the topics as it knows them."""
 
     producer: Producer
-    used: dict[str, Known]
+    used: dict[str, TopicInfo]
 
 
 class Appender:
@@ -85,7 +85,7 @@ class Appender:
         self._accepted_ms = 0
         self._closed = False
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`."""
         if not self._lock.acquire(timeout=DELIVERY_S):
             raise UnavailableError("another append does not end; nothing was appended", where=self._where)
@@ -96,7 +96,7 @@ class Appender:
         finally:
             self._lock.release()
         appended = [
-            Appended([*map(_offset, run.outcomes)], refused=self._refused(batch, run))
+            AppendResult([*map(_offset, run.outcomes)], refused=self._refused(batch, run))
             for batch, run in zip(batches, runs, strict=True)
         ]
         raise_if_all_refused(appended)
@@ -146,7 +146,7 @@ class Appender:
             ready[topic] = producer
         return ready
 
-    def _sent(self, batches: Sequence[Produce]) -> list[Run]:
+    def _sent(self, batches: Sequence[ProduceBatch]) -> list[Run]:
         producers = self._ready({batch.topic for batch in batches})
         sizes = {topic: self._batch_bytes[topic] for topic in producers}
         runs = [Run(batch, moment) for batch, moment in zip(batches, self._moments(batches), strict=True)]
@@ -170,7 +170,7 @@ class Appender:
                 self._producers.pop(sizes[run.topic], None)
         return runs
 
-    def _moments(self, batches: Sequence[Produce]) -> list[int]:
+    def _moments(self, batches: Sequence[ProduceBatch]) -> list[int]:
         """When each batch is accepted: later than any append before, whichever partitions it goes to.
 
         Under a load of more such batches than there are milliseconds the time runs ahead of the clock, within a bound.
@@ -199,7 +199,7 @@ class Appender:
         now = self._batch_bytes[topic]
         self._batch_bytes[topic] = told if told and told < now else max(1, now // SHRINK)
 
-    def _refused(self, batch: Produce, run: Run) -> dict[int, PinflowError]:
+    def _refused(self, batch: ProduceBatch, run: Run) -> dict[int, PinflowError]:
         errors: dict[int, KafkaError] = {
             index: outcome for index, outcome in enumerate(run.outcomes) if isinstance(outcome, KafkaError)
         }
@@ -209,7 +209,7 @@ class Appender:
                 known[error.code()] = self._told(batch, error)
         return {index: known[error.code()] for index, error in errors.items()}
 
-    def _told(self, batch: Produce, error: KafkaError) -> PinflowError:
+    def _told(self, batch: ProduceBatch, error: KafkaError) -> PinflowError:
         where = f"{batch.topic} partition {batch.partition}"
         if error.code() in GONE:
             return self._gone(batch)
@@ -229,7 +229,7 @@ class Appender:
             self._said[where] = now
             _log.error("%s (%s); %s", failed.what, where, failed.hint)
 
-    def _gone(self, batch: Produce) -> PinflowError:
+    def _gone(self, batch: ProduceBatch) -> PinflowError:
         """The brokers do not know the place; whether it is there is asked again."""
         try:
             partitions = self._topics.find(batch.topic).partitions

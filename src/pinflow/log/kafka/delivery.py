@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
     from confluent_kafka._types import HeadersType
 
-    from pinflow.log.records import Produce
+    from pinflow.log.records import ProduceBatch
 
 __all__ = ["Run", "deliver"]
 
@@ -47,7 +47,7 @@ class Run:
     They bear one time of acceptance, milliseconds since 1970 UTC, unless the topic has the brokers' clocks put theirs.
     """
 
-    def __init__(self, batch: Produce, accepted_ms: int) -> None:
+    def __init__(self, batch: ProduceBatch, accepted_ms: int) -> None:
         self._batch = batch
         self._accepted_ms = accepted_ms
         self.outcomes: list[int | KafkaError | None] = [None] * len(batch.records)

@@ -16,13 +16,13 @@ from pinflow.log.kafka.append import Appender
 from pinflow.log.kafka.clients import Clients
 from pinflow.log.kafka.examine import examine
 from pinflow.log.kafka.groups import Groups
-from pinflow.log.kafka.marks import Marks
+from pinflow.log.kafka.marks import Watermarks
 from pinflow.log.kafka.positions import Position
-from pinflow.log.kafka.readers import Readers
+from pinflow.log.kafka.readers import ConsumerPool
 from pinflow.log.kafka.topics import KafkaTopics
 from pinflow.log.kafka.trim import trim
 from pinflow.log.kafka.url import parse_url
-from pinflow.log.records import Abilities, Appended, Chunk, Extent, Partition, Produce
+from pinflow.log.records import AppendResult, Capabilities, Chunk, Partition, PartitionRange, ProduceBatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,19 +35,19 @@ __all__ = ["KafkaLog"]
 class KafkaLog:
     """`EventLog` on Kafka."""
 
-    abilities = Abilities(remote=True, keeps_deleted=False, continues=True)
+    capabilities = Capabilities(managed=True, retains_deleted=False, keeps_offsets=True)
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - nothing is made by opening
         self._clients = Clients(parse_url(url))
         self._clients.admin  # noqa: B018 - connects later, but tells now what it does not take
         self._identity = ""
         self.topics = KafkaTopics(self._clients)
-        self._marks = Marks(self._clients, self.topics)
+        self._marks = Watermarks(self._clients, self.topics)
         self._appender = Appender(self._clients, self.topics)
-        self._readers = Readers(self._clients)
+        self._readers = ConsumerPool(self._clients)
         self._groups = Groups(self._clients)
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`: returns when all replicas in sync have every record, or it is refused."""
         try:
             return self._appender.append(batches)
@@ -59,7 +59,7 @@ class KafkaLog:
     ) -> Chunk:
         """See `EventLog.read`: committed records only.
 
-        Right after `partitions` or `extents` it reads up to the ends that were found there.
+        Right after `partitions` or `ranges` it reads up to the ends that were found there.
         """
         marked = self._marks.fresh(topic, partition, position)
         return self._readers.read(marked, partition, position, max_records=max_records, max_bytes=max_bytes)
@@ -72,8 +72,8 @@ class KafkaLog:
             for number, (begin, end) in enumerate(zip(marked.begins, marked.ends, strict=True))
         ]
 
-    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
-        """See `EventLog.extents`. Offsets that held no record count until a reader has passed them."""
+    def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:
+        """See `EventLog.ranges`. Offsets that held no record count until a reader has passed them."""
         marked, known = self._marks.ask(topic), known or {}
         found = []
         for partition, (begin, end) in enumerate(zip(marked.begins, marked.ends, strict=True)):
@@ -82,7 +82,7 @@ class KafkaLog:
             # What another topic of the name has passed says nothing of this one.
             passed = place.passed if place.topic_id in {"", marked.topic_id} else 0
             found.append(
-                Extent(
+                PartitionRange(
                     partition,
                     str(marked.position(begin)),
                     str(marked.position(end, passed)),

@@ -17,9 +17,9 @@ from pinflow.log.kafka.positions import Position
 
 if TYPE_CHECKING:
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.topics import KafkaTopics, Known
+    from pinflow.log.kafka.topics import KafkaTopics, TopicInfo
 
-__all__ = ["MarkedTopic", "Marks"]
+__all__ = ["TopicOffsets", "Watermarks"]
 
 SETTLE_S = 3.0
 """How long a partition may be between two leaders before it counts as away."""
@@ -28,7 +28,7 @@ GONE_S = 1.0
 """How long brokers must not know a topic that was there, before it counts as deleted."""
 
 FRESH_S = 0.1
-"""A job asks for the extents of a topic and then reads its partitions in turn; they need not all be asked again."""
+"""A job asks for the ranges of a topic and then reads its partitions in turn; they need not all be asked again."""
 
 
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -38,7 +38,7 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _log = logging.getLogger(__name__)
 
 
-class MarkedTopic(NamedTuple):
+class TopicOffsets(NamedTuple):
     """A topic at one moment: for each partition the first offset kept, and the one after the last that is committed."""
 
     topic: str
@@ -110,7 +110,7 @@ class MarkedTopic(NamedTuple):
         return place
 
 
-class Marks:
+class Watermarks:
     """Asks for them. What `ask` has found, `fresh` of the same thread gives once a partition, for a moment."""
 
     def __init__(self, clients: Clients, topics: KafkaTopics) -> None:
@@ -120,7 +120,7 @@ class Marks:
         self._generation = 0
         self._met: set[str] = set()
 
-    def ask(self, topic: str) -> MarkedTopic:
+    def ask(self, topic: str) -> TopicOffsets:
         """Ask the brokers.
 
         Raises:
@@ -131,7 +131,7 @@ class Marks:
         while True:
             known = self._found(topic)
             try:
-                marked = MarkedTopic(topic, known.topic_id, *self._offsets(topic, known.partitions))
+                marked = TopicOffsets(topic, known.topic_id, *self._offsets(topic, known.partitions))
             except KafkaException as error:
                 if error_of(error).code() not in UNSETTLED:
                     raise self._clients.failed(error, "the log cannot be read", topic) from error
@@ -144,7 +144,7 @@ class Marks:
                 self._seen()[topic] = _Seen(marked, time.monotonic(), self._generation, unused)
                 return marked
 
-    def _found(self, topic: str) -> Known:
+    def _found(self, topic: str) -> TopicInfo:
         """The topic. One that was there is looked for again, as a broker that has just started may not know it yet."""
         deadline = time.monotonic() + GONE_S
         while True:
@@ -156,7 +156,7 @@ class Marks:
                     raise
             time.sleep(LOOK_AGAIN_S)
 
-    def fresh(self, topic: str, partition: int, position: str | None) -> MarkedTopic:
+    def fresh(self, topic: str, partition: int, position: str | None) -> TopicOffsets:
         """The same, perhaps as this thread was told a moment ago. Raises as `ask`.
 
         A new leader may not know at once how far the one before had come: it is given time to reach the position.
@@ -168,7 +168,7 @@ class Marks:
             marked = self.ask(topic)
         return marked
 
-    def _seen_or_asked(self, topic: str, partition: int) -> MarkedTopic:
+    def _seen_or_asked(self, topic: str, partition: int) -> TopicOffsets:
         seen = self._seen().get(topic)
         if (
             seen is None
@@ -204,7 +204,7 @@ class Marks:
 
 
 class _Seen(NamedTuple):
-    marked: MarkedTopic
+    marked: TopicOffsets
     at: float
     generation: int
     unused: set[int]

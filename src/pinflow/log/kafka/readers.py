@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.marks import MarkedTopic
+    from pinflow.log.kafka.marks import TopicOffsets
     from pinflow.log.records import Chunk
 
-__all__ = ["Readers"]
+__all__ = ["ConsumerPool"]
 
 MAX_IDLE = 32
 """Readers kept. Each has a connection to every broker, and a cluster limits those."""
@@ -29,7 +29,7 @@ class _Idle(NamedTuple):
     reader: TopicReader
 
 
-class Readers:
+class ConsumerPool:
     """Reads any topic. Safe to use from several threads: each has a reader of its own meanwhile."""
 
     def __init__(self, clients: Clients) -> None:
@@ -40,7 +40,7 @@ class Readers:
         self._empty: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def read(
-        self, marked: MarkedTopic, partition: int, position: str | None, *, max_records: int, max_bytes: int
+        self, marked: TopicOffsets, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`; `marked` says what there is."""
         lane = (marked.topic, marked.topic_id, partition)
@@ -68,7 +68,7 @@ class Readers:
             each.reader.close()
 
     @contextmanager
-    def _lent(self, marked: MarkedTopic, partition: int, offset: int) -> Iterator[TopicReader]:
+    def _lent(self, marked: TopicOffsets, partition: int, offset: int) -> Iterator[TopicReader]:
         reader = self._taken(marked, partition, offset) or TopicReader(self._clients, marked.topic)
         try:
             yield reader
@@ -77,7 +77,7 @@ class Readers:
             raise
         self._back(_Idle(marked.topic, marked.topic_id, reader))
 
-    def _taken(self, marked: MarkedTopic, partition: int, offset: int) -> TopicReader | None:
+    def _taken(self, marked: TopicOffsets, partition: int, offset: int) -> TopicReader | None:
         with self._lock:
             fit = [
                 each for each in self._idle if (each.topic, each.topic_id) == (marked.topic, marked.topic_id)

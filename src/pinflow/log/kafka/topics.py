@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kafka.clients import Clients
 
-__all__ = ["KafkaTopics", "Known"]
+__all__ = ["KafkaTopics", "TopicInfo"]
 
 INTERNAL = "__"
 """The names of Kafka's own topics begin so."""
@@ -31,7 +31,7 @@ SETTLE_S = 10.0
 """How long a topic that was made or deleted may need until the cluster shows it."""
 
 
-class Known(NamedTuple):
+class TopicInfo(NamedTuple):
     """What tells a topic from a later one of its name (empty where the brokers are too old to say), and its size."""
 
     topic_id: str
@@ -43,7 +43,7 @@ class KafkaTopics:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, TopicInfo] = {}
 
     def list(self) -> dict[str, int]:
         """See `TopicAdmin.list`: without Kafka's own topics, and those that no pattern of the URL names."""
@@ -86,7 +86,7 @@ class KafkaTopics:
         self.forget(topic)
         self._wait(f"topic {topic!r} is being deleted and still there", lambda: topic not in self.list())
 
-    def find(self, topic: str) -> Known:
+    def find(self, topic: str) -> TopicInfo:
         """What the cluster says of a topic now.
 
         Raises:
@@ -107,7 +107,7 @@ class KafkaTopics:
                 raise _absent(topic) from error
             raise self._clients.failed(error, f"topic {topic!r} cannot be found", topic) from error
         topic_id = str(described.topic_id)
-        known = Known("" if topic_id == NO_ID else topic_id, len(described.partitions))
+        known = TopicInfo("" if topic_id == NO_ID else topic_id, len(described.partitions))
         self._known[topic] = known
         return known
 
@@ -132,7 +132,7 @@ class KafkaTopics:
             return {}
         return {name: entry.value for name, entry in sorted(entries.items()) if entry.value is not None}
 
-    def known(self, topic: str) -> Known:
+    def known(self, topic: str) -> TopicInfo:
         """What was found last, asked for only where nothing was. Raises as `find`."""
         return self._known.get(topic) or self.find(topic)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.marks import MarkedTopic
+    from pinflow.log.kafka.marks import TopicOffsets
 
 __all__ = ["trim"]
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def trim(
-    clients: Clients, marked: MarkedTopic, partition: int, committed: Sequence[str], older_than_ms: int
+    clients: Clients, marked: TopicOffsets, partition: int, committed: Sequence[str], older_than_ms: int
 ) -> int:
     """Delete what is before every committed position and was accepted before `older_than_ms`; how many offsets.
 

@@ -31,7 +31,7 @@ SKEW_S = 60.0
 """Kinesis refuses requests that are signed five minutes off."""
 
 FEW_HOURS = 24
-"""Kinesis' least and default retention: a road that is stopped for a day loses records."""
+"""Kinesis' least and default retention: a pipeline that is stopped for a day loses records."""
 
 BEYOND = str(1 << 128)
 """No hash key is so large: a record that asks for it is refused as invalid, after the permission was looked at."""

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-__all__ = ["Fresh"]
+__all__ = ["TtlCache"]
 
 T = TypeVar("T")
 
 
-class Fresh(Generic[T]):
+class TtlCache(Generic[T]):
     """Values by name that are asked for again when they are older than so many seconds.
 
     Args:

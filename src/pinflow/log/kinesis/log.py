@@ -26,12 +26,12 @@ from pinflow.log.kinesis.topics import KinesisTopics
 from pinflow.log.kinesis.url import address_of
 from pinflow.log.records import (
     ANYWHERE,
-    Abilities,
-    Appended,
+    AppendResult,
+    Capabilities,
     Chunk,
-    Extent,
     Partition,
-    Produce,
+    PartitionRange,
+    ProduceBatch,
     Records,
     raise_if_all_refused,
 )
@@ -56,7 +56,9 @@ _log = logging.getLogger(__name__)
 class KinesisLog:
     """`EventLog` on Kinesis, `kinesis://<region>/<prefix>?option=value`."""
 
-    abilities = Abilities(places=True, remote=True, keeps_deleted=False, trims=False, bare=True)
+    capabilities = Capabilities(
+        assigns_partitions=True, managed=True, retains_deleted=False, trims=False, text_keys_only=True
+    )
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - streams are made by `topics` alone
         self._address = address_of(url)
@@ -72,7 +74,7 @@ class KinesisLog:
         self._identity = ""
         self.topics = KinesisTopics(self._client, self._address, self._streams, self._forget)
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`: records are taken or refused singly, those of a route in order.
 
         An error is raised only where it is the same kind for all, and nothing was appended.
@@ -133,8 +135,8 @@ class KinesisLog:
             for shard in self._streams.shards(topic)
         ]
 
-    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:
-        """See `EventLog.extents`: counted by reading on, once in the life of this object."""
+    def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:
+        """See `EventLog.ranges`: counted by reading on, once in the life of this object."""
         made = self._streams.described(topic).made
         begin = Place(0, "", made)
         places = {
@@ -144,7 +146,7 @@ class KinesisLog:
         for partition, position in (known or {}).items():
             places.setdefault(partition, Place.of(position))
         return [
-            Extent(partition, str(begin), str(place), place.before)
+            PartitionRange(partition, str(begin), str(place), place.before)
             for partition, place in sorted(places.items())
         ]
 
@@ -202,7 +204,7 @@ class KinesisLog:
         self._streams.close()
         self._client.close()
 
-    def _outgoing(self, batch: Produce) -> list[Outgoing | PinflowError]:
+    def _outgoing(self, batch: ProduceBatch) -> list[Outgoing | PinflowError]:
         try:
             largest = self._streams.described(batch.topic, wait=False).record_bytes
             by_number = batch.partition != ANYWHERE

@@ -1,6 +1,6 @@
 """Positions in a shard, and the numbers that its records get in lineage.
 
-Sequence numbers do not fit 64 bits and say nothing of how many records there are. So the road counts: a record's
+Sequence numbers do not fit 64 bits and say nothing of how many records there are. So the pipeline counts: a record's
 offset is its shard's number followed by its place in the shard, counted from where the shard was first read. A shard
 that came of a split or a merge has a higher number than those it was made of, and so have its records.
 """

@@ -7,11 +7,11 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from pinflow.errors import NotCarriedError, PinflowError, TooLargeError, UnknownPartitionError
-from pinflow.log.records import ANYWHERE, Appended
+from pinflow.log.records import ANYWHERE, AppendResult
 
 if TYPE_CHECKING:
     from pinflow.log.kinesis.streams import Shard
-    from pinflow.log.records import Produce
+    from pinflow.log.records import ProduceBatch
 
 __all__ = ["Outgoing", "appended", "hash_of", "outgoing"]
 
@@ -64,7 +64,7 @@ def hash_of(route: bytes) -> int:
     return int.from_bytes(md5(route, usedforsecurity=False).digest())
 
 
-def outgoing(batch: Produce, shards: list[Shard], largest: int) -> list[Outgoing | PinflowError]:
+def outgoing(batch: ProduceBatch, shards: list[Shard], largest: int) -> list[Outgoing | PinflowError]:
     """The records of a batch as Kinesis gets them, or why it cannot.
 
     Args:
@@ -96,7 +96,7 @@ def _bind(records: list[Outgoing | PinflowError], shards: list[Shard]) -> None:
             record.bound_for = taking[at - 1][1]
 
 
-def _outgoing(batch: Produce, index: int, fixed: int | None, largest: int) -> Outgoing | PinflowError:
+def _outgoing(batch: ProduceBatch, index: int, fixed: int | None, largest: int) -> Outgoing | PinflowError:
     records = batch.records
     value, key = records.values[index], records.keys[index] if records.keys is not None else None
     if value is None or (records.headers is not None and records.headers[index]):
@@ -120,14 +120,14 @@ def _outgoing(batch: Produce, index: int, fixed: int | None, largest: int) -> Ou
     return made
 
 
-def appended(records: list[Outgoing | PinflowError]) -> Appended:
+def appended(records: list[Outgoing | PinflowError]) -> AppendResult:
     """What became of the records of a batch."""
     refused: dict[int, PinflowError] = {}
     for index, each in enumerate(records):
         error = each if isinstance(each, PinflowError) else each.error
         if error is not None:
             refused[index] = error
-    return Appended(
+    return AppendResult(
         [each.sequence if isinstance(each, Outgoing) else -1 for each in records],
         [each.shard if isinstance(each, Outgoing) else -1 for each in records],
         refused,

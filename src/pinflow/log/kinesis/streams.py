@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinflow.errors import UnavailableError, UnknownTopicError
 from pinflow.log.kinesis.errors import GONE, IN_USE, Failure
-from pinflow.log.kinesis.fresh import Fresh
+from pinflow.log.kinesis.fresh import TtlCache
 from pinflow.log.kinesis.place import shard_number
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class Streams:
         self._address = address
         self._where = where
         self._beside = ThreadPoolExecutor(1, "pinflow-streams")
-        self._names: Fresh[list[str]] = Fresh(NAMES_FRESH_S, self._beside, keep=False)
-        self._shards: Fresh[list[Shard]] = Fresh(SHARDS_FRESH_S, self._beside, keep=True)
-        self._descriptions: Fresh[Description] = Fresh(DESCRIPTION_FRESH_S, self._beside, keep=True)
+        self._names: TtlCache[list[str]] = TtlCache(NAMES_FRESH_S, self._beside, keep=False)
+        self._shards: TtlCache[list[Shard]] = TtlCache(SHARDS_FRESH_S, self._beside, keep=True)
+        self._descriptions: TtlCache[Description] = TtlCache(DESCRIPTION_FRESH_S, self._beside, keep=True)
 
     def close(self) -> None:
         """End the thread."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.errors import RepeatedError
-from pinflow.log.records import Answered, Appended
+from pinflow.log.records import AppendResult, StoredResponse
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from pinflow.log.records import Token
+    from pinflow.log.records import IdempotencyKey
 
 __all__ = ["SCHEMA", "find", "keep"]
 
@@ -43,7 +43,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, list[tuple[int, int]]]).decode
 
 
-def keep(db: sqlite3.Connection, tokens: Sequence[Token], placed: Sequence[tuple[int, int]]) -> None:
+def keep(db: sqlite3.Connection, tokens: Sequence[IdempotencyKey], placed: Sequence[tuple[int, int]]) -> None:
     """Keep tokens, given the first offset and the length of every batch of the append; call in its transaction.
 
     Raises:
@@ -58,7 +58,7 @@ def keep(db: sqlite3.Connection, tokens: Sequence[Token], placed: Sequence[tuple
             raise RepeatedError("a request was appended before")
 
 
-def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
     """What is kept under these keys and has not expired."""
     now = time.time_ns() // 1_000_000
     found = {}
@@ -68,6 +68,6 @@ def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Answered]
         ).fetchone()
         if row is not None:
             note, placed = _decode(row[1])
-            appended = [Appended(range(first, first + count)) for first, count in placed]
-            found[key] = Answered(row[0], note, appended)
+            appended = [AppendResult(range(first, first + count)) for first, count in placed]
+            found[key] = StoredResponse(row[0], note, appended)
     return found

@@ -19,23 +19,23 @@ from zlib import crc32
 
 import msgspec
 
-from pinflow.crash import reached
 from pinflow.errors import (
     CorruptError,
     GapError,
     TopicExistsError,
 )
+from pinflow.failpoints import hit
 from pinflow.findings import Finding
 from pinflow.log.records import (
-    Abilities,
-    Answered,
-    Appended,
+    AppendResult,
+    Capabilities,
     Chunk,
-    Extent,
+    IdempotencyKey,
     Partition,
-    Produce,
+    PartitionRange,
+    ProduceBatch,
     Records,
-    Token,
+    StoredResponse,
 )
 from pinflow.log.sqlite import answers as sqlite_answers
 from pinflow.log.sqlite.clock import days_ahead, exact_from, keep_last, next_moment
@@ -69,7 +69,7 @@ DAYS_AHEAD = 1.0
 class SqliteLog:
     """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
 
-    abilities = Abilities()
+    capabilities = Capabilities()
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._path = path_of(url)
@@ -79,12 +79,14 @@ class SqliteLog:
         self._lock = threading.Lock()
         self.topics = SqliteTopics(self)
 
-    def append(self, batches: Sequence[Produce]) -> list[Appended]:
+    def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`: one transaction, one row a partition, one fsync; no two batches share a time."""
         return self.append_once(batches, ())
 
-    def append_once(self, batches: Sequence[Produce], tokens: Sequence[Token]) -> list[Appended]:
-        """See `AnsweringLog.append_once`: the tokens are rows of the same transaction."""
+    def append_once(
+        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    ) -> list[AppendResult]:
+        """See `IdempotentLog.append_once`: the tokens are rows of the same transaction."""
         rows = rows_of(batches)
         with self.transaction() as db:
             moment = next_moment(db)
@@ -93,12 +95,12 @@ class SqliteLog:
             placed = [(first, len(batch.records)) for first, batch in zip(offsets, batches, strict=True)]
             if tokens:
                 sqlite_answers.keep(db, tokens, placed)
-            reached("log", "inserted")
-        reached("log", "committed")
-        return [Appended(range(first, first + count)) for first, count in placed]
+            hit("log", "inserted")
+        hit("log", "committed")
+        return [AppendResult(range(first, first + count)) for first, count in placed]
 
-    def answered(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
-        """See `AnsweringLog.answered`."""
+    def answered(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
+        """See `IdempotentLog.answered`."""
         with self.reading() as db:
             return sqlite_answers.find(db, keys)
 
@@ -147,16 +149,19 @@ class SqliteLog:
     def partitions(self, topic: str) -> list[Partition]:
         """See `EventLog.partitions`: all are open."""
         return [
-            Partition(each.partition, first=each.begin, next=int(each.end)) for each in self.extents(topic)
+            Partition(each.partition, first=each.begin, next=int(each.end)) for each in self.ranges(topic)
         ]
 
-    def extents(self, topic: str, known: Mapping[int, str] | None = None) -> list[Extent]:  # noqa: ARG002 - it counts
-        """See `EventLog.extents`."""
+    def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:  # noqa: ARG002 - it counts
+        """See `EventLog.ranges`."""
         with self.reading() as db:
             row = topic_row(db, topic, live=False)
             tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
             places = [(partition, extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
-        return [Extent(partition, str(begin), str(end), accepted=end) for partition, (begin, end) in places]
+        return [
+            PartitionRange(partition, str(begin), str(end), accepted=end)
+            for partition, (begin, end) in places
+        ]
 
     @property
     def identity(self) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-    from pinflow.log.records import Produce
+    from pinflow.log.records import ProduceBatch
 
 __all__ = [
     "Row",
@@ -83,7 +83,7 @@ class StoredRecords(Records, frozen=True, array_like=True, gc=False):
         return [accepted_at - before for before, count in self.earlier for _ in range(count)]
 
 
-def rows_of(batches: Sequence[Produce]) -> list[Row]:
+def rows_of(batches: Sequence[ProduceBatch]) -> list[Row]:
     """The rows of an append, one a partition, in the order in which their last records came."""
     merged: dict[tuple[str, int], list[int]] = {}
     for at, batch in enumerate(batches):
@@ -124,7 +124,7 @@ def insert(db: sqlite3.Connection, added: Row, accepted_at: int) -> int:
     return first
 
 
-def offsets_of(batches: Sequence[Produce], firsts: dict[tuple[str, int], int]) -> list[int]:
+def offsets_of(batches: Sequence[ProduceBatch], firsts: dict[tuple[str, int], int]) -> list[int]:
     """The first offset of every batch, given that of every partition; batches of one partition follow each other."""
     offsets = []
     for batch in batches:

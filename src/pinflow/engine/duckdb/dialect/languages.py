@@ -214,13 +214,13 @@ def _taken(machine: _Machine, state: _State, char: int) -> _State:
     known = machine.steps.get((state.places, char))
     if known is not None:
         return known
-    reached = frozenset(
+    hit = frozenset(
         edge.to
         for place in state.places
         for edge in machine.edges[place]
         if not isinstance(edge.takes, str) and any(low <= char <= high for low, high in edge.takes)
     )
-    settled = _settled(machine, reached, first=False)
+    settled = _settled(machine, hit, first=False)
     made = _State(settled.places & machine.hopeful, settled.ended & machine.hopeful)
     machine.steps[state.places, char] = made
     return made
@@ -260,8 +260,8 @@ def can_match(wanted: tuple[str, ...], unwanted: tuple[str, ...] = ()) -> bool:
                     break
                 following.append(new)
             else:
-                reached = tuple(following)
-                if reached not in seen:
-                    seen.add(reached)
-                    left.append(reached)
+                hit = tuple(following)
+                if hit not in seen:
+                    seen.add(hit)
+                    left.append(hit)
     return False

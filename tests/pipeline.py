@@ -1,4 +1,4 @@
-"""A small road for tests: records into topics, jobs until nothing is left, rows back."""
+"""A small pipeline for tests: records into topics, jobs until nothing is left, rows back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.land.land import land_jobs
-from pinflow.log import Produce, Records
+from pinflow.log import ProduceBatch, Records
 from pinflow.query.ask import run_sql
 from pinflow.steps.worker import run
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pinflow.jobs.pipelines import Side
-    from pinflow.jobs.runtime import Parts
+    from pinflow.jobs.runtime import Runtime
 
 ID = "0a6a638f5991"
 RETRY_SECONDS = 10.0
@@ -33,12 +33,12 @@ def table(side: Side, name: str) -> str:
 
 
 def post(
-    parts: Parts, name: str, values: Sequence[bytes | None], *, partition: int = 0, partitions: int = 2
+    runtime: Runtime, name: str, values: Sequence[bytes | None], *, partition: int = 0, partitions: int = 2
 ) -> None:
     """Append values to a topic, which is made if need be."""
-    if name not in parts.log.topics.list():
-        parts.log.topics.create(name, partitions)
-    parts.log.append([Produce(name, partition, Records(list(values)))])
+    if name not in runtime.log.topics.list():
+        runtime.log.topics.create(name, partitions)
+    runtime.log.append([ProduceBatch(name, partition, Records(list(values)))])
 
 
 def rows(*values: dict[str, Any]) -> list[bytes | None]:
@@ -46,22 +46,22 @@ def rows(*values: dict[str, Any]) -> list[bytes | None]:
     return [json.dumps(value).encode() for value in values]
 
 
-def drain(parts: Parts, *stations: str) -> int:
+def drain(runtime: Runtime, *stations: str) -> int:
     """Run jobs until nothing is left; `land`, `stream` and `batch` in this order by default."""
-    return sum(_drain(parts, station) for station in stations or ("land", "stream", "batch"))
+    return sum(_drain(runtime, station) for station in stations or ("land", "stream", "batch"))
 
 
-def _drain(parts: Parts, station: str) -> int:
-    cleaning: Any = [] if station == "land" else clean_jobs(parts, station)  # type: ignore[arg-type]
+def _drain(runtime: Runtime, station: str) -> int:
+    cleaning: Any = [] if station == "land" else clean_jobs(runtime, station)  # type: ignore[arg-type]
 
     def jobs() -> Any:
-        return land_jobs(parts, drain=True) if station == "land" else cleaning
+        return land_jobs(runtime, drain=True) if station == "land" else cleaning
 
     return run(
-        parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, retry_seconds=RETRY_SECONDS
+        runtime.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, retry_seconds=RETRY_SECONDS
     )
 
 
-def select(parts: Parts, sql: str) -> list[tuple[object, ...]]:
+def select(runtime: Runtime, sql: str) -> list[tuple[object, ...]]:
     """The rows of free SQL."""
-    return run_sql(parts, sql).rows
+    return run_sql(runtime, sql).rows

@@ -3,7 +3,7 @@
 - `floor`: DuckDB reads the same texts from Arrow, takes the fields out and writes them to a Delta table in one commit:
   no plan, no rules, no quarantine, no receipts.
 
-    python -m benchmarks.road [--posts 200000]
+    python -m benchmarks.pipeline [--posts 200000]
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pinflow.config import load
 from pinflow.datasets import dataset
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.land.land import land_jobs
-from pinflow.jobs.pipelines import roads
+from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Parts
-from pinflow.log import Produce, Records, partition_for
+from pinflow.jobs.runtime import Runtime
+from pinflow.log import ProduceBatch, Records, partition_for
 from pinflow.query.ask import ask
 from pinflow.steps.worker import run
 
@@ -39,43 +39,47 @@ RECORDS_AN_APPEND = 2_000
 FLOOR_RECORDS = 200_000
 
 
-def fill(parts: Parts, posts: int) -> float:
+def fill(runtime: Runtime, posts: int) -> float:
     """Append every post of a synthetic source to all six topics; seconds spent in the log."""
-    url = parts.config.source.url
+    url = runtime.config.source.url
     source.create(url, posts)
     seconds = 0.0
-    partitions = parts.config.log.partitions
-    for road in roads(parts.config.id):
-        parts.log.topics.create(road.topic, partitions)
+    partitions = runtime.config.log.partitions
+    for pipeline in pipelines(runtime.config.id):
+        runtime.log.topics.create(pipeline.topic, partitions)
     with source.open_posts(url) as held:
         numbers = list(held.numbers())
         for start in range(0, len(numbers), RECORDS_AN_APPEND):
             block = held.fetch(numbers[start : start + RECORDS_AN_APPEND])
-            for road in roads(parts.config.id):
+            for pipeline in pipelines(runtime.config.id):
                 by_partition: dict[int, list[bytes | None]] = {}
                 for post in block:
                     chosen = partition_for(b"%d" % post.number, partitions)
-                    by_partition.setdefault(chosen, []).append(getattr(post, road.dataset.name))
-                batches = [Produce(road.topic, p, Records(values)) for p, values in by_partition.items()]
+                    by_partition.setdefault(chosen, []).append(getattr(post, pipeline.dataset.name))
+                batches = [
+                    ProduceBatch(pipeline.topic, p, Records(values)) for p, values in by_partition.items()
+                ]
                 began = time.perf_counter()
-                parts.log.append(batches)
+                runtime.log.append(batches)
                 seconds += time.perf_counter() - began
     return seconds
 
 
-def timed(parts: Parts, jobs: Callable[[], Any], threads: int) -> tuple[int, float]:
+def timed(runtime: Runtime, jobs: Callable[[], Any], threads: int) -> tuple[int, float]:
     began = time.perf_counter()
-    records = run(parts.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, threads=threads)
+    records = run(runtime.store, jobs, stop=threading.Event(), poll_seconds=0, drain=True, threads=threads)
     return records, time.perf_counter() - began
 
 
-def floor(parts: Parts, folder: Path) -> float:
+def floor(runtime: Runtime, folder: Path) -> float:
     """Records a second of the least that has to be done, over pin, geo and user alike."""
     records, seconds = 0, 0.0
-    db = duckdb.connect(config={"threads": parts.config.engine.threads, "preserve_insertion_order": False})
+    db = duckdb.connect(config={"threads": runtime.config.engine.threads, "preserve_insertion_order": False})
     for name in ("pin", "geo", "user"):
-        topic = next(road.topic for road in roads(parts.config.id) if road.dataset.name == name)
-        chunk = parts.log.read(topic, 0, None, max_records=FLOOR_RECORDS, max_bytes=1 << 30)
+        topic = next(
+            pipeline.topic for pipeline in pipelines(runtime.config.id) if pipeline.dataset.name == name
+        )
+        chunk = runtime.log.read(topic, 0, None, max_records=FLOOR_RECORDS, max_bytes=1 << 30)
         fields = dataset(name).raw
         began = time.perf_counter()
         texts = Array(
@@ -95,25 +99,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--posts", type=int, default=200_000)
     posts = parser.parse_args().posts
-    with tempfile.TemporaryDirectory() as folder, Parts(load(Path(folder) / "home", env={})) as parts:
-        seconds = fill(parts, posts)
+    with tempfile.TemporaryDirectory() as folder, Runtime(load(Path(folder) / "home", env={})) as runtime:
+        seconds = fill(runtime, posts)
         print(f"{'log append':28} {posts * 6 / seconds:>12,.0f} records/s")
-        least = floor(parts, Path(folder) / "floor")
+        least = floor(runtime, Path(folder) / "floor")
         print(f"{'floor':28} {least:>12,.0f} records/s")
-        stream, batch = clean_jobs(parts, "stream"), clean_jobs(parts, "batch")
+        stream, batch = clean_jobs(runtime, "stream"), clean_jobs(runtime, "batch")
         stages: tuple[tuple[str, Callable[[], Any]], ...] = (
-            ("log -> landing zone", lambda: land_jobs(parts, drain=True)),
+            ("log -> landing zone", lambda: land_jobs(runtime, drain=True)),
             ("log -> stream tables", lambda: stream),
             ("landing -> batch tables", lambda: batch),
         )
         for name, jobs in stages:
-            records, seconds = timed(parts, jobs, 1 if "zone" in name else parts.config.engine.threads)
+            records, seconds = timed(runtime, jobs, 1 if "zone" in name else runtime.config.engine.threads)
             rate = records / seconds
             print(f"{name:28} {rate:>12,.0f} records/s   {rate / least:5.2f} of the floor")
         for name, work in (
-            ("ten questions", lambda: ask(parts, "batch")),
-            ("audit", lambda: audit(parts)),
-            ("audit --deep", lambda: audit(parts, deep=True)),
+            ("ten questions", lambda: ask(runtime, "batch")),
+            ("audit", lambda: audit(runtime)),
+            ("audit --deep", lambda: audit(runtime, deep=True)),
         ):
             began = time.perf_counter()
             work()

@@ -1,8 +1,8 @@
 """Named points at which a test can end the process, as kill -9 would.
 
-`PINFLOW_CRASH_AT=land.planned` ends the process when it first reaches that point, `land.planned:3` when it reaches it
-the third time. With `PINFLOW_CRASH_BY=STOP` it is paused there instead, until somebody sends it SIGCONT. Without the
-variable a point is one comparison.
+`PINFLOW_FAILPOINT=land.planned` ends the process when it first reaches that point, `land.planned:3` when it reaches it
+the third time. With `PINFLOW_FAILPOINT_SIGNAL=STOP` it is paused there instead, until somebody sends it SIGCONT.
+Without the variable a point is one comparison.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["POINTS", "SIGNAL_VARIABLE", "VARIABLE", "reached"]
+__all__ = ["POINTS", "SIGNAL_VARIABLE", "VARIABLE", "hit"]
 
-VARIABLE = "PINFLOW_CRASH_AT"
-SIGNAL_VARIABLE = "PINFLOW_CRASH_BY"
+VARIABLE = "PINFLOW_FAILPOINT"
+SIGNAL_VARIABLE = "PINFLOW_FAILPOINT_SIGNAL"
 
 STEP_POINTS = ("planned", "prepared", "receipted", "committed")
 """The points of a job's step, between the numbers of `steps.steps`."""
@@ -54,10 +54,10 @@ _armed, _, _count = os.environ.get(VARIABLE, "").partition(":")
 _left = int(_count or 1)
 
 if _armed and _armed not in POINTS:
-    raise ValueError(f"{VARIABLE}={_armed} is no crash point; there are: {', '.join(POINTS)}")
+    raise ValueError(f"{VARIABLE}={_armed} is not a failpoint; there are: {', '.join(POINTS)}")
 
 
-def reached(room: str, point: str) -> None:
+def hit(room: str, point: str) -> None:
     """End this process, if it is armed for this point and has come here often enough."""
     global _left  # noqa: PLW0603 - a test's own state, in a process that is about to end
     if not _armed or _armed != f"{room}.{point}":
