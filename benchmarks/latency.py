@@ -70,7 +70,7 @@ def watch(runtime: Runtime, poster: Poster) -> list[tuple[float, int]]:
     )
     seen: list[tuple[float, int]] = []
     while poster.is_alive() or not seen or seen[-1][1] < poster.acknowledged[-1][1]:
-        table = pipeline.open_table(runtime.store)
+        table = pipeline.open_table(runtime.tables)
         session = runtime.engine.session([View(pipeline.table, table.files(), {"ind": "int"})])
         (row,) = session.ask(f'SELECT count(*) AS users FROM "{pipeline.table}"', where="latency").rows
         session.close()

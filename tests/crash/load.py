@@ -182,8 +182,8 @@ def verify(runtime: Runtime, acknowledged: Mapping[Place, bytes | None]) -> int:
                 landed_bytes[place] = value
     in_tables: Counter[Place] = Counter()
     for pipeline in pipelines(ID):
-        for table in (pipeline.open_table(runtime.store), pipeline.open_quarantine(runtime.store)):
-            for row in table.select('SELECT _partition, "_offset" AS place FROM this'):
+        for table in (pipeline.open_table(runtime.tables), pipeline.open_quarantine(runtime.tables)):
+            for row in table.snapshot().select('SELECT _partition, "_offset" AS place FROM this'):
                 in_tables[pipeline.topic, row["_partition"], row["place"]] += 1
     assert [place for place, value in acknowledged.items() if landed_bytes.get(place, b"") != value] == []
     assert [place for place, count in in_landing.items() if count != 1] == []

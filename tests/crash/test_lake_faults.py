@@ -15,7 +15,7 @@ import pytest
 
 from pinflow.config import load
 from pinflow.jobs.runtime import Runtime
-from pinflow.steps.ledger import last_plan
+from pinflow.steps.standing import read_standing
 from tests.children import FAILED, job, run
 from tests.crash.load import verify
 from tests.pipeline import ID, post, rows, topic
@@ -164,8 +164,8 @@ def test_a_write_whose_answer_is_lost_counts_once_and_nobody_is_fenced(
 def _steps(runtime: Runtime, name: str) -> int:
     from pinflow.jobs.pipelines import pipelines
 
-    tables = {pipeline.job: pipeline.open_table(runtime.store) for pipeline in pipelines(runtime.config.id)}
-    plan = last_plan(runtime.store, name, tables.get(name, runtime.landing.manifest))
+    tables = {pipeline.job: pipeline.open_table(runtime.tables) for pipeline in pipelines(runtime.config.id)}
+    plan = read_standing(runtime.store, name, tables.get(name, runtime.landing.manifest)).plan
     return plan.step if plan is not None else 0
 
 

@@ -213,7 +213,7 @@ def spoil(runtime: Runtime, side: Side) -> None:
     reject = "SELECT *, 'an older rule' AS _reason FROM parsed"
     older = msgspec.structs.replace(pipeline.dataset, reject_sql=reject)
     job = CleanJob(
-        pipeline._replace(dataset=older), pipeline_reader(runtime, pipeline), runtime.store, runtime.engine
+        pipeline._replace(dataset=older), pipeline_reader(runtime, pipeline), runtime.tables, runtime.engine
     )
     runtime.engine._translated.clear()  # type: ignore[attr-defined]
     while Steps(runtime.store, job).advance():

@@ -61,7 +61,9 @@ def verify_cells(runtime: Runtime, records: int) -> None:
     for pipeline in pipelines(ID):
         field = NULLED[pipeline.dataset.name]
         assert counted[pipeline.topic] == {field: len(inds)}
-        found = pipeline.open_nulled(runtime.store).select("SELECT ind, field FROM this ORDER BY ind")
+        found = (
+            pipeline.open_nulled(runtime.tables).snapshot().select("SELECT ind, field FROM this ORDER BY ind")
+        )
         assert [(row["ind"], row["field"]) for row in found] == [(ind, field) for ind in inds]
 
 

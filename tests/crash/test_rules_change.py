@@ -15,9 +15,10 @@ from pinflow.jobs.pipelines import Pipeline, side_pipelines
 from pinflow.jobs.replay.quarantine import retry_quarantine
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
-from pinflow.lake.tables.commits import Span
-from pinflow.steps import steps as plans
-from pinflow.steps.ledger import Tally, last_receipt
+from pinflow.lake.tables.delta_rs import DeltaRsTable
+from pinflow.lake.tables.protocol import Change, Replace, Span
+from pinflow.steps.plan import Tally
+from pinflow.steps.standing import read_standing
 from pinflow.steps.steps import Steps
 from tests.pipeline import post, rows, topic
 
@@ -51,31 +52,32 @@ def ruled_road(runtime: Runtime, *rejected: int) -> Pipeline:
 def job(runtime: Runtime, *rejected: int) -> CleanJob:
     """The job of that pipeline."""
     pipeline = ruled_road(runtime, *rejected)
-    return CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.store, runtime.new_engine(1))
+    return CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.tables, runtime.new_engine(1))
 
 
 def held(runtime: Runtime) -> tuple[list[int], list[str]]:
     """The numbers in the clean table, and the texts in quarantine."""
     pipeline = user_road(runtime)
-    table, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     return (
-        sorted(row["ind"] for row in table.select("SELECT ind FROM this")),
-        sorted(row["raw"] for row in quarantine.select("SELECT raw FROM this")),
+        sorted(row["ind"] for row in table.snapshot().select("SELECT ind FROM this")),
+        sorted(row["raw"] for row in quarantine.snapshot().select("SELECT raw FROM this")),
     )
 
 
 @contextmanager
 def killed_after_writes(monkeypatch: pytest.MonkeyPatch, writes: int = 1) -> Iterator[None]:
-    write = plans._write
-    written: list[object] = []
+    commit = DeltaRsTable.commit
+    written: list[Change] = []
 
-    def half(*args: object) -> bool:
-        if len(written) == writes:
-            raise Killed
-        written.append(args)
-        return write(*args)  # type: ignore[arg-type]
+    def half(self: DeltaRsTable, job: str, step: int, change: Change) -> bool:
+        if not isinstance(change, Replace):
+            if len(written) == writes:
+                raise Killed
+            written.append(change)
+        return commit(self, job, step, change)
 
-    monkeypatch.setattr(plans, "_write", half)
+    monkeypatch.setattr(DeltaRsTable, "commit", half)
     with pytest.raises(Killed):
         yield
     monkeypatch.undo()
@@ -88,8 +90,8 @@ def killed(*_: object) -> bool:
 def samples(runtime: Runtime) -> list[tuple[int, str]]:
     """The samples of cells that became NULL; there are as many as are counted."""
     pipeline = user_road(runtime)
-    found = pipeline.open_nulled(runtime.store).select("SELECT ind, text FROM this")
-    receipt = last_receipt(runtime.store, pipeline.job, pipeline.open_table(runtime.store))
+    found = pipeline.open_nulled(runtime.tables).snapshot().select("SELECT ind, text FROM this")
+    receipt = read_standing(runtime.store, pipeline.job, pipeline.open_table(runtime.tables)).receipt
     assert receipt is not None
     assert sum(receipt.totals.values(), Tally()).cells == {"age": len(found)}
     return sorted((row["ind"], row["text"]) for row in found)
@@ -122,7 +124,7 @@ def test_a_step_that_others_half_committed_between_is_done_by_the_rules_it_was_p
     assert first.advance() is not None
     post(runtime, name, rows({"ind": 10}, {"ind": 11}, {"ind": 12}))
     with monkeypatch.context() as patch:
-        patch.setattr(plans, "_write", killed)
+        patch.setattr(DeltaRsTable, "commit", killed)
         with pytest.raises(Killed):
             first.advance()
     with killed_after_writes(monkeypatch, 2):  # samples, then quarantine
@@ -190,11 +192,11 @@ def test_an_audit_finds_a_record_that_has_a_row_and_is_in_quarantine(runtime: Ru
     steps = job(runtime, 10)
     assert Steps(runtime.store, steps).advance() is not None
     pipeline = user_road(runtime)
-    _, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    _, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     wrong = job(runtime, 1)
     chunks = pipeline_reader(runtime, pipeline)
     (piece,) = chunks.fetch_next({})
     cleaned = wrong._engine.clean(wrong._pipeline.dataset, name, chunks.read([piece]))
-    quarantine.replace([Span(piece.partition, 0, 1)], cleaned.rejects)
+    quarantine.commit("test", 1, Replace([Span(piece.partition, 0, 1)], cleaned.rejects))
     problems = audit(runtime, deep=True).problems
     assert any("in quarantine too" in problem for problem in problems), problems

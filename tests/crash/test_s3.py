@@ -85,7 +85,7 @@ def fill(runtime: Runtime, settings: Settings) -> None:
 def answers(runtime: Runtime) -> list[tuple[object, ...]]:
     """The latest rows of the one table that has some."""
     pipeline = next(pipeline for pipeline in pipelines(runtime.config.id) if pipeline.table == USERS)
-    files = pipeline.open_table(runtime.store).files()
+    files = pipeline.open_table(runtime.tables).snapshot()
     session = runtime.engine.session(
         [
             View(

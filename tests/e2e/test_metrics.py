@@ -15,7 +15,7 @@ from pinflow.config import load
 from pinflow.errors import UnavailableError
 from pinflow.jobs.reports.metrics import SideMetrics, serve_metrics
 from pinflow.jobs.runtime import Runtime
-from pinflow.steps.failures import FailureBook
+from pinflow.steps.failures import FailureReports
 from tests.e2e.command import run, running, until
 from tests.pipeline import ID, drain, post, rows, topic
 
@@ -103,7 +103,7 @@ def test_a_running_land_counts_what_has_landed(runtime: Runtime) -> None:
 
 
 def test_before_the_first_step_everything_is_zero(runtime: Runtime) -> None:
-    with serve_metrics(SideMetrics(runtime.store, "batch", ID), 0) as url:
+    with serve_metrics(SideMetrics(runtime.tables, "batch", ID), 0) as url:
         assert set(scraped(url).values()) == {0, 1}
 
 
@@ -111,7 +111,7 @@ def test_receipts_that_cannot_be_read_are_a_counter_of_their_own_and_hide_no_oth
     drain(runtime)
     for receipt in (runtime.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
         receipt.unlink()
-    with serve_metrics(SideMetrics(runtime.store, "stream", ID), 0) as url:
+    with serve_metrics(SideMetrics(runtime.tables, "stream", ID), 0) as url:
         assert scraped(url) == {
             name: value for name, value in expected("stream").items() if "user" not in name
         } | {("pinflow_receipts_readable",): 0}
@@ -134,10 +134,10 @@ def test_metrics_do_not_go_with_adopting(runtime: Runtime) -> None:
 
 def test_a_job_that_fails_is_shown_and_hides_no_other(runtime: Runtime) -> None:
     drain(runtime)
-    book = FailureBook(runtime.store)
+    book = FailureReports(runtime.store)
     book.report("stream/posts", "set aside", UnavailableError("it is away"), since=1, now=2)
     book.report("land/posts", "retrying", UnavailableError("it is away"), since=1, now=2)
-    with serve_metrics(SideMetrics(runtime.store, "stream", ID), 0) as url:
+    with serve_metrics(SideMetrics(runtime.tables, "stream", ID), 0) as url:
         text = urllib3.request("GET", url, retries=False, timeout=20).data.decode()
     assert 'pinflow_job_failing{job="stream/posts",state="set aside"} 1.0' in text
     assert "land/posts" not in text

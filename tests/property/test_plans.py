@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from pinflow.errors import FencedError
 from pinflow.lake import Column, Store, Table, open_store
+from pinflow.lake.tables.delta_rs import DeltaRsTable
+from pinflow.lake.tables.protocol import Append, Change
 from pinflow.steps import Plan, Prepared, Slice, Steps, Tally
-from pinflow.steps.ledger import last_receipt
+from pinflow.steps.plan import slices_of
+from pinflow.steps.slices import LogSlice
+from pinflow.steps.standing import read_standing
 from pinflow.steps.steps import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from arro3.core.types import ArrowStreamExportable
 
 COLUMNS = [Column("partition", "int"), Column("offset", "bigint")]
 
@@ -63,19 +66,20 @@ class FusedStore(Store):
         return bool(self.fuse.burn(lambda: super(FusedStore, self).put_if_absent(path, data)))
 
 
-class FusedTable(Table):
+class FusedTable(DeltaRsTable):
     """A real table on a fuse."""
 
     fuse: Fuse
 
-    def append(self, job: str, step: int, rows: ArrowStreamExportable) -> bool:
-        return bool(self.fuse.burn(lambda: super(FusedTable, self).append(job, step, rows)))
+    def commit(self, job: str, step: int, change: Change) -> bool:
+        return bool(self.fuse.burn(lambda: super(FusedTable, self).commit(job, step, change)))
 
 
 class CountingJob(Job):
     """Moves the numbers below each partition's end to a table; every seventh is rejected."""
 
     name = "count/numbers"
+    kind = "clean"
 
     def __init__(self, store: Store, fuse: Fuse, ends: dict[int, int]) -> None:
         self.table = FusedTable(store, "numbers", COLUMNS)
@@ -83,19 +87,20 @@ class CountingJob(Job):
         self.table.fuse = self.rejects.fuse = fuse
         self.ends = ends
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
-        found = []
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
+        found: list[Slice] = []
         for partition, end in self.ends.items():
             start = int(positions.get(partition, "0"))
             if start < end:
                 stop = min(end, start + 5)
-                found.append(Slice(partition, str(start), str(stop), stop - start))
+                found.append(LogSlice(partition, str(start), str(stop), stop - start))
         return found
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002
         rows: list[tuple[int, int]] = []
         rejects: list[tuple[int, int]] = []
-        for piece in plan.slices:
+        slices = slices_of(plan, LogSlice)
+        for piece in slices:
             for offset in range(int(piece.start), int(piece.end)):
                 (rejects if offset % 7 == 0 else rows).append((piece.partition, offset))
         tallies = {
@@ -104,9 +109,9 @@ class CountingJob(Job):
                 sum(p == piece.partition for p, _ in rows),
                 sum(p == piece.partition for p, _ in rejects),
             )
-            for piece in plan.slices
+            for piece in slices
         }
-        return Prepared(tallies, [(self.rejects, arrow(rejects)), (self.table, arrow(rows))])
+        return Prepared(tallies, [(self.rejects, Append(arrow(rejects))), (self.table, Append(arrow(rows)))])
 
 
 def arrow(rows: list[tuple[int, int]]) -> Arrow:
@@ -124,7 +129,8 @@ def fused_store(folder: str, fuse: Fuse) -> FusedStore:
 
 def rows_of(table: Table) -> list[tuple[int, int]]:
     return sorted(
-        (row["partition"], row["offset"]) for row in table.select('SELECT partition, "offset" FROM this')
+        (row["partition"], row["offset"])
+        for row in table.snapshot().select('SELECT partition, "offset" FROM this')
     )
 
 
@@ -166,7 +172,7 @@ def test_every_record_ends_exactly_once_wherever_workers_are_killed(
         expected = sorted((partition, offset) for partition, end in ends.items() for offset in range(end))
         assert rows_of(job.table) == [row for row in expected if row[1] % 7]
         assert rows_of(job.rejects) == [row for row in expected if row[1] % 7 == 0]
-        receipt = last_receipt(store, job.name, job.table)
+        receipt = read_standing(store, job.name, job.table).receipt
         assert receipt is not None
         assert {number: tally.records for number, tally in receipt.totals.items()} == ends
         assert all(tally.records == tally.rows + tally.rejected for tally in receipt.totals.values())

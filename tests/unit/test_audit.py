@@ -57,7 +57,7 @@ def test_rows_that_were_doubled_are_found(runtime: Runtime, settings: Settings) 
     pipeline = side_pipelines("batch", settings.config.id)[2]
     from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-    url = pipeline.open_table(runtime.store).url
+    url = pipeline.open_table(runtime.tables).url
     copy = QueryBuilder().register("t", DeltaTable(url)).execute("SELECT * FROM t WHERE ind = 2").read_all()
     write_deltalake(url, copy, mode="append")
     shallow = audit(runtime)
@@ -71,7 +71,7 @@ def test_rows_that_were_lost_are_found(runtime: Runtime, settings: Settings) -> 
     drain(runtime)
     from deltalake import DeltaTable
 
-    DeltaTable(side_pipelines("stream", settings.config.id)[2].open_table(runtime.store).url).delete(
+    DeltaTable(side_pipelines("stream", settings.config.id)[2].open_table(runtime.tables).url).delete(
         "ind = 2"
     )
     assert not audit(runtime).ok

@@ -22,7 +22,7 @@ from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
 from pinflow.steps import Steps
-from pinflow.steps.ledger import last_receipt
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_what_was_empty_a_placeholder_null_or_absent_is_not_counted(runtime: Run
     drain(runtime)
     for name in ("pin", "geo", "user"):
         assert counted(runtime, side, name) == {}
-        assert not road_of(runtime, side, name).open_nulled(runtime.store).exists()
+        assert not road_of(runtime, side, name).open_nulled(runtime.tables).exists()
         assert samples(runtime, side, name) == []
 
 
@@ -119,7 +119,7 @@ def test_clean_rows_are_stored_with_the_columns_that_they_always_had(runtime: Ru
     post(runtime, topic(side, "user"), rows({"ind": 1, "age": "x"}))
     drain(runtime)
     pipeline = road_of(runtime, side)
-    stored = [field.name for field in DeltaTable(pipeline.open_table(runtime.store).url).schema().fields]
+    stored = [field.name for field in DeltaTable(pipeline.open_table(runtime.tables).url).schema().fields]
     assert stored == list(pipeline.dataset.clean | LINEAGE)
 
 
@@ -182,7 +182,7 @@ def test_a_generation_of_an_earlier_version_has_its_samples_in_a_folder_beside(
     assert counted(runtime, side) == {"age": 1}
     suffix = pipeline.generation(runtime.store).table.removeprefix(pipeline.table)
     assert suffix.startswith(".g1-")
-    assert pipeline.open_nulled(runtime.store).folder == f"{pipeline.table}_nulled{suffix}"
+    assert pipeline.open_nulled(runtime.tables).folder == f"{pipeline.table}_nulled{suffix}"
     assert samples(runtime, side) == [(2, "age", "x")]
 
 
@@ -251,14 +251,14 @@ def test_cells_of_records_that_leave_quarantine_are_counted_then(runtime: Runtim
     drain(runtime, "land")
     pipeline = road_of(runtime, side)
     older = CleanJob(
-        rejecting(pipeline), pipeline_reader(runtime, pipeline), runtime.store, runtime.new_engine(1)
+        rejecting(pipeline), pipeline_reader(runtime, pipeline), runtime.tables, runtime.new_engine(1)
     )
     assert Steps(runtime.store, older).advance() is not None
     assert counted(runtime, side) == {}
     assert retry_quarantine(runtime, pipeline).moved == 2
     assert counted(runtime, side) == {"age": 1}
     assert samples(runtime, side) == [(1, "age", "x")]
-    receipt = last_receipt(runtime.store, pipeline.job, pipeline.open_table(runtime.store))
+    receipt = read_standing(runtime.store, pipeline.job, pipeline.open_table(runtime.tables)).receipt
     assert receipt is not None
     assert {number: tally.cells for number, tally in receipt.totals.items()} == {1: {"age": 1}}
 
@@ -266,7 +266,7 @@ def test_cells_of_records_that_leave_quarantine_are_counted_then(runtime: Runtim
 def test_samples_beyond_the_count_are_a_difference(runtime: Runtime, side: Side) -> None:
     post(runtime, topic(side, "user"), rows({"ind": 1, "age": "x"}))
     drain(runtime)
-    url = road_of(runtime, side).open_nulled(runtime.store).url
+    url = road_of(runtime, side).open_nulled(runtime.tables).url
     copy = QueryBuilder().register("t", DeltaTable(url)).execute("SELECT * FROM t").read_all()
     write_deltalake(url, copy, mode="append")
     name = f"{table(side, 'user')}_nulled"

@@ -25,6 +25,7 @@ from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
+from pinflow.lake.tables.protocol import Append
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ def road_of(name: str = "user", side: Side = "stream") -> Pipeline:
 
 
 def url_of(runtime: Runtime, name: str = "user") -> str:
-    return road_of(name).open_table(runtime.store).url
+    return road_of(name).open_table(runtime.tables).url
 
 
 def fill(runtime: Runtime) -> None:
@@ -188,15 +189,15 @@ def test_a_column_that_comes_between_two_steps_of_a_running_worker_is_null_in_it
     runtime: Runtime,
 ) -> None:
     fill(runtime)
-    jobs = road_of().open_table(runtime.store)
-    assert jobs.version_of(road_of().job) == 2
+    jobs = road_of().open_table(runtime.tables)
+    assert jobs.step_of(road_of().job) == 2
     add_columns(url_of(runtime))  # the table is open as it was
     found = Arrow.from_arrays(
         [Array([7], type=DataType.int32()), Array(["Ada"], type=DataType.string())],
         names=["ind", "user_name"],
     )
-    assert jobs.append(road_of().job, 3, _padded(jobs.columns, found))
-    (row,) = jobs.select("SELECT ind, note FROM this WHERE ind = 7")
+    assert jobs.commit(road_of().job, 3, Append(_padded(jobs.columns, found)))
+    (row,) = jobs.snapshot().select("SELECT ind, note FROM this WHERE ind = 7")
     assert row == {"ind": 7, "note": None}
 
 
@@ -556,7 +557,7 @@ def z85(data: bytes) -> str:
 def test_a_quarantine_that_others_have_widened_takes_rejects(runtime: Runtime) -> None:
     post(runtime, topic("stream", "user"), [b"1"])
     drain(runtime, "land", "stream")
-    add_columns(road_of().open_quarantine(runtime.store).url)
+    add_columns(road_of().open_quarantine(runtime.tables).url)
     post(runtime, topic("stream", "user"), [b"2"])
     drain(runtime, "land", "stream")
     assert len(select(runtime, f'SELECT raw FROM "{table("stream", "user")}_quarantine"')) == 2
@@ -566,7 +567,7 @@ def test_a_quarantine_that_others_have_widened_takes_rejects(runtime: Runtime) -
 def test_a_quarantine_that_cannot_be_written_is_mended_by_a_replay(runtime: Runtime) -> None:
     post(runtime, topic("stream", "user"), [b"1"])
     drain(runtime, "land", "stream")
-    url = road_of().open_quarantine(runtime.store).url
+    url = road_of().open_quarantine(runtime.tables).url
     rewritten(url, quoted([name for name in names(url) if name != "reason"]))
     post(runtime, topic("stream", "user"), [b"2", b'{"ind": 5, "age": 5}'])
     with pytest.raises(ChangedTableError, match=r"user_table_quarantine.*'reason' is gone"):

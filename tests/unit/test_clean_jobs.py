@@ -159,8 +159,10 @@ def test_clean_rows_carry_their_lineage(runtime: Runtime, settings: Settings, si
     from pinflow.jobs.pipelines import side_pipelines
 
     pipeline = side_pipelines(side, settings.config.id)[2]
-    kept = pipeline.open_table(runtime.store).select(
-        'SELECT ind, _topic, _partition, _offset, _accepted_at FROM this ORDER BY "_offset"'
+    kept = (
+        pipeline.open_table(runtime.tables)
+        .snapshot()
+        .select('SELECT ind, _topic, _partition, _offset, _accepted_at FROM this ORDER BY "_offset"')
     )
     assert [(row["ind"], row["_topic"], row["_partition"], row["_offset"]) for row in kept] == [
         (5, name, 1, 0),

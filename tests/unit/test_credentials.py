@@ -18,8 +18,10 @@ from tests.servers.ports import free_port
 
 from pinflow.config import load
 from pinflow.errors import TerminalError, UnavailableError
-from pinflow.lake import Column, Table, open_store
+from pinflow.lake import Column, open_store
 from pinflow.lake.store.credentials import Keys, Wallet
+from pinflow.lake.tables.delta_rs import DeltaRsTables
+from pinflow.lake.tables.protocol import Nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,10 +130,10 @@ def test_no_credentials_at_all_is_told_by_every_call(bucket: str, monkeypatch: p
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     store = open_store(bucket)
-    table = Table(store, "posts", [Column("ind", "int")])
+    table = DeltaRsTables(store).open("posts", [Column("ind", "int")])
     calls: list[Callable[[], object]] = [
         lambda: store.get("x"),
-        lambda: table.version_of("job"),
+        lambda: table.step_of("job"),
         table.exists,
     ]
     for call in calls:
@@ -180,10 +182,10 @@ def test_keys_are_never_shown() -> None:
 def use_both(settings: Settings) -> None:
     """Objects and tables, with a table that is kept open while the credentials change."""
     store = open_store(settings.config.lake.url)
-    table = Table(store, "posts", [Column("ind", "int")])
+    table = DeltaRsTables(store).open("posts", [Column("ind", "int")])
     for step in (1, 2, 3):
         store.put(f"object-{step}", b"")
-        table.stamp("job", step)
+        table.commit("job", step, Nothing())
 
 
 def test_objects_and_tables_are_signed_alike_and_afresh(

@@ -75,7 +75,7 @@ def road_of(side: Side, *, failing: bool = True) -> Pipeline:
 
 
 def clean(runtime: Runtime, pipeline: Pipeline, engine: Any = None) -> int:
-    job = CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.store, engine or runtime.engine)
+    job = CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.tables, engine or runtime.engine)
     return run(
         runtime.store, lambda: [job], stop=threading.Event(), poll_seconds=0, drain=True, retry_seconds=0.5
     )
@@ -89,7 +89,7 @@ def users(count: int, *bad: int) -> list[bytes | None]:
 
 def quarantine(runtime: Runtime, side: Side) -> list[tuple[Any, ...]]:
     """Partition, offset, text and reason of every reject."""
-    quarantined = road_of(side).open_quarantine(runtime.store)
+    quarantined = road_of(side).open_quarantine(runtime.tables).snapshot()
     found = quarantined.select(
         "SELECT _partition, _offset, raw, reason FROM this ORDER BY _partition, _offset"
     )
@@ -145,7 +145,7 @@ def test_a_rule_that_fails_at_most_records_is_the_rules_fault_and_nothing_is_qua
     drain(runtime, "land")
     with pytest.raises(RecordError, match=f"the rules fail at {count // 2 + 1} records of a step, or more"):
         clean(runtime, road_of(side))
-    assert not road_of(side).open_quarantine(runtime.store).exists()
+    assert not road_of(side).open_quarantine(runtime.tables).exists()
     assert clean(runtime, road_of(side, failing=False)) == count  # mended: the step is taken up
     assert audit(runtime, deep=True).ok
 
@@ -189,7 +189,7 @@ def test_an_error_that_no_record_causes_is_not_searched_for_in_the_records(
 ) -> None:
     post(runtime, topic("stream", "user"), users(100))
     engine = Counting(runtime, error)
-    job = CleanJob(road_of("stream"), pipeline_reader(runtime, road_of("stream")), runtime.store, engine)
+    job = CleanJob(road_of("stream"), pipeline_reader(runtime, road_of("stream")), runtime.tables, engine)
     with pytest.raises(type(error)):
         run(runtime.store, lambda: [job], stop=threading.Event(), poll_seconds=0, drain=True, retry_seconds=0)
     assert engine.calls == 1
@@ -273,9 +273,9 @@ def test_a_move_that_was_planned_under_other_rules_leaves_what_fails_in_quaranti
     drain(runtime, "land")
     clean(runtime, road_of(side))
     pipeline = road_of(side, failing=False)
-    clean_table, rejects = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
+    clean_table, rejects = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     reader = QuarantineReader(pipeline, rejects, runtime.engine, pipeline_reader(runtime, pipeline))
-    job = CleanJob(pipeline, reader, runtime.store, runtime.engine)
+    job = CleanJob(pipeline, reader, runtime.tables, runtime.engine)
     from pinflow.steps import Steps
 
     class KilledError(Exception):
@@ -287,7 +287,7 @@ def test_a_move_that_was_planned_under_other_rules_leaves_what_fails_in_quaranti
     job.prepare = killed  # type: ignore[method-assign, assignment]
     with pytest.raises(KilledError):
         Steps(runtime.store, job).advance()
-    assert clean_table.version_of(pipeline.job) == 1  # planned, not done
+    assert clean_table.step_of(pipeline.job) == 1  # planned, not done
     clean(runtime, road_of(side))  # a worker whose rule still fails takes the plan up
     assert [offset for _, offset, *_ in quarantine(runtime, side)] == [0, 3]
     assert audit(runtime, deep=True).ok

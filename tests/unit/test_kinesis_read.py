@@ -354,6 +354,8 @@ def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(
         assert audit(runtime, deep=True).problems == []
         users = next(pipeline for pipeline in side_pipelines("stream", ID) if pipeline.topic == name)
         seen: dict[int, list[int]] = {}
-        for row in users.open_table(runtime.store).select("SELECT ind, age FROM this ORDER BY _offset"):
+        for row in (
+            users.open_table(runtime.tables).snapshot().select("SELECT ind, age FROM this ORDER BY _offset")
+        ):
             seen.setdefault(row["ind"], []).append(row["age"])
         assert seen == {n: list(range(versions)) for n in range(posts)}

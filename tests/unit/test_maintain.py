@@ -84,9 +84,9 @@ def test_answers_and_audit_are_the_same_and_everything_is_smaller(runtime: Runti
     assert by_table["user"].files >= 10
     assert by_table["landing"].joined >= 10
     pipeline = side_pipelines("batch", small.config.id)[2]
-    assert len(pipeline.open_table(runtime.store).files()) <= 8
+    assert len(pipeline.open_table(runtime.tables).snapshot().files()) <= 8
     assert len(list((home / "tables" / "user").glob("*.parquet"))) == len(
-        pipeline.open_table(runtime.store).files()
+        pipeline.open_table(runtime.tables).snapshot().files()
     )
     assert len(list((home / "plans" / "batch").glob("*user/*.json"))) == 4
 

@@ -195,7 +195,10 @@ def test_records_of_one_moment_in_two_partitions_have_a_fixed_order_and_both_are
     drain(runtime)
     require_right(runtime, side, {7: 30})
     kept = (
-        side_pipelines(side, ID)[2].open_table(runtime.store).select("SELECT _partition, _offset FROM this")
+        side_pipelines(side, ID)[2]
+        .open_table(runtime.tables)
+        .snapshot()
+        .select("SELECT _partition, _offset FROM this")
     )
     assert {(row["_partition"], row["_offset"]) for row in kept} == {(0, 2), (1, 0)}
 
@@ -213,7 +216,8 @@ def test_what_clocks_of_others_may_have_turned_round_is_not_removed(
     maintain(runtime)
     kept = (
         side_pipelines("stream", ID)[2]
-        .open_table(runtime.store)
+        .open_table(runtime.tables)
+        .snapshot()
         .select("SELECT _partition, _offset FROM this")
     )
     assert {(row["_partition"], row["_offset"]) for row in kept} == left
@@ -235,7 +239,7 @@ def test_a_row_whose_time_others_go_by_is_not_removed(runtime: Runtime) -> None:
     assert ages(runtime, "stream") == {1: 21, 7: 20}
     maintain(runtime)
     assert ages(runtime, "stream") == {1: 21, 7: 20}
-    kept = pipeline.open_table(runtime.store).select("SELECT _partition, _offset FROM this")
+    kept = pipeline.open_table(runtime.tables).snapshot().select("SELECT _partition, _offset FROM this")
     assert (0, 0) in {(row["_partition"], row["_offset"]) for row in kept}
     assert audit(runtime, deep=True).problems == []
 
@@ -320,7 +324,12 @@ def test_times_of_version_0_1_are_not_taken_for_exact(runtime: Runtime) -> None:
     drain(runtime)
     runtime.__dict__["log"].exact_from = 106_000_000  # as after an upgrade
     maintain(runtime)
-    kept = side_pipelines("stream", ID)[2].open_table(runtime.store).select("SELECT _partition FROM this")
+    kept = (
+        side_pipelines("stream", ID)[2]
+        .open_table(runtime.tables)
+        .snapshot()
+        .select("SELECT _partition FROM this")
+    )
     assert {row["_partition"] for row in kept} == {0, 1}
 
 

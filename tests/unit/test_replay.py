@@ -23,9 +23,10 @@ from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
 from pinflow.steps import Slice, Steps
 from pinflow.steps.generations import put_generation
+from pinflow.steps.slices import RowSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Literal
 
     from pinflow.config import Settings
@@ -222,11 +223,11 @@ def test_quarantine_that_loses_to_a_worker_is_told_and_moves_nothing(
     assert worker.advance() is not None
     fetch_next = QuarantineReader.fetch_next
 
-    def slow(self: QuarantineReader, positions: dict[int, str]) -> list[Slice]:
+    def slow(self: QuarantineReader, positions: dict[int, str]) -> Sequence[Slice]:
         found = fetch_next(self, positions)
         post(runtime, name, rows({"ind": 2}))
         worker.advance()
-        return found or [Slice(0, "0", "1", 1, offsets=[0])]
+        return found or [RowSlice(0, [0])]
 
     monkeypatch.setattr(QuarantineReader, "fetch_next", slow)
     with pytest.raises(FencedError, match="has planned step 2"):

@@ -13,7 +13,9 @@ from pinflow.gateway.topics import room_problem
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
 from pinflow.lake.landing.layout import LONGEST_TOPIC, Room, room_of
-from pinflow.steps.ledger import Plan, Slice, plan_path, put_plan
+from pinflow.steps.ledger import plan_path, put_plan
+from pinflow.steps.plan import Plan
+from pinflow.steps.slices import LogSlice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +125,9 @@ def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_oth
     long = "a" * LONGEST_TOPIC
     post(runtime, long, [b"1"])
     post(runtime, "b", [b"1"])
-    put_plan(runtime.store, Plan(f"land/{long}", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
+    put_plan(
+        runtime.store, Plan("land", f"land/{long}", 1, [LogSlice(0, "0", "1", 1)], {0: "1"}, "another:1", 1)
+    )
     with pytest.raises(TerminalError, match="too long for the lake"):
         drain(runtime, "land")
     assert {each.topic: each.landed for each in status(runtime)} == {long: 0, "b": 1}
@@ -139,7 +143,9 @@ def test_on_a_disk_that_does_not_tell_case_the_second_of_two_names_is_refused() 
 def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(runtime: Runtime) -> None:
     for name in ("Posts", "posts", "zebras"):
         post(runtime, name, [b"1"])
-    put_plan(runtime.store, Plan("land/Posts", 1, [Slice(0, "0", "1", 1)], {0: "1"}, "another:1", 1))
+    put_plan(
+        runtime.store, Plan("land", "land/Posts", 1, [LogSlice(0, "0", "1", 1)], {0: "1"}, "another:1", 1)
+    )
     plan = runtime.store.get(plan_path("land/Posts", 1))
     assert plan is not None
     runtime.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows

@@ -19,8 +19,9 @@ from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
-from pinflow.steps.failures import FailureBook, failing_jobs
-from pinflow.steps.trouble import SHARE, Trouble
+from pinflow.steps.failures import FailureReports, failing_jobs
+from pinflow.steps.observer import Observer
+from pinflow.steps.retries import SHARE, Retries
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Settings
     from pinflow.log import EventLog, Partition
-    from pinflow.steps.ledger import Plan
+    from pinflow.steps.plan import Plan, Receipt
     from pinflow.steps.steps import Job
 
 BROKEN = CorruptError("the topic is broken", where="disk 7", hint="mend it")
@@ -64,6 +65,16 @@ def landing(runtime: Runtime, log: Any) -> Callable[[], list[Job]]:
     return lambda: [
         LandJob(name, log, runtime.landing, config, drain=True) for name in sorted(log.topics.readable())
     ]
+
+
+class Committed(Observer):
+    """Calls back after every committed step."""
+
+    def __init__(self, call: Callable[[Plan], None]) -> None:
+        self._call = call
+
+    def committed(self, plan: Plan, receipt: Receipt, seconds: float) -> None:  # noqa: ARG002
+        self._call(plan)
 
 
 def work(runtime: Runtime, jobs: Callable[[], Any], **how: Any) -> int:
@@ -124,7 +135,7 @@ def test_a_worker_without_an_end_goes_on_with_the_others_until_it_is_stopped(run
 
     log = FaultyLog(runtime.log, a=repeat(BROKEN))
     with pytest.raises(CorruptError, match="the topic is broken"):
-        work(runtime, landing(runtime, log), drain=False, stop=stop, on_step=on_step)
+        work(runtime, landing(runtime, log), drain=False, stop=stop, observer=Committed(on_step))
     assert landed(runtime) == {"a": 0, "b": 3}
     assert log.looks["a"] == 1  # set aside: not tried again at every step of the others
 
@@ -157,10 +168,10 @@ def test_a_list_of_jobs_that_cannot_be_had_for_long_is_an_error(runtime: Runtime
 
 
 def test_a_try_that_took_long_leaves_the_thread_to_the_others_for_many_times_as_long() -> None:
-    trouble = Trouble(retry_seconds=60)
+    trouble = Retries(retry_seconds=60)
     assert trouble.failed(AWAY, took=5.0) >= 5.0 * SHARE / 2
     assert not trouble.set_aside  # its budget counts by tries, not by what it leaves to the others
-    assert Trouble(retry_seconds=60).failed(AWAY, took=0.0) < 1
+    assert Retries(retry_seconds=60).failed(AWAY, took=0.0) < 1
 
 
 def test_status_shows_what_fails_until_it_succeeds(runtime: Runtime) -> None:
@@ -183,7 +194,7 @@ def test_status_shows_what_fails_until_it_succeeds(runtime: Runtime) -> None:
 
 
 def test_what_a_dead_worker_left_of_a_topic_that_is_gone_does_not_disturb(runtime: Runtime) -> None:
-    FailureBook(runtime.store).report("land/gone", "set aside", BROKEN, since=1, now=2)
+    FailureReports(runtime.store).report("land/gone", "set aside", BROKEN, since=1, now=2)
     post(runtime, "a", [b"1"])
     work(runtime, landing(runtime, runtime.log))
     assert [each.topic for each in status(runtime)] == ["a"]
@@ -229,7 +240,7 @@ def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tabl
     for name in ("geo", "user"):
         post(runtime, topic("batch", name), rows({"ind": 2}))
     drain(runtime, "land")
-    monkeypatch.setattr("pinflow.steps.trouble.LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr("pinflow.steps.retries.LONGEST_WAIT_S", 0.1)
 
     def on_step(plan: Plan) -> None:
         nonlocal first
@@ -240,7 +251,7 @@ def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tabl
         elif plan.job.endswith(".geo"):
             stop.set()
 
-    work(runtime, jobs, drain=False, stop=stop, on_step=on_step)
+    work(runtime, jobs, drain=False, stop=stop, observer=Committed(on_step))
     assert geo.generation(runtime.store).number == 1
     assert select(runtime, "SELECT ind FROM geo ORDER BY ind") == [(1,), (2,)]
 

@@ -69,6 +69,7 @@ def land(
     from pinflow.jobs.reports.metrics import LandMetrics
     from pinflow.jobs.reports.status import status
     from pinflow.jobs.runtime import Runtime
+    from pinflow.steps.observer import ProgressObserver
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
@@ -82,7 +83,7 @@ def land(
         records = run(
             runtime.store,
             lambda: land_jobs(runtime, drain=drain),
-            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
+            observer=ProgressObserver(bar),
             stop=stop,
             poll_seconds=settings.config.land.poll_seconds,
             drain=drain,
@@ -96,6 +97,7 @@ def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool)
     from pinflow.cli.show import Bar
     from pinflow.jobs.land.adopt import adopt_jobs
     from pinflow.jobs.runtime import Runtime
+    from pinflow.steps.observer import ProgressObserver
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
@@ -105,7 +107,7 @@ def _adopt(settings: Settings, prefix: str, *, accept_gaps: bool, as_json: bool)
         records = run(
             runtime.store,
             lambda: jobs,
-            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
+            observer=ProgressObserver(bar),
             stop=stop,
             poll_seconds=0,
             drain=True,
@@ -154,12 +156,13 @@ def _clean(
     from pinflow.jobs.reports.metrics import SideMetrics
     from pinflow.jobs.reports.status import status
     from pinflow.jobs.runtime import Runtime
+    from pinflow.steps.observer import ProgressObserver
     from pinflow.steps.worker import run
 
     stop = stop_on_signals()
     with (
         Runtime(settings) as runtime,
-        _metrics(lambda: SideMetrics(runtime.store, side, settings.config.id), metrics_port),
+        _metrics(lambda: SideMetrics(runtime.tables, side, settings.config.id), metrics_port),
         Bar() as bar,
     ):
         if drain:
@@ -168,7 +171,7 @@ def _clean(
         records = run(
             runtime.store,
             cache(lambda: clean_jobs(runtime, side)),
-            on_step=lambda plan: bar.advance(sum(piece.records for piece in plan.slices)),
+            observer=ProgressObserver(bar),
             stop=stop,
             poll_seconds=poll_seconds,
             drain=drain,

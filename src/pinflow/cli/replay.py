@@ -52,15 +52,15 @@ def replay(
     """
     from pinflow.errors import UsageError
     from pinflow.jobs.replay.abandon import abandon as give_up
+    from pinflow.jobs.replay.coverage import cleaned_pipelines
     from pinflow.jobs.replay.quarantine import retry_quarantine
     from pinflow.jobs.replay.replay import replay as run
-    from pinflow.jobs.replay.standing import cleaned_roads
     from pinflow.jobs.runtime import Runtime
 
     if abandon and (quarantine or dry_run):
         raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")
     with Runtime(settings) as runtime:
-        chosen = cleaned_roads(runtime.store, side, settings.config.id, dataset)
+        chosen = cleaned_pipelines(runtime.tables, side, settings.config.id, dataset)
         if abandon:
             abandoned = [give_up(runtime, pipeline) for pipeline in chosen]
             echo_json(abandoned) if as_json else _print_abandoned(abandoned)

@@ -10,7 +10,7 @@ from pinflow.engine.protocol import (
     Session,
     View,
 )
-from pinflow.engine.registry import open_engine
+from pinflow.engine.registry import open_engine, open_tables
 
 __all__ = [
     "LONGEST_SAMPLE",
@@ -22,4 +22,5 @@ __all__ = [
     "Session",
     "View",
     "open_engine",
+    "open_tables",
 ]

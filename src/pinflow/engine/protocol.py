@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import msgspec
-
-from pinflow.errors import PinflowError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from arro3.core.types import ArrowStreamExportable
 
     from pinflow.datasets import Dataset
+    from pinflow.errors import PinflowError
+    from pinflow.lake.tables.protocol import Snapshot
     from pinflow.log import Chunk
-    from pinflow.steps.ledger import Tally
+    from pinflow.steps.plan import Tally
 
 __all__ = [
     "LONGEST_SAMPLE",
@@ -55,14 +53,15 @@ class Cleaned(NamedTuple):
     tallies: dict[int, Tally]
 
 
-class View(msgspec.Struct, frozen=True):
-    """A table as questions see it: its name, the Parquet files it is made of, its columns, and SQL over `{table}`.
+class View(NamedTuple):
+    """A table as questions see it: its name, a snapshot of its rows, its columns, and SQL over `{table}`.
 
-    Only the columns named are read. `unreadable` is raised by a question that needs the view, and by no other.
+    Only the columns named are read. `unreadable` is raised by a question that needs the view, and by no other; then
+    there is no snapshot.
     """
 
     name: str
-    files: list[str]
+    snapshot: Snapshot | None
     columns: dict[str, str]
     sql: str = "SELECT * FROM {table}"
     unreadable: PinflowError | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pinflow.datasets import LINEAGE, Dataset, datasets
 from pinflow.datasets.naming import topic_name
-from pinflow.lake.tables.table import Column, Table
+from pinflow.lake.tables.protocol import Column, Table, Tables
 from pinflow.steps.generations import Generation, current_generation
 
 if TYPE_CHECKING:
@@ -53,18 +53,18 @@ class Pipeline(NamedTuple):
         """The table of samples of its cells that became NULL by a rule."""
         return f"{self.table}_nulled"
 
-    def open_table(self, store: Store) -> Table:
+    def open_table(self, tables: Tables) -> Table:
         """The table of clean rows."""
-        return self.tables_of(store, self.generation(store))[0]
+        return self.tables_of(tables, self.generation(tables.store))[0]
 
-    def open_quarantine(self, store: Store) -> Table:
+    def open_quarantine(self, tables: Tables) -> Table:
         """The table of rejected records."""
-        return self.tables_of(store, self.generation(store))[1]
+        return self.tables_of(tables, self.generation(tables.store))[1]
 
-    def open_nulled(self, store: Store, generation: Generation | None = None) -> Table:
+    def open_nulled(self, tables: Tables, generation: Generation | None = None) -> Table:
         """The samples of one generation, by default of the current one."""
-        folder = self.nulled_folder((generation or self.generation(store)).table)
-        return Table(store, self.nulled, [Column(*pair) for pair in NULLED.items()], folder)
+        folder = self.nulled_folder((generation or self.generation(tables.store)).table)
+        return tables.open(self.nulled, [Column(*pair) for pair in NULLED.items()], folder)
 
     def nulled_folder(self, folder: str) -> str:
         """The folder of the samples that belong to a folder of the clean table: no generation names it."""
@@ -74,14 +74,14 @@ class Pipeline(NamedTuple):
         """Where its tables stand now."""
         return current_generation(store, self.table, self.quarantine)
 
-    def tables_of(self, store: Store, generation: Generation) -> tuple[Table, Table]:
+    def tables_of(self, tables: Tables, generation: Generation) -> tuple[Table, Table]:
         """The table of clean rows and the quarantine of one generation."""
         clean = [Column(*pair) for pair in (self.dataset.clean | LINEAGE).items()]
         rejected = [Column(*pair) for pair in QUARANTINE.items()]
         mend = f"pinflow replay {self.side} {self.dataset.name}"
         return (
-            Table(store, self.table, clean, generation.table, mend=mend),
-            Table(store, self.quarantine, rejected, generation.quarantine, mend=mend),
+            tables.open(self.table, clean, generation.table, mend=mend),
+            tables.open(self.quarantine, rejected, generation.quarantine, mend=mend),
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from pinflow.config import masked
-from pinflow.engine import Engine, open_engine
+from pinflow.engine import Engine, open_engine, open_tables
 from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
 from pinflow.lake.store.probe import require_conditions
@@ -16,6 +16,7 @@ from pinflow.log import EventLog, open_log
 
 if TYPE_CHECKING:
     from pinflow.config import Config, Settings
+    from pinflow.lake import Tables
 
 __all__ = ["Runtime"]
 
@@ -74,6 +75,11 @@ class Runtime:
     def store(self) -> Store:
         """The lake's objects."""
         return open_store(self.config.lake.url, read_only=self._read_only)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The lake's tables, as the engine writes them."""
+        return open_tables(self.config, self.store)
 
     @cached_property
     def landing(self) -> Landing:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import UnknownTopicError
 from pinflow.jobs.land.land import land_positions
-from pinflow.steps.ledger import Tally, last_receipt
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.tables.table import Table
+    from pinflow.steps.standing import StepTable
 
 __all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
 
@@ -32,7 +32,7 @@ def landed_only(runtime: Runtime) -> set[str]:
     return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
 
 
-def accepted(runtime: Runtime, topic: str, manifest: Table, *, only_landed: bool) -> Accepted:
+def accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> Accepted:
     """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
 
     The manifest is looked at before the log, which only grows: what has landed is never more.
@@ -43,6 +43,5 @@ def accepted(runtime: Runtime, topic: str, manifest: Table, *, only_landed: bool
             return {extent.partition: extent.accepted for extent in runtime.log.ranges(topic, known)}
         except UnknownTopicError:
             pass  # deleted since it was listed
-    receipt = last_receipt(runtime.store, f"land/{topic}", manifest)
-    totals: dict[int, Tally] = receipt.totals if receipt is not None else {}
+    totals = read_standing(runtime.store, f"land/{topic}", manifest).totals
     return {partition: tally.records for partition, tally in sorted(totals.items())}

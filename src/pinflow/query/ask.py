@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pinflow.datasets import LINEAGE
 from pinflow.engine import Result, Session, View
 from pinflow.errors import AbsentError, ChangedTableError
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Table
 
 __all__ = ["ask", "open_side", "run_sql"]
 
@@ -38,7 +36,7 @@ def open_side(runtime: Runtime, side: Side, asked: Iterable[Question]) -> Sessio
     read = [columns_read(each.sql) for each in asked]
     wanted = None if None in read else frozenset[str]().union(*(each for each in read if each is not None))
     return runtime.engine.session(
-        [msgspec.structs.replace(view, name=name) for name, view in _latest(runtime, side, wanted).items()]
+        [view._replace(name=name) for name, view in _latest(runtime, side, wanted).items()]
     )
 
 
@@ -65,7 +63,7 @@ def _made(runtime: Runtime, needed: Iterable[Pipeline]) -> None:
     Raises:
         AbsentError: There is none.
     """
-    if not any(pipeline.open_table(runtime.store).exists() for pipeline in needed):
+    if not any(pipeline.open_table(runtime.tables).exists() for pipeline in needed):
         raise AbsentError(
             "there are no tables yet", where=runtime.store.url, hint="pinflow demo, or pinflow up"
         )
@@ -79,7 +77,7 @@ def _latest(runtime: Runtime, side: Side, wanted: frozenset[str] | None = None) 
         columns = {name: kind for name, kind in clean.items() if wanted is None or name in wanted | {"ind"}}
         sql = pipeline.dataset.latest(columns)
         views[pipeline.dataset.name] = _view(
-            pipeline.table, pipeline.open_table(runtime.store), columns | LINEAGE, sql
+            pipeline.table, pipeline.open_table(runtime.tables), columns | LINEAGE, sql
         )
     return views
 
@@ -87,14 +85,14 @@ def _latest(runtime: Runtime, side: Side, wanted: frozenset[str] | None = None) 
 def _beside(runtime: Runtime) -> list[View]:
     views = []
     for pipeline in pipelines(runtime.config.id):
-        views.append(_view(pipeline.quarantine, pipeline.open_quarantine(runtime.store), QUARANTINE))
-        views.append(_view(pipeline.nulled, pipeline.open_nulled(runtime.store), NULLED))
+        views.append(_view(pipeline.quarantine, pipeline.open_quarantine(runtime.tables), QUARANTINE))
+        views.append(_view(pipeline.nulled, pipeline.open_nulled(runtime.tables), NULLED))
     return views
 
 
 def _view(name: str, table: Table, columns: dict[str, str], sql: str = "SELECT * FROM {table}") -> View:
     """A view of a table; one that another program has changed is missed only by the questions that need it."""
     try:
-        return View(name, table.files(), columns, sql)
+        return View(name, table.snapshot(), columns, sql)
     except ChangedTableError as changed:
-        return View(name, [], columns, sql, changed)
+        return View(name, None, columns, sql, changed)

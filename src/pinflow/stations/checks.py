@@ -126,7 +126,7 @@ def _lake(settings: Settings) -> Check:
         if wrong:
             hints = "; ".join(dict.fromkeys(error.hint for error in wrong))
             return Check("lake", "broken", f"{wrong[0].what} ({runtime.store.url})", hints)
-        objects = runtime.landing.manifest.num_rows()
+        objects = runtime.landing.manifest.snapshot().num_rows()
         return Check("lake", "ok", f"{objects:,} landed objects at {runtime.store.about}")
 
 

@@ -1,6 +1,23 @@
 """Plan, do, receipt, commit: how every job moves, and the loop that it moves in."""
 
-from pinflow.steps.ledger import Plan, Slice, Tally
-from pinflow.steps.steps import Prepared, Steps
+from pinflow.steps.observer import Observer
+from pinflow.steps.plan import Plan, Receipt, Tally
+from pinflow.steps.slices import ForeignSlice, LandedSlice, LogSlice, RowSlice, Slice
+from pinflow.steps.standing import Standing
+from pinflow.steps.steps import Job, Prepared, Steps
 
-__all__ = ["Plan", "Prepared", "Slice", "Steps", "Tally"]
+__all__ = [
+    "ForeignSlice",
+    "Job",
+    "LandedSlice",
+    "LogSlice",
+    "Observer",
+    "Plan",
+    "Prepared",
+    "Receipt",
+    "RowSlice",
+    "Slice",
+    "Standing",
+    "Steps",
+    "Tally",
+]

@@ -19,7 +19,7 @@ from pinflow.errors import PinflowError
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
 
-__all__ = ["Failing", "FailureBook", "State", "failing_jobs"]
+__all__ = ["Failing", "FailureReports", "State", "failing_jobs"]
 
 FOLDER = "failing"
 
@@ -44,7 +44,7 @@ class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str = ""
 
 
-class FailureBook:
+class FailureReports:
     """What one worker reports of its jobs. Not safe to share between threads."""
 
     def __init__(self, store: Store) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.steps.ledger import Tally
+from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store

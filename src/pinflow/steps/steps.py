@@ -33,48 +33,41 @@ import msgspec
 
 from pinflow.errors import CorruptError, FencedError, HeldError
 from pinflow.failpoints import hit
+from pinflow.lake.tables.protocol import Append, Replace
 from pinflow.steps.ledger import (
-    Plan,
-    Receipt,
-    Slice,
-    Tally,
     pending_plan,
     plan_path,
     put_plan,
     put_receipt,
     read_plan,
-    read_receipt,
     rules_of_attempt,
 )
+from pinflow.steps.observer import Observer
+from pinflow.steps.plan import Plan, Receipt, add_tallies
+from pinflow.steps.slices import RowSlice
+from pinflow.steps.standing import Standing, standing_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arro3.core.types import ArrowStreamExportable
-
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.commits import RowOffsets, Span
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Change, RowOffsets, Span, Table
+    from pinflow.steps.plan import Kind, Tally
+    from pinflow.steps.slices import Slice
 
-__all__ = ["Job", "Prepared", "Removal", "Steps"]
+__all__ = ["Job", "Prepared", "Steps", "this_worker"]
 
 
 class Prepared(NamedTuple):
-    """A step that is done but not committed: its tally a partition, and the rows of each table, in commit order.
+    """A step that is done but not committed: its tally a partition, and the change of each table, in commit order.
 
     `spans` are the records that the step covers, for jobs that go by rules.
     """
 
     tallies: dict[int, Tally]
-    writes: Sequence[tuple[Table, ArrowStreamExportable | Removal]]
+    changes: Sequence[tuple[Table, Change]]
     moved: Sequence[RowOffsets] = ()
     spans: Sequence[Span | RowOffsets] = ()
-
-
-class Removal(NamedTuple):
-    """Rows that a step takes away, where others append."""
-
-    places: Sequence[RowOffsets]
 
 
 class Job(Protocol):
@@ -83,11 +76,13 @@ class Job(Protocol):
     Attributes:
         name: Names the plans and the transactions: `land/topic`, `batch/topic`, `stream/topic`.
         command: The one command that can do the job's steps; empty where any worker of the job can take one up.
+        kind: What its steps do.
         rules: Names the rules that the steps follow: with others it is another text. Empty where there are none.
         table: The table whose commit is the commit of a step: always the last that a step writes.
     """
 
     name: str
+    kind: Kind
     table: Table
     command: str = ""
     rules: str = ""
@@ -113,25 +108,23 @@ class Job(Protocol):
 
 
 class Steps:
-    """One worker's way through the steps of one job. Does nothing before the first `advance`.
+    """One worker's way through the steps of one job. Does nothing before the first call.
 
     `since` is when the worker started (nanoseconds since 1970 UTC). Without it, what the job fetches is meant for this
     moment only: it is fenced by every other worker, and fences the older ones.
     """
 
-    def __init__(self, store: Store, job: Job, *, since: int | None = None) -> None:
+    def __init__(
+        self, store: Store, job: Job, *, since: int | None = None, observer: Observer | None = None
+    ) -> None:
         self._store = store
         self._job = job
         self._since = time.time_ns() if since is None else since
         self._yields = since is None
-        self._rules = job.rules
-        self._kind = job.name.partition("/")[0]
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._command = job.command
-        self._step = -1
-        self._made_at = 0
-        self._positions: dict[int, str] = {}
-        self._totals: dict[int, Tally] = {}
+        self._observer = observer or Observer()
+        self._room = job.name.partition("/")[0]
+        self._worker = this_worker()
+        self._standing: Standing | None = None
 
     def advance(self, *, pending_only: bool = False) -> Plan | None:
         """Take one step; with `pending_only` just one that another worker has planned and not committed.
@@ -143,42 +136,108 @@ class Steps:
             FencedError: Another worker advances this job, and this one gives way.
             HeldError: A command has begun a step that it has to finish.
         """
-        plan = self._taken_up() if self._step < 0 else None
-        if plan is not None:  # whose tables hold what the last attempt has put, by whichever rules
-            plan = msgspec.structs.replace(plan, rules=rules_of_attempt(self._store, plan))
-        else:
-            if pending_only:
-                return None
-            slices = self._job.fetch_next(self._positions)
+        plan = self.pending()
+        if plan is None:
+            slices = [] if pending_only else self._job.fetch_next(self.standing().positions)
             if not slices:
                 return None
-            plan = self._planned(slices)
-        hit(self._kind, "planned")
-        prepared = self._job.prepare(plan, self._totals)
-        hit(self._kind, "prepared")
-        totals = dict(self._totals)
-        for partition, tally in prepared.tallies.items():
-            totals[partition] = totals.get(partition, Tally()) + tally
-        receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved), self._rules)
-        put_receipt(self._store, receipt)
-        hit(self._kind, "receipted")
-        if not self._commit(plan, prepared):
-            self._step = -1  # an older worker was faster with this one: go on from what is on record
-            return plan
-        hit(self._kind, "committed")
-        self._job.after_commit(plan, receipt)
-        self._step, self._positions, self._totals = plan.step, plan.positions, totals
-        self._made_at = plan.made_at
+            plan = self.plan(slices)
+        self.perform(plan)
         return plan
 
+    def standing(self) -> Standing:
+        """Where the job stands: read from the lake first, and known after every step of this worker.
+
+        Raises:
+            CorruptError: Commits of the table are gone, or the records of its last step.
+            HeldError: A command has begun a step that it has to finish.
+        """
+        if self._standing is None:
+            step = self._job.table.step_of(self._job.name)
+            self._job.table.require_writable()
+            standing = standing_at(self._store, self._job.name, step)
+            if standing.plan is not None and standing.receipt is not None:
+                self._job.after_commit(standing.plan, standing.receipt)
+            self._require_whole_table(step)
+            if standing.pending is not None and standing.pending.command != self._job.command:
+                raise self._held(standing.pending)
+            self._standing = standing
+        return self._standing
+
+    def pending(self) -> Plan | None:
+        """The step that is planned and not committed, if there is one, to be performed before anything is planned."""
+        plan = self.standing().pending
+        if plan is None:
+            return None
+        # its tables hold what the last attempt has put, by whichever rules
+        return msgspec.structs.replace(plan, rules=rules_of_attempt(self._store, plan))
+
+    def plan(self, slices: Sequence[Slice]) -> Plan:
+        """1. Plan the next step; what another worker has planned instead, where that one is older and gives way.
+
+        Raises:
+            FencedError: Another worker has planned the step, and this one gives way.
+            HeldError: A command has.
+        """
+        standing = self.standing()
+        made_at = standing.plan.made_at if standing.plan is not None else 0
+        moved = {piece.partition: piece.end for piece in slices if not isinstance(piece, RowSlice)}
+        plan = Plan(
+            kind=self._job.kind,
+            job=self._job.name,
+            step=standing.step + 1,
+            slices=list(slices),
+            positions=standing.positions | moved,
+            worker=self._worker,
+            made_at=max(time.time_ns() // 1_000_000, made_at + 1),
+            command=self._job.command,
+            since=self._since,
+            rules=self._job.rules,
+        )
+        if put_plan(self._store, plan):
+            return plan
+        other = read_plan(self._store, self._job.name, plan.step)
+        if self._outranks(other):
+            return other
+        kind = HeldError if other.command else FencedError
+        raise kind(
+            f"another worker of {self._job.name!r} has planned step {plan.step}: {other.worker}",
+            where=self._store.child(plan_path(self._job.name, plan.step)),
+            hint=other.command or "let that worker run, or stop it and start this one again",
+        )
+
+    def perform(self, plan: Plan) -> None:
+        """Do a planned step and commit it. Safe to repeat, here and by another worker.
+
+        Raises:
+            FencedError: Another worker has committed it, and this one gives way.
+        """
+        started = time.monotonic()
+        self._observer.planned(plan)
+        hit(self._room, "planned")
+        before = self.standing().totals
+        prepared = self._job.prepare(plan, before)  # 2. do
+        hit(self._room, "prepared")
+        totals = add_tallies(before, prepared.tallies)
+        receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved), self._job.rules)
+        put_receipt(self._store, receipt)  # 3. receipt
+        hit(self._room, "receipted")
+        if not self._commit(plan, prepared):  # 4. commit
+            self._standing = None  # an older worker was faster with this one: go on from what is on record
+            return
+        hit(self._room, "committed")
+        self._job.after_commit(plan, receipt)
+        self._standing = Standing(plan.step, plan, receipt)
+        self._observer.committed(plan, receipt, time.monotonic() - started)
+
     def _commit(self, plan: Plan, prepared: Prepared) -> bool:
-        *others, (last, last_rows) = prepared.writes
-        for table, rows in others:
-            written = _write(table, self._job.name, plan.step, rows)
-            if not written and plan.rules != self._rules and not isinstance(rows, Removal):
-                table.replace(prepared.spans, rows)
-            hit(self._kind, "half-committed")
-        if _write(last, self._job.name, plan.step, last_rows):
+        *others, (last, last_change) = prepared.changes
+        for table, change in others:
+            written = table.commit(self._job.name, plan.step, change)
+            if not written and plan.rules != self._job.rules and isinstance(change, Append):
+                table.commit(self._job.name, plan.step, Replace(prepared.spans, change.rows))
+            hit(self._room, "half-committed")
+        if last.commit(self._job.name, plan.step, last_change):
             return True
         if self._outranks(plan):
             return False
@@ -189,71 +248,31 @@ class Steps:
         )
 
     def _outranks(self, plan: Plan) -> bool:
-        if self._yields or plan.rules != self._rules or plan.command:
+        if self._yields or plan.rules != self._job.rules or plan.command:
             return False
         return (plan.since, plan.worker) < (self._since, self._worker)
 
-    def _taken_up(self) -> Plan | None:
-        """Find where the job stands; the plan that is put but not committed, if there is one."""
-        self._step = self._job.table.version_of(self._job.name)
-        self._job.table.require_writable()
-        if self._step > 0:
-            last = read_plan(self._store, self._job.name, self._step)
-            receipt = read_receipt(self._store, self._job.name, self._step)
-            self._job.after_commit(last, receipt)
-            self._positions = last.positions
-            self._made_at = last.made_at
-            self._totals = receipt.totals
-        self._require_whole_table()
-        plan = pending_plan(self._store, self._job.name, self._step)
-        if plan is not None and plan.command != self._command:
-            finish = plan.command or f"pinflow {self._kind} --drain"
-            give_up = ", with --abandon it is given up" if plan.swaps else ""
-            raise HeldError(
-                f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
-                where=self._store.child(plan_path(self._job.name, plan.step)),
-                hint=f"{finish}  finishes it{give_up}",
-            )
-        return plan
+    def _held(self, plan: Plan) -> HeldError:
+        finish = plan.command or f"pinflow {self._room} --drain"
+        give_up = ", with --abandon it is given up" if plan.kind == "swap" else ""
+        return HeldError(
+            f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
+            where=self._store.child(plan_path(self._job.name, plan.step)),
+            hint=f"{finish}  finishes it{give_up}",
+        )
 
-    def _require_whole_table(self) -> None:
+    def _require_whole_table(self, step: int) -> None:
         """A plan is put only when the step before is committed: one that is two ahead shows that commits are gone."""
         name, table = self._job.name, self._job.table
-        ahead = pending_plan(self._store, name, self._step + 1)
-        if ahead is not None and table.version_of(name) == self._step:
+        ahead = pending_plan(self._store, name, step + 1)
+        if ahead is not None and table.step_of(name) == step:
             raise CorruptError(
-                f"table {table.name!r} has lost commits: it knows step {self._step} of {name!r}, not {ahead.step - 1}",
+                f"table {table.name!r} has lost commits: it knows step {step} of {name!r}, not {ahead.step - 1}",
                 where=table.url,
                 hint=f"bring the table back from a copy; or: {table.mend}",
             )
 
-    def _planned(self, slices: Sequence[Slice]) -> Plan:
-        step = self._step + 1
-        plan = Plan(
-            job=self._job.name,
-            step=step,
-            slices=list(slices),
-            positions=self._positions | {piece.partition: piece.end for piece in slices},
-            worker=self._worker,
-            made_at=max(time.time_ns() // 1_000_000, self._made_at + 1),
-            command=self._command,
-            since=self._since,
-            rules=self._rules,
-        )
-        if put_plan(self._store, plan):
-            return plan
-        other = read_plan(self._store, self._job.name, step)
-        if self._outranks(other):
-            return other
-        kind = HeldError if other.command else FencedError
-        raise kind(
-            f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
-            where=self._store.child(plan_path(self._job.name, step)),
-            hint=other.command or "let that worker run, or stop it and start this one again",
-        )
 
-
-def _write(table: Table, job: str, step: int, rows: ArrowStreamExportable | Removal) -> bool:
-    if isinstance(rows, Removal):
-        return table.remove(job, step, rows.places)
-    return table.append(job, step, rows)
+def this_worker() -> str:
+    """The name of this process in plans and reports: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -13,25 +13,20 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from pinflow.steps.crew import Crew, Member
+from pinflow.steps.observer import Observer
+from pinflow.steps.scheduler import ScheduledJob, Scheduler
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
     from pinflow.lake.store.objects import Store
-    from pinflow.steps.ledger import Plan
+    from pinflow.steps.plan import Plan
     from pinflow.steps.steps import Job
 
 __all__ = ["run"]
-
-
-class OnStep(Protocol):
-    """Called after every step that is committed."""
-
-    def __call__(self, plan: Plan) -> None: ...
 
 
 def run(
@@ -44,7 +39,7 @@ def run(
     retry_seconds: float = 60.0,
     stand_by_seconds: float | None = None,
     threads: int = 1,
-    on_step: OnStep | None = None,
+    observer: Observer | None = None,
 ) -> int:
     """Take steps of jobs in turn until `stop` is set or, with `drain`, until no job has anything to do.
 
@@ -58,7 +53,7 @@ def run(
         stand_by_seconds: When another worker holds a job, wait until that one has not moved for this long, and go on;
             None for an error.
         threads: How many jobs may take a step at once; they must share nothing but the store then.
-        on_step: Called after every committed step.
+        observer: What the steps are reported to.
 
     Returns:
         Records covered.
@@ -67,25 +62,32 @@ def run(
         FencedError: Another worker advances a job, and this one is not to wait.
         PinflowError: Jobs failed, and the others are done; or there are no others.
     """
-    crew = Crew(store, jobs, stop, poll_seconds, retry_seconds, stand_by_seconds, drain=drain)
+    scheduler = Scheduler(
+        store,
+        jobs,
+        stop,
+        poll_seconds,
+        retry_seconds,
+        stand_by_seconds,
+        drain=drain,
+        observer=observer or Observer(),
+    )
     records = 0
-    running: dict[Future[Plan | None], Member] = {}
+    running: dict[Future[Plan | None], ScheduledJob] = {}
     with ThreadPoolExecutor(threads, thread_name_prefix="job") as pool:
         while True:
-            for member in crew.due(threads - len(running)):
-                running[pool.submit(crew.step, member)] = member
+            for scheduled in scheduler.due(threads - len(running)):
+                running[pool.submit(scheduler.step, scheduled)] = scheduled
             if not running:
-                if crew.at_end():
+                if scheduler.at_end():
                     break
-                stop.wait(crew.rest() or 0.0)
+                stop.wait(scheduler.rest() or 0.0)
                 continue
             free = threads - len(running)
-            done, _ = wait(running, crew.rest() if free else None, FIRST_COMPLETED)
+            done, _ = wait(running, scheduler.rest() if free else None, FIRST_COMPLETED)
             for future in done:
-                plan = crew.settle(running.pop(future), future)
+                plan = scheduler.finish(running.pop(future), future)
                 if plan is not None:
-                    records += sum(piece.records for piece in plan.slices)
-                    if on_step is not None:
-                        on_step(plan)
-    crew.raise_failures()
+                    records += plan.records
+    scheduler.raise_failures()
     return records

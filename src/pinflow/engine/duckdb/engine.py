@@ -16,7 +16,7 @@ from pinflow.engine.duckdb.session import DuckDBSession
 from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.raw import Raw, Rejected, raw_columns, split
 from pinflow.errors import RecordError, TerminalError, UnavailableError
-from pinflow.steps.ledger import Tally
+from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -129,15 +129,16 @@ def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> N
     """Load a view's own columns by their names: in files that others wrote there may be more, in another order."""
     if view.unreadable is not None:
         raise view.unreadable
+    found = view.snapshot.files() if view.snapshot is not None else []
     try:
-        with files.lent(db, view.files):
+        with files.lent(db, found):
             try:
-                _load_rows(db, view, _source(view))
+                _load_rows(db, view, _source(view, found))
             except (duckdb.InvalidInputException, duckdb.BinderException):
-                if not view.files:
+                if not found:
                     raise
                 # Files differ in their columns; to look at all of them first takes longer where they are far away.
-                _load_rows(db, view, _source(view, ", union_by_name = true"))
+                _load_rows(db, view, _source(view, found, ", union_by_name = true"))
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
         raise CorruptError(
             f"a file of table {view.name!r} cannot be read: {first_line(error)}",
@@ -146,13 +147,13 @@ def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> N
         ) from error
 
 
-def _source(view: View, options: str = "") -> str:
+def _source(view: View, files: Sequence[str], options: str = "") -> str:
     """The view's columns as they are stored, in the types that they should have."""
     kinds = {name: EMPTY_TYPES.get(kind, kind) for name, kind in view.columns.items()}
-    if not view.files:
+    if not files:
         columns = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in kinds.items())
         return f"(SELECT {columns} LIMIT 0)"
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in view.files)
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in kinds.items())
     return f"(SELECT {columns} FROM read_parquet([{listed}]{options}))"  # noqa: S608
 

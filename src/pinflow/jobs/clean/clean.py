@@ -16,18 +16,20 @@ from pinflow.jobs.pipelines import Pipeline, Side, side_pipelines
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.readers import LandingReader, LogReader, Reader
 from pinflow.lake.landing.zone import Landing
-from pinflow.lake.tables.commits import Span
+from pinflow.lake.tables.protocol import Append, Remove, Span
+from pinflow.steps.slices import RowSlice
 from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Tables
     from pinflow.log import Chunk
     from pinflow.steps.generations import Generation
-    from pinflow.steps.ledger import Plan, Receipt, Slice, Tally
+    from pinflow.steps.plan import Plan, Receipt, Tally
+    from pinflow.steps.slices import Slice
 
 __all__ = ["CleanJob", "clean_jobs", "pipeline_reader"]
 
@@ -39,16 +41,17 @@ class CleanJob(Job):
         self,
         pipeline: Pipeline,
         reader: Reader,
-        store: Store,
+        tables: Tables,
         engine: Engine,
         *,
         generation: Generation | None = None,
         name: str = "",
     ) -> None:
         self.name = name or pipeline.job
+        self.kind = reader.kind
         self.rules = pipeline.dataset.rules
         self._pipeline = pipeline
-        self._store = store
+        self._tables = tables
         self._generation = generation
         self.renew()
         self._reader = reader
@@ -56,11 +59,11 @@ class CleanJob(Job):
 
     def renew(self) -> None:
         """See `Job`: a replay may have swapped the tables."""
-        generation = self._generation or self._pipeline.generation(self._store)
-        self.table, self._quarantine = self._pipeline.tables_of(self._store, generation)
-        self._nulled = self._pipeline.open_nulled(self._store, generation)
+        generation = self._generation or self._pipeline.generation(self._tables.store)
+        self.table, self._quarantine = self._pipeline.tables_of(self._tables, generation)
+        self._nulled = self._pipeline.open_nulled(self._tables, generation)
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Job`."""
         return self._reader.fetch_next(positions)
 
@@ -69,7 +72,7 @@ class CleanJob(Job):
 
         Each is written where there is something for it, or may have been under the rules of another worker.
         """
-        if plan.moves:
+        if plan.kind == "move":
             return prepare_move(
                 self._pipeline, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
             )
@@ -82,19 +85,19 @@ class CleanJob(Job):
             lambda: _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans),
         )
         _nothing_missing(plan, cleaned)
-        writes = [(self.table, cleaned.rows)]
+        changes = [(self.table, Append(cleaned.rows))]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
-            writes.insert(0, (self._quarantine, cleaned.rejects))
+            changes.insert(0, (self._quarantine, Append(cleaned.rejects)))
         if plan.rules != self.rules or any(tally.cells for tally in cleaned.tallies.values()):
-            writes.insert(0, (self._nulled, cleaned.nulled))
-        return Prepared(acceptance.noted(cleaned.tallies), writes, spans=list(spans.values()))
+            changes.insert(0, (self._nulled, Append(cleaned.nulled)))
+        return Prepared(acceptance.noted(cleaned.tallies), changes, spans=list(spans.values()))
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:
         """See `Job`: what a step moved to the clean table leaves quarantine; the log is told."""
         self._reader.committed(plan.positions)
         if receipt.moved:
             hit("replay", "moved")
-            self._quarantine.remove(self.name, receipt.step, receipt.moved)
+            self._quarantine.commit(self.name, receipt.step, Remove(receipt.moved))
             hit("replay", "settled")
 
 
@@ -103,7 +106,7 @@ def clean_jobs(runtime: Runtime, side: Side) -> list[CleanJob]:
     pipelines = side_pipelines(side, runtime.config.id)
     return [
         CleanJob(
-            pipeline, pipeline_reader(runtime, pipeline), runtime.store, runtime.new_engine(len(pipelines))
+            pipeline, pipeline_reader(runtime, pipeline), runtime.tables, runtime.new_engine(len(pipelines))
         )
         for pipeline in pipelines
     ]
@@ -130,7 +133,7 @@ def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:
     for piece in plan.slices:
         tally = cleaned.tallies.get(piece.partition)
         found = tally.records if tally is not None else 0
-        if found != piece.records:
+        if not isinstance(piece, RowSlice) and found != piece.records:
             raise GapError(
                 f"step {plan.step} covers {piece.records} records of partition {piece.partition}, {found} were found",
                 where=plan.job,

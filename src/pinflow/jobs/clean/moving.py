@@ -25,9 +25,10 @@ from pinflow.engine import View
 from pinflow.jobs.clean.isolating import clean_isolating
 from pinflow.jobs.pipelines import QUARANTINE
 from pinflow.jobs.readers.readers import Reader
-from pinflow.lake.tables.commits import RowOffsets
+from pinflow.lake.tables.protocol import Append, RowOffsets
 from pinflow.log import Chunk, Records
-from pinflow.steps.ledger import Plan, Slice, Tally
+from pinflow.steps.plan import Plan, Tally
+from pinflow.steps.slices import RowSlice, Slice
 from pinflow.steps.steps import Prepared
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from pinflow.engine import Engine, Session
     from pinflow.jobs.pipelines import Pipeline
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Table
 
 __all__ = ["QuarantineReader", "prepare_move"]
 
@@ -51,10 +52,12 @@ BYTES_A_STEP = 64 << 20
 
 
 class QuarantineReader(Reader):
-    """`jobs.readers.readers.Reader` whose survey finds what has come clean; each rejected record is tried once.
+    """A `Reader` that finds what has come clean; each rejected record is tried once.
 
     `reader` is the pipeline's own, for a step of its worker that is to be finished first.
     """
+
+    kind = "move"
 
     def __init__(self, pipeline: Pipeline, quarantine: Table, engine: Engine, reader: Reader) -> None:
         self._reader = reader
@@ -64,7 +67,7 @@ class QuarantineReader(Reader):
         self._places: list[tuple[int, int, int]] | None = None
         self.tried = 0
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002 - they stay where they are
         """See `Reader.fetch_next`: slices that name records, and move no position."""
         if self._places is None:
             self._places = _all_places(self._quarantine, self._engine)
@@ -73,7 +76,7 @@ class QuarantineReader(Reader):
             self.tried += sum(len(each.offsets) for each in taken)
             clean = _cleaned_places(self._pipeline, self._engine, read(self._quarantine, self._engine, taken))
             if clean:
-                return [_slice(each, positions[each.partition]) for each in clean]
+                return [RowSlice(each.partition, each.offsets) for each in clean]
         return []
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -92,20 +95,16 @@ class QuarantineReader(Reader):
         return _grouped((partition, offset) for partition, offset, _ in taken)
 
 
-def _slice(places: RowOffsets, position: str) -> Slice:
-    return Slice(places.partition, position, position, records=0, offsets=places.offsets)
-
-
 def prepare_move(
     pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
-    chunks = read(quarantine, engine, [piece.places for piece in plan.slices])
+    chunks = read(quarantine, engine, plan.row_offsets)
     cleaned = clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True)
     again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
     moved = _grouped(
         (piece.partition, offset)
-        for piece in plan.slices
+        for piece in plan.row_offsets
         for offset in piece.offsets
         if (piece.partition, offset) not in again
     )
@@ -114,15 +113,15 @@ def prepare_move(
         each.partition: Tally(0, len(each.offsets), -len(each.offsets), cells[each.partition])
         for each in moved
     }
-    writes = [(table, cleaned.rows)]
+    changes = [(table, Append(cleaned.rows))]
     if plan.rules != rules or any(cells.values()):
-        writes.insert(0, (nulled, cleaned.nulled))
-    return Prepared(tallies, writes, moved, spans=[piece.places for piece in plan.slices])
+        changes.insert(0, (nulled, Append(cleaned.nulled)))
+    return Prepared(tallies, changes, moved, spans=plan.row_offsets)
 
 
 def read(quarantine: Table, engine: Engine, places: Sequence[RowOffsets]) -> list[Chunk]:
     """Records of quarantine as they came, by their places."""
-    session = engine.session([View("rejects", quarantine.files(), QUARANTINE, _bounded(places))])
+    session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, _bounded(places))])
     try:
         return [_chunk(session, each) for each in places]
     finally:
@@ -166,7 +165,7 @@ def _bounded(places: Sequence[RowOffsets]) -> str:
 def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]:
     """Partition, offset and about the bytes of every rejected record."""
     columns = "SELECT _partition, _offset, length(raw) AS size FROM {table}"
-    session = engine.session([View("rejects", quarantine.files(), QUARANTINE, columns)])
+    session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, columns)])
     try:
         rows = session.ask(
             "SELECT _partition, _offset, size FROM rejects ORDER BY _partition, _offset",

@@ -26,17 +26,18 @@ from pinflow.lake.landing.connect_zone import Part, Reader, find_files, first_of
 from pinflow.lake.landing.layout import ADOPTED, object_path
 from pinflow.lake.store.probe import require_conditions
 from pinflow.log import Chunk, Records
-from pinflow.steps.ledger import Plan, Slice
+from pinflow.steps.plan import Plan, slices_of
+from pinflow.steps.slices import ForeignSlice, Slice
 from pinflow.steps.steps import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pinflow.config import Land
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake import Landing, Store
-    from pinflow.steps.ledger import Tally
+    from pinflow.steps.plan import Tally
     from pinflow.steps.steps import Prepared
 
 __all__ = ["AdoptJob", "adopt_jobs"]
@@ -60,6 +61,8 @@ class _Origin(NamedTuple):
 class AdoptJob(Job):
     """A `Job` that adopts the files of one topic; `command` makes it the only one that does its steps."""
 
+    kind = "adopt"
+
     def __init__(
         self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[Part]]
     ) -> None:
@@ -78,7 +81,7 @@ class AdoptJob(Job):
         """How many there are to adopt."""
         return sum(part.lines for parts in self._parts.values() for part in parts)
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Job`: of each partition as many files as fit into one object."""
         most = max(1, FILES_A_STEP // max(1, len(self._parts)))
         slices = []
@@ -89,12 +92,12 @@ class AdoptJob(Job):
             if taken:
                 self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
                 slices.append(
-                    Slice(
+                    ForeignSlice(
                         partition,
                         start=position or str(taken[0].offset),
                         end=str(taken[-1].end),
                         records=sum(part.lines for part in taken),
-                        objects=[part.path for part in taken],
+                        files=[part.path for part in taken],
                         skip=taken[0].skip,
                     )
                 )
@@ -103,7 +106,7 @@ class AdoptJob(Job):
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `Job`: writes an object a partition; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at)
-        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        chunks = acceptance.in_order(map(self._chunk, slices_of(plan, ForeignSlice)))
         return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
 
     def _fitting(self, parts: list[Part]) -> list[Part]:
@@ -121,12 +124,12 @@ class AdoptJob(Job):
             nbytes += part.size
         return taken
 
-    def _chunk(self, piece: Slice) -> Chunk:
+    def _chunk(self, piece: ForeignSlice) -> Chunk:
         values: list[bytes | None] = []
         offsets: list[int] = []
         timestamps: list[int] = []
         skip = piece.skip
-        for path, found in zip(piece.objects, self._reader.take(piece.objects), strict=True):
+        for path, found in zip(piece.files, self._reader.take(piece.files), strict=True):
             data, written_at = found or self._gone(path)
             lines = lines_of(data)[skip:]
             first = first_offset(path) + skip
@@ -137,7 +140,7 @@ class AdoptJob(Job):
         if (len(values), str(offsets[-1] + 1)) != (piece.records, piece.end):
             raise CorruptError(
                 f"the files hold {len(values)} records, there were {piece.records} when the step was planned",
-                where=self._source.child(piece.objects[0]),
+                where=self._source.child(piece.files[0]),
                 hint="bring the files back as they were; stop the sink while its zone is adopted",
             )
         return Chunk(

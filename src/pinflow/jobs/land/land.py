@@ -9,24 +9,27 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from arro3.core import Array, DataType, Table
+from arro3.core import Array, DataType
+from arro3.core import Table as Arrow
 
 from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
 from pinflow.lake.landing.layout import OF_THE_LOG, object_path
+from pinflow.lake.tables.protocol import Append, Table
 from pinflow.log import Chunk, EventLog, Records, watched
-from pinflow.steps.ledger import Plan, Receipt, Slice, Tally, last_plan
+from pinflow.steps.plan import Plan, Receipt, Tally, slices_of
+from pinflow.steps.slices import LogSlice, Slice
+from pinflow.steps.standing import StepTable, read_standing
 from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pinflow.config import Land
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.landing.zone import Landed, Landing
-    from pinflow.lake.tables.table import Table as DeltaTable
     from pinflow.log import Partition
 
 __all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
@@ -38,6 +41,8 @@ GATHER_S = 1.0
 
 class LandJob(Job):
     """A `Job` that lands one topic."""
+
+    kind = "land"
 
     def __init__(
         self, topic: str, log: EventLog, landing: Landing, config: Land, *, drain: bool = False
@@ -53,7 +58,7 @@ class LandJob(Job):
         self._gathered: dict[int, _Gathered] = {}
         self._owned = False
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Job`: the partitions that are due.
 
         Raises:
@@ -66,7 +71,7 @@ class LandJob(Job):
             gathered = self._gather(number, positions.get(number))
             if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
                 self._landing.require_room(object_path(OF_THE_LOG, self._topic, number, gathered.first))
-                slices.append(Slice(number, gathered.start, gathered.end, gathered.records))
+                slices.append(LogSlice(number, gathered.start, gathered.end, gathered.records))
             return gathered.records > 0
 
         try:
@@ -80,7 +85,7 @@ class LandJob(Job):
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `Job`: writes the objects; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
-        chunks = acceptance.in_order(map(self._chunk, plan.slices))
+        chunks = acceptance.in_order(map(self._chunk, slices_of(plan, LogSlice)))
         return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
@@ -112,8 +117,8 @@ class LandJob(Job):
 
     def _was_adopted(self) -> bool:
         """Whether what was landed last of the topic came from another sink."""
-        plan = last_plan(self._landing.store, self.name, self.table)
-        return plan is not None and bool(plan.command)
+        plan = read_standing(self._landing.store, self.name, self.table).plan
+        return plan is not None and plan.kind == "adopt"
 
     def _gather(self, partition: int, position: str | None) -> _Gathered:
         gathered = self._gathered.get(partition)
@@ -133,7 +138,7 @@ class LandJob(Job):
                 break
         return gathered
 
-    def _chunk(self, piece: Slice) -> Chunk:
+    def _chunk(self, piece: LogSlice) -> Chunk:
         gathered = self._gathered.pop(piece.partition, None)
         if gathered is not None and (gathered.start, gathered.end) == (piece.start, piece.end):
             return gathered.chunk()
@@ -200,19 +205,18 @@ def land_jobs(runtime: Runtime, *, drain: bool = False) -> list[LandJob]:
     return [LandJob(topic, log, runtime.landing, config, drain=drain) for topic in log.topics.readable()]
 
 
-def land_positions(runtime: Runtime, topic: str, manifest: DeltaTable) -> dict[int, str]:
+def land_positions(runtime: Runtime, topic: str, manifest: StepTable) -> dict[int, str]:
     """Where the landing of a topic stands: partition → position; empty before its first commit."""
-    plan = last_plan(runtime.store, f"land/{topic}", manifest)
-    return plan.positions if plan is not None else {}
+    return read_standing(runtime.store, f"land/{topic}", manifest).positions
 
 
-def as_landed(plan: Plan, manifest: DeltaTable, landed: list[Landed], acceptance: Acceptance) -> Prepared:
+def as_landed(plan: Plan, manifest: Table, landed: list[Landed], acceptance: Acceptance) -> Prepared:
     """A step whose objects are written, one a partition: their rows are what is committed."""
     tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
-    return Prepared(acceptance.noted(tallies), [(manifest, _manifest_rows(landed, plan.made_at))])
+    return Prepared(acceptance.noted(tallies), [(manifest, Append(_manifest_rows(landed, plan.made_at)))])
 
 
-def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:
+def _manifest_rows(landed: list[Landed], landed_at: int) -> Arrow:
     stamps = Array([landed_at * 1000] * len(landed), type=DataType.int64()).cast(
         DataType.timestamp("us", tz="UTC")
     )
@@ -227,4 +231,4 @@ def _manifest_rows(landed: list[Landed], landed_at: int) -> Table:
         "crc": Array([each.crc for each in landed], type=DataType.int64()),
         "landed_at": stamps,
     }
-    return Table.from_arrays(list(columns.values()), names=list(columns))
+    return Arrow.from_arrays(list(columns.values()), names=list(columns))

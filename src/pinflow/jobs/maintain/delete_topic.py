@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import TerminalError
 from pinflow.jobs.maintain.retention import readers_of
-from pinflow.steps.ledger import last_plan
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
@@ -40,8 +40,7 @@ def _behind(runtime: Runtime, topic: str) -> list[str]:
     """The jobs that read the topic from the log and do not stand at the end of every partition."""
     found = []
     for job, table in readers_of(runtime, topic):
-        plan = last_plan(runtime.store, job, table)
-        positions = plan.positions if plan is not None else {}
+        positions = read_standing(runtime.store, job, table).positions
         ranges = runtime.log.ranges(topic, positions)
         if any(positions.get(each.partition, each.begin) != each.end for each in ranges):
             found.append(job)

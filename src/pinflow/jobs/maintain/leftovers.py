@@ -10,11 +10,14 @@ from pinflow.errors import ChangedTableError
 from pinflow.failpoints import hit
 from pinflow.jobs.pipelines import Pipeline, pipelines
 from pinflow.steps.generations import all_generations
-from pinflow.steps.ledger import Plan, pending_plan
+from pinflow.steps.ledger import jobs_with_plans, pending_plan
+from pinflow.steps.standing import read_step
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Tables
+    from pinflow.steps.plan import Plan
 
 __all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"]
 
@@ -30,7 +33,7 @@ def remove_leftovers(runtime: Runtime, *, dry_run: bool = False) -> list[str]:
     before = time.time_ns() // 1_000_000 - runtime.config.maintain.retention_hours * HOUR_MS
     removed = []
     for pipeline in pipelines(runtime.config.id):
-        folders = [*_left(runtime.store, pipeline, before), *_unfinished(runtime.store, pipeline, before)]
+        folders = [*_left(runtime.store, pipeline, before), *_unfinished(runtime.tables, pipeline, before)]
         for table, quarantine in folders:
             if _remove(runtime.store, table, [quarantine, pipeline.nulled_folder(table)], dry_run=dry_run):
                 removed.append(table)
@@ -44,8 +47,7 @@ def build_name(folder: str) -> str:
 
 def builds(store: Store, pipeline: Pipeline) -> list[str]:
     """The table folders of all builds of a pipeline that have left a plan, finished or not."""
-    names = {path.split("/")[2] for path in store.list("plans/replay")}
-    return sorted(name for name in names if name.startswith(f"{pipeline.table}.g"))
+    return [name for name in jobs_with_plans(store, "replay") if name.startswith(f"{pipeline.table}.g")]
 
 
 def last_step_at(store: Store, folder: str) -> int:
@@ -66,12 +68,10 @@ def _left(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]
     ]
 
 
-def _unfinished(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
-    table = pipeline.open_table(store)
+def _unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
+    store = tables.store
     try:
-        pending = (
-            pending_plan(store, pipeline.job, table.version_of(pipeline.job)) if table.exists() else None
-        )
+        pending = pending_plan(store, pipeline.job, read_step(pipeline.job, pipeline.open_table(tables)))
     except ChangedTableError:
         return []  # what a replay has built may be what mends it
     if pending is not None and pending.command:

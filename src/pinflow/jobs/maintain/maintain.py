@@ -24,7 +24,7 @@ from pinflow.jobs.maintain.removal import RemovalJob, clocks_of, count_supersede
 from pinflow.jobs.maintain.retention import trim_log
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import every_topic
-from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, vacuum
+from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, for_upkeep, vacuum
 from pinflow.steps.ledger import remove_plans
 from pinflow.steps.steps import Steps
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pinflow.jobs.pipelines import Pipeline
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.delta_rs import DeltaRsTable
 
 __all__ = ["Maintained", "TableUpkeep", "maintain"]
 
@@ -80,28 +80,28 @@ def maintain(runtime: Runtime, *, dry_run: bool = False) -> Maintained:
     return Maintained(dry_run, tables, trimmed, generations, problems)
 
 
-def _tables(runtime: Runtime) -> Iterator[tuple[Table, list[str], Pipeline | None]]:
+def _tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pipeline | None]]:
     """Every table that is there, the jobs whose commit it carries, and its pipeline if it holds clean rows."""
     manifest = runtime.landing.manifest
     if manifest.exists():
         yield manifest, [f"land/{topic}" for topic in every_topic(runtime)], None
     for pipeline in pipelines(runtime.config.id):
         generation = pipeline.generation(runtime.store)
-        table, quarantine = pipeline.tables_of(runtime.store, generation)
+        table, quarantine = pipeline.tables_of(runtime.tables, generation)
         if table.exists():
-            yield table, [pipeline.job, removal_name(table)], pipeline
-        for other in (quarantine, pipeline.open_nulled(runtime.store, generation)):
+            yield for_upkeep(runtime.store, table), [pipeline.job, removal_name(table)], pipeline
+        for other in (quarantine, pipeline.open_nulled(runtime.tables, generation)):
             if other.exists():
-                yield other, [], None
+                yield for_upkeep(runtime.store, other), [], None
 
 
 def _kept(
-    runtime: Runtime, table: Table, jobs: list[str], pipeline: Pipeline | None, *, dry_run: bool
+    runtime: Runtime, table: DeltaRsTable, jobs: list[str], pipeline: Pipeline | None, *, dry_run: bool
 ) -> TableUpkeep:
     hours = runtime.config.maintain.retention_hours
     if dry_run:
         superseded = (
-            count_superseded(pipeline, runtime.store, runtime.engine, clocks_of(runtime, pipeline))
+            count_superseded(pipeline, runtime.tables, runtime.engine, clocks_of(runtime, pipeline))
             if pipeline is not None
             else 0
         )
@@ -116,16 +116,16 @@ def _kept(
     hit("maintain", "log-cleaned")
     files = vacuum(runtime.store, table, hours)
     hit("maintain", "vacuumed")
-    keep, now = runtime.config.maintain.keep_steps, table.pinned()
-    plans = sum(remove_plans(runtime.store, job, now.version_of(job) - keep + 1) for job in jobs)
+    keep, now = runtime.config.maintain.keep_steps, table.snapshot()
+    plans = sum(remove_plans(runtime.store, job, now.step_of(job) - keep + 1) for job in jobs)
     return TableUpkeep(table.name, superseded, joined, commits, files, plans)
 
 
 def _without_superseded(runtime: Runtime, pipeline: Pipeline) -> int:
     steps = Steps(
-        runtime.store, RemovalJob(pipeline, runtime.store, runtime.engine, clocks_of(runtime, pipeline))
+        runtime.store, RemovalJob(pipeline, runtime.tables, runtime.engine, clocks_of(runtime, pipeline))
     )
     removed = 0
     while plan := steps.advance():
-        removed += sum(piece.records for piece in plan.slices)
+        removed += sum(len(each.offsets) for each in plan.row_offsets)
     return removed

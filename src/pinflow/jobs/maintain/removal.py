@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from pinflow.datasets import over_ranked
 from pinflow.engine import View
 from pinflow.lake.landing.zone import ADOPTED
-from pinflow.steps.ledger import Plan, Slice, Tally, last_receipt
-from pinflow.steps.steps import Job, Prepared, Removal
+from pinflow.lake.tables.protocol import Remove
+from pinflow.steps.plan import Plan, Tally
+from pinflow.steps.slices import RowSlice, Slice
+from pinflow.steps.standing import read_standing
+from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pinflow.engine import Engine
     from pinflow.jobs.pipelines import Pipeline
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Snapshot, Table, Tables
 
 __all__ = ["Clocks", "RemovalJob", "clocks_of", "count_superseded", "removal_name", "removed_rows"]
 
@@ -43,13 +46,15 @@ NEVER_US = 1 << 60
 class RemovalJob(Job):
     """A `Job` that removes the superseded rows of one table."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, engine: Engine, clocks: Clocks) -> None:
-        self.table = pipeline.open_table(store)
+    kind = "remove"
+
+    def __init__(self, pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> None:
+        self.table = pipeline.open_table(tables)
         self.name = removal_name(self.table)
         self._find = partial(_superseded, self.table, engine, clocks)
         self._known: list[tuple[int, int]] = []
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:  # noqa: ARG002
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002
         """See `Job`: the oldest superseded rows, each by its place."""
         found: dict[int, list[int]] = {}
         if not self._known:
@@ -57,26 +62,23 @@ class RemovalJob(Job):
         taken, self._known = self._known[:ROWS_A_STEP], self._known[ROWS_A_STEP:]
         for partition, offset in taken:
             found.setdefault(partition, []).append(offset)
-        return [
-            Slice(partition, str(min(offsets)), str(max(offsets) + 1), len(offsets), offsets=offsets)
-            for partition, offsets in sorted(found.items())
-        ]
+        return [RowSlice(partition, offsets) for partition, offsets in sorted(found.items())]
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:  # noqa: ARG002 - a row is a row
         """See `Job`: the tally counts rows removed."""
-        tallies = {piece.partition: Tally(piece.records, piece.records) for piece in plan.slices}
-        return Prepared(tallies, [(self.table, Removal([piece.places for piece in plan.slices]))])
+        tallies = {each.partition: Tally(len(each.offsets), len(each.offsets)) for each in plan.row_offsets}
+        return Prepared(tallies, [(self.table, Remove(plan.row_offsets))])
 
 
-def removal_name(table: Table) -> str:
+def removal_name(table: Table | Snapshot) -> str:
     """The name of the job that removes superseded rows of this generation of a table."""
     return f"maintain/{table.folder}"
 
 
-def removed_rows(store: Store, table: Table) -> dict[int, int]:
+def removed_rows(store: Store, table: Table | Snapshot) -> dict[int, int]:
     """Partition → superseded rows that were removed from this generation of a table, ever."""
-    receipt = last_receipt(store, removal_name(table), table)
-    return {number: tally.rows for number, tally in receipt.totals.items()} if receipt is not None else {}
+    totals = read_standing(store, removal_name(table), table).totals
+    return {number: tally.rows for number, tally in totals.items()}
 
 
 class Clocks(NamedTuple):
@@ -101,10 +103,10 @@ def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
     return Clocks(CLOCK_SLACK_US, NEVER_US if exact_from is None else exact_from)
 
 
-def count_superseded(pipeline: Pipeline, store: Store, engine: Engine, clocks: Clocks) -> int:
+def count_superseded(pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> int:
     """Rows in a table now that `RemovalJob` would remove."""
     sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
-    return _int(_ask(pipeline.open_table(store), engine, sql)[0][0])
+    return _int(_ask(pipeline.open_table(tables), engine, sql)[0][0])
 
 
 def _superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
@@ -140,4 +142,4 @@ def _places(table: Table) -> View:
         "_offset": "bigint",
         "_accepted_at": "timestamp",
     }
-    return View("kept", table.files(), columns, f"SELECT {', '.join(columns)} FROM {{table}}")  # noqa: S608
+    return View("kept", table.snapshot(), columns, f"SELECT {', '.join(columns)} FROM {{table}}")  # noqa: S608

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.failpoints import hit
 from pinflow.jobs.pipelines import side_pipelines
-from pinflow.steps.ledger import last_plan
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Table
 
 __all__ = ["committed_by_all", "readers_of", "trim_log"]
 
@@ -62,8 +62,9 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
 
 def committed_by_all(runtime: Runtime, topic: str) -> dict[int, list[str]]:
     """Partition → where each job that reads it from the log stands; only partitions that all have committed some of."""
-    plans = [last_plan(runtime.store, job, table) for job, table in readers_of(runtime, topic)]
-    positions = [plan.positions if plan is not None else {} for plan in plans]
+    positions = [
+        read_standing(runtime.store, job, table).positions for job, table in readers_of(runtime, topic)
+    ]
     everywhere = set(positions[0]).intersection(*positions[1:])
     return {partition: [each[partition] for each in positions] for partition in sorted(everywhere)}
 
@@ -71,7 +72,7 @@ def committed_by_all(runtime: Runtime, topic: str) -> dict[int, list[str]]:
 def readers_of(runtime: Runtime, topic: str) -> list[tuple[str, Table]]:
     """The jobs that read a topic from the log, each with its table: `land` always, `stream` its own topics."""
     streams = [
-        (pipeline.job, pipeline.open_table(runtime.store))
+        (pipeline.job, pipeline.open_table(runtime.tables))
         for pipeline in side_pipelines("stream", runtime.config.id)
         if pipeline.topic == topic
     ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pinflow.log import Chunk
-    from pinflow.steps.ledger import Tally
+    from pinflow.steps.plan import Tally
 
 __all__ = ["Acceptance"]
 

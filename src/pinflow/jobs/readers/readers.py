@@ -5,27 +5,33 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Protocol
 
-from pinflow.errors import GapError, UnknownTopicError
+from pinflow.errors import CorruptError, GapError, UnknownTopicError
 from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.log import watched
-from pinflow.steps.ledger import Slice
+from pinflow.steps.slices import LandedSlice, LogSlice, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pinflow.config import Batch, Stream
     from pinflow.lake.landing.zone import Landed, Landing
     from pinflow.log import Chunk, EventLog, Partition
+    from pinflow.steps.plan import Kind
 
-__all__ = ["LandingReader", "LogReader", "Reader", "read_slice"]
+__all__ = ["LandingReader", "LogReader", "Reader", "read_slice", "unreadable_slice"]
 
 NO_LIMIT = 1 << 62
 
 
 class Reader(Protocol):
-    """Finds what is new in a topic, and reads what a plan names."""
+    """Finds what is new in a topic, and reads what a plan names.
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    `kind` is what the steps do whose slices it finds.
+    """
+
+    kind: Kind = "clean"
+
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """What can be read from these positions on, within the limits of one step."""
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
@@ -54,7 +60,7 @@ class LogReader(Reader):
         self._lineage = PartitionOrder(log, topic)
         self._fetched: dict[int, Chunk] = {}
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Reader.fetch_next`."""
         log = self._open_log()
         try:
@@ -79,11 +85,15 @@ class LogReader(Reader):
             self._lineage.walk(partitions, positions, read)
         except UnknownTopicError:
             self._fetched.clear()  # deleted meanwhile
-        return [Slice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._fetched.items()]
+        return [
+            LogSlice(number, chunk.start, chunk.end, len(chunk)) for number, chunk in self._fetched.items()
+        ]
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
         """See `Reader.read`."""
         for piece in slices:
+            if not isinstance(piece, LogSlice):
+                raise unreadable_slice(self._topic, piece)
             chunk = self._fetched.pop(piece.partition, None)
             if chunk is not None and (chunk.start, chunk.end) == (piece.start, piece.end):
                 yield chunk
@@ -110,7 +120,7 @@ class LandingReader(Reader):
         self._topic = topic
         self._config = config
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Reader.fetch_next`."""
         slices: list[Slice] = []
         records = nbytes = 0
@@ -134,7 +144,11 @@ class LandingReader(Reader):
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
         """See `Reader.read`."""
         known = {each.path: each for each in self._followed.objects()}
+        landed = []
         for piece in slices:
+            if not isinstance(piece, LandedSlice):
+                raise unreadable_slice(self._topic, piece)
+            landed.append(piece)
             for path in piece.objects:
                 if path not in known:
                     raise GapError(
@@ -142,7 +156,7 @@ class LandingReader(Reader):
                         where=path,
                         hint="pinflow audit --deep",
                     )
-        yield from self._landing.read_all(known[path] for piece in slices for path in piece.objects)
+        yield from self._landing.read_all(known[path] for piece in landed for path in piece.objects)
 
     def _after(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
         """The objects of a partition from a position on, each beginning where the one before ends."""
@@ -162,7 +176,7 @@ class LandingReader(Reader):
         return objects
 
 
-def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:
+def read_slice(log: EventLog, topic: str, piece: LogSlice) -> Chunk:
     """Read exactly the records of a slice from the log.
 
     Raises:
@@ -178,8 +192,17 @@ def read_slice(log: EventLog, topic: str, piece: Slice) -> Chunk:
     return chunk
 
 
-def _slice_of(objects: list[Landed]) -> Slice:
-    return Slice(
+def unreadable_slice(topic: str, piece: Slice) -> CorruptError:
+    """The error for a plan that names records where its job does not read."""
+    return CorruptError(
+        f"a plan has a {type(piece).__name__}, which its job does not read",
+        where=f"{topic} partition {piece.partition}",
+        hint="pinflow audit --deep",
+    )
+
+
+def _slice_of(objects: list[Landed]) -> LandedSlice:
+    return LandedSlice(
         partition=objects[0].partition,
         start=objects[0].first,
         end=objects[-1].next,

@@ -17,14 +17,15 @@ import msgspec
 
 from pinflow.errors import FencedError
 from pinflow.failpoints import hit
+from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import put_generation
-from pinflow.steps.ledger import last_receipt, pending_plan
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.pipelines import Pipeline
     from pinflow.jobs.runtime import Runtime
     from pinflow.steps.generations import Generation
-    from pinflow.steps.ledger import Plan
+    from pinflow.steps.plan import Plan
 
 __all__ = ["Abandoned", "abandon"]
 
@@ -49,14 +50,14 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
     plan = _fence_of(runtime, pipeline, current)
     if plan is None:
         return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=False)
-    table, _ = pipeline.tables_of(runtime.store, current)
-    before = last_receipt(runtime.store, pipeline.job, table)
+    table, _ = pipeline.tables_of(runtime.tables, current)
+    before = read_standing(runtime.store, pipeline.job, table)
     kept = msgspec.structs.replace(
         current,
         number=current.number + 1,
         swapped_at=max(plan.made_at, time.time_ns() // 1_000_000),
         step=plan.step,
-        totals=before.totals if before is not None else {},
+        totals=before.totals,
     )
     put_generation(runtime.store, pipeline.table, kept)  # 1
     hit("abandon", "kept")
@@ -64,15 +65,12 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
         raise FencedError(
             "the replay has swapped its tables in meanwhile", where=pipeline.table, hint="pinflow status"
         )
-    table.stamp(pipeline.job, plan.step)  # 2
+    table.commit(pipeline.job, plan.step, Nothing())  # 2
     hit("abandon", "stamped")
     return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=True, worker=plan.worker)
 
 
 def _fence_of(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
     """The plan by which a replay holds the job, if one does."""
-    table, _ = pipeline.tables_of(runtime.store, current)
-    if not table.exists():
-        return None
-    pending = pending_plan(runtime.store, pipeline.job, table.version_of(pipeline.job))
-    return pending if pending is not None and pending.command else None
+    table, _ = pipeline.tables_of(runtime.tables, current)
+    return read_standing(runtime.store, pipeline.job, table).held_by if table.exists() else None

@@ -9,7 +9,7 @@ import msgspec
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.jobs.pipelines import QUARANTINE
-from pinflow.steps.ledger import Tally
+from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,31 +57,31 @@ class Difference(msgspec.Struct, frozen=True):
 
 def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, partial: bool) -> Difference:
     """Compare the current generation with a built one; with `partial` only as far as the built one comes."""
-    old, old_rejects = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
-    new, new_rejects = pipeline.tables_of(runtime.store, generation)
+    old, old_rejects = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
+    new, new_rejects = pipeline.tables_of(runtime.tables, generation)
     columns, latest = pipeline.dataset.clean | LINEAGE, pipeline.dataset.latest(pipeline.dataset.clean)
     bound = "TRUE"
     if partial:
         places = "SELECT _partition, _offset FROM {table}"
         session = runtime.engine.session(
             [
-                View("kept", new.files(), columns, places),
-                View("rejects", new_rejects.files(), QUARANTINE, places),
+                View("kept", new.snapshot(), columns, places),
+                View("rejects", new_rejects.snapshot(), QUARANTINE, places),
             ]
         )
         bound = _ask_bound(session)
     upto = f"(SELECT * FROM {{table}} WHERE {bound}) AS covered"  # noqa: S608
     session = runtime.engine.session(
         [
-            View("old_rows", old.files(), columns, latest.replace("{table}", upto)),
-            View("new_rows", new.files(), columns, latest),
+            View("old_rows", old.snapshot(), columns, latest.replace("{table}", upto)),
+            View("new_rows", new.snapshot(), columns, latest),
             View(
                 "old_rejects",
-                old_rejects.files(),
+                old_rejects.snapshot(),
                 QUARANTINE,
                 f"SELECT reason FROM {{table}} WHERE {bound}",  # noqa: S608
             ),
-            View("new_rejects", new_rejects.files(), QUARANTINE, "SELECT reason FROM {table}"),
+            View("new_rejects", new_rejects.snapshot(), QUARANTINE, "SELECT reason FROM {table}"),
         ]
     )
     try:

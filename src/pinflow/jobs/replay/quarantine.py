@@ -9,6 +9,8 @@ import msgspec
 from pinflow.errors import AbsentError
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.clean.moving import QuarantineReader
+from pinflow.steps.slices import RowSlice
+from pinflow.steps.standing import read_step
 from pinflow.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -37,26 +39,18 @@ def retry_quarantine(runtime: Runtime, pipeline: Pipeline, *, dry_run: bool = Fa
         AbsentError: The pipeline's job has committed nothing yet.
         FencedError: A worker moved at the same time; try again.
     """
-    table, quarantine = pipeline.tables_of(runtime.store, pipeline.generation(runtime.store))
-    if not table.exists() or not table.version_of(pipeline.job):
+    table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
+    if not read_step(pipeline.job, table):
         raise AbsentError(
             "nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain"
         )
     reader = QuarantineReader(pipeline, quarantine, runtime.engine, pipeline_reader(runtime, pipeline))
     moved = 0
     if dry_run:
-        anywhere = _Anywhere()
-        while slices := reader.fetch_next(anywhere):
-            moved += sum(len(piece.offsets) for piece in slices)
+        while slices := reader.fetch_next({}):
+            moved += sum(len(piece.offsets) for piece in slices if isinstance(piece, RowSlice))
     else:
-        steps = Steps(runtime.store, CleanJob(pipeline, reader, runtime.store, runtime.engine))
+        steps = Steps(runtime.store, CleanJob(pipeline, reader, runtime.tables, runtime.engine))
         while plan := steps.advance():
-            moved += sum(len(piece.offsets) for piece in plan.slices)
+            moved += sum(len(each.offsets) for each in plan.row_offsets)
     return Retried(pipeline.side, pipeline.dataset.name, pipeline.table, reader.tried, moved)
-
-
-class _Anywhere(dict[int, str]):
-    """Positions for a survey that nobody will commit."""
-
-    def __missing__(self, partition: int) -> str:
-        return ""

@@ -11,7 +11,7 @@
    and workers find the new tables, and the step is committed.
 
 Where another program has changed or deleted the table, the job's plans say how far it has come
-(`jobs.replay.standing`), and its last plan is covered by the build though no worker can commit it.
+(`jobs.replay.coverage`), and its last plan is covered by the build though no worker can commit it.
 
 Before 6 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
 its build, and its fence, where they are. One without a fence may as well not be.
@@ -19,8 +19,6 @@ its build, and its fence, where they are. One without a fence may as well not be
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,11 +30,14 @@ from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.maintain.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.replay.abandon import abandon
 from pinflow.jobs.replay.compare import Cells, Difference, compare, compare_cells
+from pinflow.jobs.replay.coverage import coverage
 from pinflow.jobs.replay.rereading import Rereader, Target
-from pinflow.jobs.replay.standing import standing
+from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import Generation, put_generation
-from pinflow.steps.ledger import Plan, Receipt, last_receipt, pending_plan, put_plan
-from pinflow.steps.steps import Steps
+from pinflow.steps.ledger import pending_plan, put_plan
+from pinflow.steps.plan import Plan, Receipt
+from pinflow.steps.standing import read_standing
+from pinflow.steps.steps import Steps, this_worker
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -122,27 +123,27 @@ def _build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
 
 
 def _fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
-    pending = pending_plan(runtime.store, pipeline.job, standing(runtime, pipeline).step)
+    pending = pending_plan(runtime.store, pipeline.job, coverage(runtime, pipeline).step)
     return pending is not None and bool(pending.command)
 
 
 def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
     """Take the build as far as the pipeline's job has come."""
     pipeline, name = build.pipeline, build_name(build.generation.table)
-    table, _ = pipeline.tables_of(runtime.store, build.generation)
-    stand = standing(runtime, pipeline)
+    table, _ = pipeline.tables_of(runtime.tables, build.generation)
+    covered = coverage(runtime, pipeline)
     targets = {
-        partition: Target(position, stand.totals[partition].records)
-        for partition, position in stand.positions.items()
+        partition: Target(position, covered.totals[partition].records)
+        for partition, position in covered.positions.items()
     }
 
     def done() -> dict[int, int]:
-        so_far = last_receipt(runtime.store, name, table)
-        return {number: tally.records for number, tally in so_far.totals.items()} if so_far else {}
+        totals = read_standing(runtime.store, name, table).totals
+        return {number: tally.records for number, tally in totals.items()}
 
     landing = runtime.landing if build.origin == "landing" else None
     reader = Rereader(pipeline.topic, runtime.log, landing, runtime.config.batch, targets, done, tail=tail)
-    job = CleanJob(pipeline, reader, runtime.store, runtime.engine, generation=build.generation, name=name)
+    job = CleanJob(pipeline, reader, runtime.tables, runtime.engine, generation=build.generation, name=name)
     steps = Steps(runtime.store, job)
     while steps.advance():
         continue
@@ -153,7 +154,7 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
     for _ in range(FENCE_ATTEMPTS):
         if not _in_time(runtime, build):
             raise _late(pipeline)
-        last = standing(runtime, pipeline, by_plans=by_plans)
+        last = coverage(runtime, pipeline, by_plans=by_plans)
         pending = pending_plan(runtime.store, pipeline.job, last.step)
         if pending is not None and pending.command:
             return pending
@@ -164,11 +165,12 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
                 by_plans = True  # no worker can finish it: it is covered by the build
             continue
         plan = Plan(
+            kind="swap",
             job=pipeline.job,
             step=last.step + 1,
             slices=[],
             positions=last.positions,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=this_worker(),
             made_at=time.time_ns() // 1_000_000,
             command=f"pinflow replay {pipeline.side} {pipeline.dataset.name}",
             since=time.time_ns(),
@@ -192,7 +194,7 @@ def _in_time(runtime: Runtime, build: _Build) -> bool:
 
 def _finish_for_it(runtime: Runtime, pipeline: Pipeline) -> None:
     """Commit the step that another worker has planned; of the two, one commits it."""
-    job = CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.store, runtime.engine)
+    job = CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.tables, runtime.engine)
     try:
         Steps(runtime.store, job).advance(pending_only=True)
     except FencedError:
@@ -201,7 +203,7 @@ def _finish_for_it(runtime: Runtime, pipeline: Pipeline) -> None:
 
 def _all_there(runtime: Runtime, build: _Build) -> None:
     built = _built(runtime, build)
-    for partition, wanted in standing(runtime, build.pipeline).totals.items():
+    for partition, wanted in coverage(runtime, build.pipeline).totals.items():
         found = built.totals[partition].records if partition in built.totals else 0
         if found != wanted.records:
             raise GapError(
@@ -212,15 +214,15 @@ def _all_there(runtime: Runtime, build: _Build) -> None:
 
 
 def _built(runtime: Runtime, build: _Build) -> Receipt:
-    table, _ = build.pipeline.tables_of(runtime.store, build.generation)
+    table, _ = build.pipeline.tables_of(runtime.tables, build.generation)
     name = build_name(build.generation.table)
-    return last_receipt(runtime.store, name, table) or Receipt(name, 0, {})
+    return read_standing(runtime.store, name, table).receipt or Receipt(name, 0, {})
 
 
 def _told(runtime: Runtime, build: _Build, *, swapped: bool) -> Replayed:
     built = _built(runtime, build)
     difference = _compared(runtime, build, partial=not swapped)
-    before = standing(runtime, build.pipeline).totals.values()
+    before = coverage(runtime, build.pipeline).totals.values()
     after = built.totals.values()
     whole = sum(tally.records for tally in before) == sum(tally.records for tally in after)
     return Replayed(
@@ -244,8 +246,8 @@ def _compared(runtime: Runtime, build: _Build, *, partial: bool) -> Difference |
 
 def _swap(runtime: Runtime, build: _Build, plan: Plan) -> None:
     pipeline = build.pipeline
-    table, _ = pipeline.tables_of(runtime.store, build.generation)
-    table.stamp(pipeline.job, plan.step)
+    table, _ = pipeline.tables_of(runtime.tables, build.generation)
+    table.commit(pipeline.job, plan.step, Nothing())
     hit("replay", "stamped")
     swapped = msgspec.structs.replace(
         build.generation, swapped_at=_now(plan), step=plan.step, totals=_built(runtime, build).totals

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow.errors import GapError
-from pinflow.jobs.readers.readers import Reader, read_slice
-from pinflow.steps.ledger import Slice
+from pinflow.jobs.readers.readers import Reader, read_slice, unreadable_slice
+from pinflow.steps.slices import LandedSlice, LogSlice, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pinflow.config import Batch
     from pinflow.lake.landing.zone import Landed, Landing
@@ -64,7 +64,7 @@ class Rereader(Reader):
         self._done = done
         self._tail = tail or landing is None
 
-    def fetch_next(self, positions: dict[int, str]) -> list[Slice]:
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Reader.fetch_next`: one partition a step."""
         done = self._done()
         objects = self._followed.objects() if self._followed is not None else []
@@ -73,7 +73,7 @@ class Rereader(Reader):
             if so_far >= target.records:
                 continue
             mine = [each for each in objects if each.partition == partition]
-            piece = self._landed(mine, so_far, target, positions.get(partition))
+            piece: Slice | None = self._landed(mine, so_far, target, positions.get(partition))
             if piece is None and self._tail:
                 piece = self._logged(partition, so_far, target, positions.get(partition))
             if piece is not None:
@@ -87,9 +87,11 @@ class Rereader(Reader):
     def read(self, slices: Iterable[Slice]) -> Iterator[Chunk]:
         """See `Reader.read`."""
         for piece in slices:
-            if not piece.objects or self._landing is None or self._followed is None:
+            if isinstance(piece, LogSlice):
                 yield read_slice(self._log, self._topic, piece)
                 continue
+            if not isinstance(piece, LandedSlice) or self._landing is None or self._followed is None:
+                raise unreadable_slice(self._topic, piece)
             known = {each.path: each for each in self._followed.objects()}
             skip, left = piece.skip, piece.records
             for whole in self._landing.read_all(known[path] for path in piece.objects):
@@ -100,7 +102,7 @@ class Rereader(Reader):
 
     def _landed(
         self, objects: list[Landed], so_far: int, target: Target, position: str | None
-    ) -> Slice | None:
+    ) -> LandedSlice | None:
         """The next records in landing objects; None where there is none, or none whole before the target."""
         skip = so_far
         while objects and skip >= objects[0].records:
@@ -122,7 +124,7 @@ class Rereader(Reader):
         if not taken:
             return None
         whole = records <= wanted
-        return Slice(
+        return LandedSlice(
             partition=taken[0].partition,
             start=taken[0].first if not skip else (position or taken[0].first),
             end=taken[-1].next if whole else target.position,
@@ -131,7 +133,7 @@ class Rereader(Reader):
             skip=skip,
         )
 
-    def _logged(self, partition: int, so_far: int, target: Target, position: str | None) -> Slice:
+    def _logged(self, partition: int, so_far: int, target: Target, position: str | None) -> LogSlice:
         wanted = target.records - so_far
         chunk = self._log.read(
             self._topic,
@@ -146,7 +148,7 @@ class Rereader(Reader):
                 where=f"{self._topic} partition {partition}",
                 hint="pinflow replay, without --from log",
             )
-        return Slice(partition, chunk.start, chunk.end, len(chunk))
+        return LogSlice(partition, chunk.start, chunk.end, len(chunk))
 
 
 def _cut(chunk: Chunk, skip: int, records: int) -> Chunk:

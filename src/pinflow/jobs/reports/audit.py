@@ -23,12 +23,14 @@ from pinflow.jobs.maintain.removal import removed_rows
 from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.topics import accepted, every_topic, landed_only
-from pinflow.steps.ledger import Tally, last_receipt, pending_plan
+from pinflow.lake.landing.zone import landed_in
+from pinflow.steps.ledger import pending_plan
+from pinflow.steps.plan import Tally
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.landing.zone import Landing
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Snapshot
 
 __all__ = ["Audit", "Line", "audit"]
 
@@ -96,14 +98,14 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
             f"{masked(runtime.config.log.url)}: the log is not the one that this lake is filled from"
         )
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
-    landing = runtime.landing.pinned()
+    manifest = runtime.landing.manifest.snapshot()
     lines: list[Line] = []
     without_log = landed_only(runtime)
     for topic in every_topic(runtime):
-        landed = _totals(runtime, f"land/{topic}", landing.manifest)
+        landed = read_standing(runtime.store, f"land/{topic}", manifest).totals
         pipeline = by_topic.get(topic)
         look = _look_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
-        came = accepted(runtime, topic, landing.manifest, only_landed=topic in without_log)
+        came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
         for partition, count in came.items():
             line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, look)
             lines.append(line)
@@ -111,7 +113,7 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
                 problems.append(
                     f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
                 )
-        problems += _landing_problems(landing, topic, came, landed)
+        problems += _landing_problems(manifest, topic, came, landed)
     if deep:
         problems += damage(runtime)
     return Audit(deep, lines, problems)
@@ -138,16 +140,16 @@ def _look_or_report(runtime: Runtime, pipeline: Pipeline, problems: list[str], *
 def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look:
     """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
     generation = pipeline.generation(runtime.store)
-    now_table, now_quarantine = pipeline.tables_of(runtime.store, generation)
-    table = now_table.pinned()
-    step = table.version_of(pipeline.job) if table.exists() else 0
-    quarantine = now_quarantine.pinned(pipeline.job, at_most=step)
-    nulled = pipeline.open_nulled(runtime.store, generation).pinned(pipeline.job, at_most=step)
-    totals = _totals(runtime, pipeline.job, table)
+    now_table, now_quarantine = pipeline.tables_of(runtime.tables, generation)
+    table = now_table.snapshot()
+    stands = read_standing(runtime.store, pipeline.job, table)
+    step, totals = stands.step, stands.totals
+    quarantine = now_quarantine.snapshot(pipeline.job, at_most=step)
+    nulled = pipeline.open_nulled(runtime.tables, generation).snapshot(pipeline.job, at_most=step)
     removed = removed_rows(runtime.store, table)
     if (
         pending_plan(runtime.store, pipeline.job, step + 1) is not None
-        and now_table.version_of(pipeline.job) == step
+        and now_table.step_of(pipeline.job) == step
     ):
         problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
@@ -172,7 +174,7 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
     return _Look(pipeline, totals, removed, rows)
 
 
-def _miscounted(table: Table, held: int, expected: int) -> str:
+def _miscounted(table: Snapshot, held: int, expected: int) -> str:
     """In words, that a table does not hold the rows that its job has written to it."""
     counts = f"the table holds {held} rows, its job's receipts say {expected}"
     if held < expected:
@@ -211,19 +213,14 @@ def _line(
     )
 
 
-def _totals(runtime: Runtime, job: str, table: Table) -> dict[int, Tally]:
-    receipt = last_receipt(runtime.store, job, table)
-    return receipt.totals if receipt is not None else {}
-
-
 def _rows_by_partition(
-    runtime: Runtime, pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table
+    runtime: Runtime, pipeline: Pipeline, table: Snapshot, quarantine: Snapshot, nulled: Snapshot
 ) -> dict[int, _Rows]:
     session = runtime.engine.session(
         [
-            View("kept", table.files(), pipeline.dataset.clean | LINEAGE),
-            View("rejects", quarantine.files(), QUARANTINE),
-            View("samples", nulled.files(), NULLED),
+            View("kept", table, pipeline.dataset.clean | LINEAGE),
+            View("rejects", quarantine, QUARANTINE),
+            View("samples", nulled, NULLED),
         ]
     )
     try:
@@ -300,13 +297,13 @@ def _sample_problems(pipeline: Pipeline, partition: int, seen: _Rows, total: Tal
 
 
 def _landing_problems(
-    landing: Landing, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
+    manifest: Snapshot, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
 ) -> list[str]:
     problems = []
-    manifest = landing.landed(topic)
+    objects = landed_in(manifest, topic)
     for partition, count in accepted.items():
         told = landed.get(partition, Tally()).records
-        held = sum(each.records for each in manifest if each.partition == partition)
+        held = sum(each.records for each in objects if each.partition == partition)
         if held != told:
             problems.append(
                 f"{topic} partition {partition}: the manifest has {held} records, receipts say {told}"

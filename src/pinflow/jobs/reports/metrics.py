@@ -19,7 +19,7 @@ from pinflow.errors import PinflowError, UnavailableError
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.lake.landing.zone import Landing
 from pinflow.steps.failures import failing_jobs
-from pinflow.steps.ledger import Tally, last_receipt
+from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from pinflow.jobs.pipelines import Side
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Snapshot, Tables
+    from pinflow.steps.plan import Tally
 
 __all__ = ["LandMetrics", "SideMetrics", "serve_metrics"]
 
@@ -80,9 +81,8 @@ class _Receipts(Collector):
     def _families(self) -> list[Metric]:
         raise NotImplementedError
 
-    def _sum(self, job: str, table: Table) -> Tally:
-        receipt = last_receipt(self._store, job, table)
-        return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()
+    def _sum(self, job: str, table: Snapshot) -> Tally:
+        return read_standing(self._store, job, table).total
 
 
 class LandMetrics(_Receipts):
@@ -92,7 +92,7 @@ class LandMetrics(_Receipts):
         super().__init__(store, "land")
 
     def _families(self) -> list[Metric]:
-        manifest = Landing(self._store).manifest.pinned()
+        manifest = Landing(self._store).manifest.snapshot()
         topics = self._store.folders("plans/land")
         landed = sum(self._sum(f"land/{topic}", manifest).records for topic in topics)
         return [CounterMetricFamily("pinflow_records_landed", "Records in the landing zone", landed)]
@@ -101,8 +101,9 @@ class LandMetrics(_Receipts):
 class SideMetrics(_Receipts):
     """What came of the records of a side, by dataset and, for cells, by field."""
 
-    def __init__(self, store: Store, side: Side, user_id: str) -> None:
-        super().__init__(store, side)
+    def __init__(self, tables: Tables, side: Side, user_id: str) -> None:
+        super().__init__(tables.store, side)
+        self._tables = tables
         self._side: Side = side
         self._user_id = user_id
 
@@ -120,7 +121,7 @@ class SideMetrics(_Receipts):
         for pipeline in side_pipelines(self._side, self._user_id):
             labels = [pipeline.side, pipeline.dataset.name]
             with self._passing_over():
-                tally = self._sum(pipeline.job, pipeline.open_table(self._store).pinned())
+                tally = self._sum(pipeline.job, pipeline.open_table(self._tables).snapshot())
                 records.add_metric(labels, tally.records)
                 rejected.add_metric(labels, tally.rejected)
                 for field, count in sorted(tally.cells.items()):

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.errors import ChangedTableError, CorruptError
-from pinflow.jobs.land.land import land_positions
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import accepted, every_topic, landed_only
 from pinflow.steps.failures import Failing, failing_jobs
-from pinflow.steps.ledger import Tally, last_plan, last_receipt
+from pinflow.steps.standing import Standing, read_standing
 
 if TYPE_CHECKING:
     from pinflow.errors import PinflowError
     from pinflow.jobs.pipelines import Pipeline
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.tables.table import Table
 
 __all__ = ["TopicStatus", "status"]
 
@@ -58,18 +56,19 @@ def status(runtime: Runtime) -> list[TopicStatus]:
     found = []
     topics = every_topic(runtime)
     failing = failing_jobs(runtime.store)
-    manifest, without_log = runtime.landing.manifest.pinned(), landed_only(runtime)
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
     for topic in topics:
         came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
         total = sum(came.values())
-        landed = _sum(runtime, f"land/{topic}", manifest)
+        landed = read_standing(runtime.store, f"land/{topic}", manifest)
         pipeline = by_topic.get(topic)
         fails = failing.get(topic, [])
-        cleaned = Tally()
-        positions: dict[int, str] = {}
+        cleaned = Standing()
         if pipeline is not None:
             try:
-                cleaned, positions = _cleaned(runtime, pipeline)
+                cleaned = read_standing(
+                    runtime.store, pipeline.job, pipeline.open_table(runtime.tables).snapshot()
+                )
             except (ChangedTableError, CorruptError) as error:
                 fails = [*fails, _unreadable(pipeline, error)]
         found.append(
@@ -78,36 +77,20 @@ def status(runtime: Runtime) -> list[TopicStatus]:
                 table=pipeline.table if pipeline else None,
                 partitions=len(came),
                 accepted=total,
-                landed=landed.records,
-                rows=cleaned.rows,
-                quarantined=cleaned.rejected,
-                to_land=max(0, total - landed.records),
-                to_clean=max(0, total - cleaned.records) if pipeline else 0,
-                landed_to=land_positions(runtime, topic, manifest),
-                cleaned_to=positions,
-                nulled=cleaned.cells,
+                landed=landed.total.records,
+                rows=cleaned.total.rows,
+                quarantined=cleaned.total.rejected,
+                to_land=max(0, total - landed.total.records),
+                to_clean=max(0, total - cleaned.total.records) if pipeline else 0,
+                landed_to=landed.positions,
+                cleaned_to=cleaned.positions,
+                nulled=cleaned.total.cells,
                 failing=fails,
             )
         )
     return found
 
 
-def _cleaned(runtime: Runtime, pipeline: Pipeline) -> tuple[Tally, dict[int, str]]:
-    """What a pipeline's job has come to, and where it stands; of one commit, whatever is committed meanwhile."""
-    table = pipeline.open_table(runtime.store).pinned()
-    return _sum(runtime, pipeline.job, table), _positions(runtime, pipeline.job, table)
-
-
 def _unreadable(pipeline: Pipeline, error: PinflowError) -> Failing:
     now = time.time_ns() // 1_000_000
     return Failing(pipeline.table, "unreadable", error.what, 0, now, "", error.where, error.hint)
-
-
-def _positions(runtime: Runtime, job: str, table: Table) -> dict[int, str]:
-    plan = last_plan(runtime.store, job, table)
-    return plan.positions if plan is not None else {}
-
-
-def _sum(runtime: Runtime, job: str, table: Table) -> Tally:
-    receipt = last_receipt(runtime.store, job, table)
-    return sum(receipt.totals.values(), Tally()) if receipt is not None else Tally()

@@ -24,13 +24,15 @@ from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.failpoints import hit
 from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
 from pinflow.lake.store.ahead import ahead
-from pinflow.lake.tables.table import Column, Table
+from pinflow.lake.tables.delta_rs import DeltaRsTable
+from pinflow.lake.tables.protocol import Column
 from pinflow.log import Chunk, Headers, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Snapshot
 
 __all__ = [
     "ADOPTED",
@@ -40,6 +42,7 @@ __all__ = [
     "Landing",
     "decode",
     "encode",
+    "landed_in",
 ]
 
 MANIFEST = "landing"
@@ -97,13 +100,7 @@ class Landing:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._room = room_of(store.url)
-        self.manifest = Table(store, MANIFEST, COLUMNS)
-
-    def pinned(self) -> Landing:
-        """The landing zone as its manifest is now, for reading."""
-        twin = Landing(self.store)
-        twin.manifest = self.manifest.pinned()
-        return twin
+        self.manifest = DeltaRsTable(store, MANIFEST, COLUMNS)
 
     def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
         """Write the objects of chunks; see `write`."""
@@ -179,28 +176,37 @@ class Landing:
 
     def landed(self, topic: str) -> list[Landed]:
         """The manifest of a topic, by partition and in the order of positions."""
-        return self.follow(topic).objects()
+        return landed_in(self.manifest, topic)
 
     def follow(self, topic: str) -> Followed:
         """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
         return Followed(self.manifest, topic)
 
 
+def landed_in(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
+    """The objects of a topic by the manifest, or by a snapshot of it, by partition and in the order of positions."""
+    found: dict[int, list[Landed]] = {}
+    for row in manifest.select(_since(topic, 0)):
+        landed = msgspec.convert(row, Landed)
+        found.setdefault(landed.partition, []).append(landed)
+    return [landed for _, each in sorted(found.items()) for landed in _chained(each)]
+
+
 class Followed:
     """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
 
-    def __init__(self, manifest: Table, topic: str) -> None:
+    def __init__(self, manifest: DeltaRsTable, topic: str) -> None:
         self._manifest = manifest
-        self._topic = topic.replace("'", "''")
+        self._topic = topic
         self._commits = -1
         self._newest = 0
         self._found: dict[int, list[Landed]] = {}
 
     def objects(self) -> list[Landed]:
         """All that has landed, by partition and in the order of positions."""
-        commits = self._manifest.num_commits()
+        commits = self._manifest.version()
         if commits != self._commits:
-            for row in self._manifest.select(_SINCE.format(topic=self._topic, newest=self._newest)):
+            for row in self._manifest.select(_since(self._topic, self._newest)):
                 self._newest = max(self._newest, row.pop("landed_us"))
                 landed = msgspec.convert(row, Landed)
                 self._found.setdefault(landed.partition, []).append(landed)
@@ -214,6 +220,11 @@ SELECT path, topic, partition, first, next, records, bytes, crc, CAST(landed_at 
 WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsecond, Some("UTC"))')
 """
 """Whole files are passed over by their bounds on both columns."""
+
+
+def _since(topic: str, newest: int) -> str:
+    """What of a topic has landed later than `newest`, microseconds since 1970 UTC."""
+    return _SINCE.format(topic=topic.replace("'", "''"), newest=newest)
 
 
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:

@@ -1,8 +1,8 @@
-"""Commits to a Delta table: each carries a transaction (job, step), and a mark of the call that makes it."""
+"""Commits to a Delta table by delta-rs: each carries a transaction (job, step), and the id of its writer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from deltalake import (
     CommitProperties,
@@ -13,21 +13,16 @@ from deltalake import (
     write_deltalake,
 )
 
+from pinflow.lake.tables.protocol import Append, Nothing, Remove, Span
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arro3.core.types import ArrowStreamExportable
 
-__all__ = [
-    "HOOKS",
-    "RowOffsets",
-    "Span",
-    "append_rows",
-    "bears",
-    "commit_nothing",
-    "remove_rows",
-    "replace_rows",
-]
+    from pinflow.lake.tables.protocol import Change, RowOffsets
+
+__all__ = ["HOOKS", "carries", "commit_change"]
 
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -35,84 +30,81 @@ REBASES = 15
 """Appends of others that a removal lets pass while it commits; it takes longer than they do."""
 
 WRITER = "writer"
-"""The commit's metadata in which stands which call has made it."""
+"""The key in the commit's metadata whose value is the writer's id."""
 
 RECENT = 100
 """Commits looked through for one whose answer was lost: others make fewer meanwhile."""
 
 
-class RowOffsets(NamedTuple):
-    """Rows of one partition, by their offsets."""
-
-    partition: int
-    offsets: list[int]
-
-
-class Span(NamedTuple):
-    """Offsets of one partition, from the first to the last."""
-
-    partition: int
-    first: int
-    last: int
-
-
-def append_rows(
-    delta: DeltaTable, rows: ArrowStreamExportable, job: str, step: int, mark: str, *, wider: bool = False
+def commit_change(
+    delta: DeltaTable, change: Change, job: str, step: int, writer_id: str, *, wider: bool
 ) -> None:
-    """Append rows in one commit; fails if the table has moved. In one that is `wider` other columns are NULL."""
+    """Make a change in one commit; fails if the table has moved. In rows of a table that is `wider` the rest is NULL.
+
+    A replacement carries no transaction: to do it again makes no difference.
+    """
+    if isinstance(change, Remove):
+        _remove(delta, change, job, step, writer_id)
+        return
+    if isinstance(change, Nothing):
+        _append(delta, _no_rows(delta), _properties(job, step, writer_id))
+        return
+    schema_mode: Literal["merge"] | None = "merge" if wider else None
+    if isinstance(change, Append):
+        _append(delta, change.rows, _properties(job, step, writer_id), schema_mode)
+        return
+    write_deltalake(
+        delta,
+        change.rows,
+        mode="overwrite",
+        schema_mode=schema_mode,
+        predicate=_predicate(change.records),
+        commit_properties=CommitProperties(max_commit_retries=0, custom_metadata={WRITER: writer_id}),
+        post_commithook_properties=HOOKS,
+    )
+
+
+def carries(delta: DeltaTable, writer_id: str) -> bool:
+    """Whether a late commit of the table was made by this writer."""
+    return any(commit.get(WRITER) == writer_id for commit in delta.history(RECENT))
+
+
+def _append(
+    delta: DeltaTable,
+    rows: ArrowStreamExportable,
+    properties: CommitProperties,
+    schema_mode: Literal["merge"] | None = None,
+) -> None:
     write_deltalake(
         delta,
         rows,
         mode="append",
-        schema_mode="merge" if wider else None,
-        commit_properties=_properties(job, step, mark, retries=0),
+        schema_mode=schema_mode,
+        commit_properties=properties,
         post_commithook_properties=HOOKS,
     )
 
 
-def remove_rows(delta: DeltaTable, places: Sequence[RowOffsets], job: str, step: int, mark: str) -> None:
-    """Remove rows in one commit, beside appends; a commit is made whether or not any of them is there."""
+def _remove(delta: DeltaTable, change: Remove, job: str, step: int, writer_id: str) -> None:
+    """Remove rows beside appends; a commit is made whether or not any of them is there."""
     delta.delete(
-        _predicate(places),
-        commit_properties=_properties(job, step, mark, retries=REBASES),
+        _predicate(change.row_offsets),
+        commit_properties=_properties(job, step, writer_id, retries=REBASES),
         post_commithook_properties=HOOKS,
     )
     if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
-        commit_nothing(delta, job, step, mark)
+        _append(delta, _no_rows(delta), _properties(job, step, writer_id))
 
 
-def replace_rows(
-    delta: DeltaTable, spans: Sequence[Span | RowOffsets], rows: ArrowStreamExportable, *, wider: bool = False
-) -> None:
-    """Put rows in the place of all that are of these records, in one commit; fails if the table has moved.
-
-    It carries no transaction: to do it again makes no difference.
-    """
-    write_deltalake(
-        delta,
-        rows,
-        mode="overwrite",
-        schema_mode="merge" if wider else None,
-        predicate=_predicate(spans),
-        commit_properties=CommitProperties(max_commit_retries=0),
-        post_commithook_properties=HOOKS,
-    )
+def _no_rows(delta: DeltaTable) -> ArrowStreamExportable:
+    return QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0").read_all()
 
 
-def commit_nothing(delta: DeltaTable, job: str, step: int, mark: str) -> None:
-    """Commit no rows; fails if the table has moved."""
-    nothing = QueryBuilder().register("this", delta).execute("SELECT * FROM this LIMIT 0").read_all()
-    append_rows(delta, nothing, job, step, mark)
-
-
-def bears(delta: DeltaTable, mark: str) -> bool:
-    """Whether a late commit of the table bears a mark."""
-    return any(commit.get(WRITER) == mark for commit in delta.history(RECENT))
-
-
-def _properties(job: str, step: int, mark: str, *, retries: int) -> CommitProperties:
+def _properties(job: str, step: int, writer_id: str, *, retries: int = 0) -> CommitProperties:
     return CommitProperties(
-        app_transactions=[Transaction(job, step)], max_commit_retries=retries, custom_metadata={WRITER: mark}
+        app_transactions=[Transaction(job, step)],
+        max_commit_retries=retries,
+        custom_metadata={WRITER: writer_id},
     )
 
 

@@ -13,14 +13,15 @@ from deltalake.exceptions import CommitFailedError
 
 from pinflow.errors import CorruptError
 from pinflow.lake.tables.commits import HOOKS
+from pinflow.lake.tables.delta_rs import DeltaRsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.lake.store.objects import Store
-    from pinflow.lake.tables.table import Table
+    from pinflow.lake.tables.protocol import Table
 
-__all__ = ["checkpoint", "clean_log", "compact", "vacuum"]
+__all__ = ["checkpoint", "clean_log", "compact", "for_upkeep", "vacuum"]
 
 T = TypeVar("T")
 
@@ -41,7 +42,14 @@ REBASES = 15
 """Appends of others that one try lets pass."""
 
 
-def compact(table: Table, *, dry_run: bool = False) -> int:
+def for_upkeep(store: Store, table: Table) -> DeltaRsTable:
+    """A table as it is kept small: by delta-rs, whichever engine has written it."""
+    if isinstance(table, DeltaRsTable):
+        return table
+    return DeltaRsTable(store, table.name, table.columns, table.folder, mend=table.mend)
+
+
+def compact(table: DeltaRsTable, *, dry_run: bool = False) -> int:
     """Join many small files into few; rows stay what they are. Returns how many files were joined.
 
     Raises:
@@ -65,12 +73,12 @@ def compact(table: Table, *, dry_run: bool = False) -> int:
     return _patiently(table, "compacted", once)
 
 
-def checkpoint(table: Table) -> None:
+def checkpoint(table: DeltaRsTable) -> None:
     """Write the table's state as a checkpoint, so that opening it reads one file and not every commit."""
     _patiently(table, "checkpointed", lambda delta: delta.create_checkpoint())
 
 
-def clean_log(store: Store, table: Table, jobs: Iterable[str]) -> int:
+def clean_log(store: Store, table: DeltaRsTable, jobs: Iterable[str]) -> int:
     """Remove commits that a checkpoint covers and that are past the table's log retention; returns how many.
 
     Only after `checkpoint`. The table is opened afresh and compared, since it could not be read any more, were the
@@ -96,7 +104,7 @@ def clean_log(store: Store, table: Table, jobs: Iterable[str]) -> int:
     return len(objects - _objects(store, folder))
 
 
-def vacuum(store: Store, table: Table, retention_hours: int, *, dry_run: bool = False) -> int:
+def vacuum(store: Store, table: DeltaRsTable, retention_hours: int, *, dry_run: bool = False) -> int:
     """Delete files that the table gave up longer ago than the retention, and return how many.
 
     Never in full mode, which would also take files that a writer has written and not yet committed.
@@ -120,7 +128,7 @@ def vacuum(store: Store, table: Table, retention_hours: int, *, dry_run: bool = 
     return _patiently(table, "vacuumed", once)
 
 
-def _patiently(table: Table, verb: str, once: Callable[[DeltaTable], T]) -> T:
+def _patiently(table: DeltaRsTable, verb: str, once: Callable[[DeltaTable], T]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         with table.calling(f"{verb} now", "pinflow maintain, later"):
             try:

@@ -7,7 +7,7 @@ import time
 
 from pinflow.errors import HeldError, TransientError
 
-__all__ = ["Trouble", "now_ms"]
+__all__ = ["Retries", "now_ms"]
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
 """Between two tries at a step, doubling; half as much again is added or taken by chance, so that workers spread."""
@@ -19,8 +19,11 @@ LATER_S = 60.0
 """Between two tries at a job that is set aside: what was mended meanwhile needs no new worker."""
 
 
-class Trouble:
-    """Tries that have failed one after the other. Times are of the monotonic clock; `since` is in ms since 1970 UTC."""
+class Retries:
+    """The tries of one job that have failed one after the other.
+
+    Times are of the monotonic clock; `since` is in milliseconds since 1970 UTC.
+    """
 
     def __init__(self, retry_seconds: float) -> None:
         self.since = now_ms()

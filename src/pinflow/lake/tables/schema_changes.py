@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.schema import Field
 
-    from pinflow.lake.tables.table import Column
+    from pinflow.lake.tables.protocol import Column
 
 __all__ = ["SPARK_TYPES", "delta_type", "is_wider", "refused_for", "unreadable", "unwritable"]
 

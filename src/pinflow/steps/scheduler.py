@@ -1,4 +1,4 @@
-"""The jobs of one worker: whose turn it is, what has failed, and how long that waits. See `steps.worker`."""
+"""Which job of a worker takes its turn, what has failed, and how long that waits. See `steps.worker`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from pinflow.errors import FencedError, HeldError, PinflowError, TerminalError, TransientError
-from pinflow.steps.failures import FailureBook
+from pinflow.steps.failures import FailureReports
+from pinflow.steps.retries import Retries, now_ms
 from pinflow.steps.steps import Job, Steps
-from pinflow.steps.trouble import Trouble, now_ms
 
 if TYPE_CHECKING:
     import threading
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from pinflow.lake.store.objects import Store
     from pinflow.steps.failures import State
-    from pinflow.steps.ledger import Plan
+    from pinflow.steps.observer import Observer
+    from pinflow.steps.plan import Plan
 
-__all__ = ["Crew", "Member"]
+__all__ = ["ScheduledJob", "Scheduler"]
 
 REPORTED_FROM = 3
 """Tries that fail in a row before an error that may pass is shown to others."""
@@ -28,30 +29,30 @@ REPORTED_FROM = 3
 _log = logging.getLogger(__name__)
 
 
-class Member:
-    """A job of the crew, and how it stands."""
+class ScheduledJob:
+    """A job of a worker, and when its turn is."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.steps: Steps | None = None
         self.stale = False
         self.running = False
-        self.trouble: Trouble | None = None
+        self.retries: Retries | None = None
         self.turn_at = 0.0
         """When its last turn began."""
         self.again_at = 0.0
         self.asked_at = -1
-        """Steps that the crew had taken when the last turn began."""
+        """Steps that all jobs had taken when the last turn began."""
         self.idle_at = -1
         """The same of the last turn, if that found nothing to do; else -1."""
 
     @property
     def set_aside(self) -> bool:
         """Whether it has failed for good, as far as this worker can say."""
-        return self.trouble is not None and self.trouble.set_aside
+        return self.retries is not None and self.retries.set_aside
 
 
-class Crew:
+class Scheduler:
     """The jobs of a worker. Only `step` is called from other threads, never twice at once for one job."""
 
     def __init__(
@@ -64,77 +65,79 @@ class Crew:
         stand_by_seconds: float | None,
         *,
         drain: bool,
+        observer: Observer,
     ) -> None:
         self._store = store
+        self._observer = observer
         self._jobs = jobs
         self._stop = stop
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
         self._stand_by_seconds = stand_by_seconds
         self._drain = drain
-        self._book = FailureBook(store)
-        self._members: dict[str, Member] = {}
+        self._reports = FailureReports(store)
+        self._scheduled: dict[str, ScheduledJob] = {}
         self._since = time.time_ns()
         self._moves = 0
         self._listed_at = -1
         self._list_again_at = 0.0
-        self._listing: Trouble | None = None
-        self._fenced: Member | None = None
+        self._listing: Retries | None = None
+        self._fenced: ScheduledJob | None = None
 
-    def due(self, free: int) -> Sequence[Member]:
+    def due(self, free: int) -> Sequence[ScheduledJob]:
         """At most `free` jobs whose turn it is, those that have waited longest first."""
         if self._stop.is_set() or free < 1:
             return []
         if self._fenced is not None:
-            if not any(member.running for member in self._members.values()):
+            if not any(scheduled.running for scheduled in self._scheduled.values()):
                 self._stand_by(self._fenced.job)
             return []
         self._list()
         now, last_round = time.monotonic(), self._last_round()
-        found = [each for each in self._members.values() if self._is_due(each, now, last_round=last_round)]
-        found = sorted(found, key=lambda member: member.turn_at)[:free]
-        for member in found:
-            member.running, member.turn_at, member.asked_at = True, now, self._moves
+        found = [each for each in self._scheduled.values() if self._is_due(each, now, last_round=last_round)]
+        found = sorted(found, key=lambda scheduled: scheduled.turn_at)[:free]
+        for scheduled in found:
+            scheduled.running, scheduled.turn_at, scheduled.asked_at = True, now, self._moves
         return found
 
-    def step(self, member: Member) -> Plan | None:
+    def step(self, scheduled: ScheduledJob) -> Plan | None:
         """Take the job's next step, if there is one; after a failure from what is on record."""
-        if member.steps is None:
-            if member.stale:
-                member.job.renew()
-            member.steps = Steps(self._store, member.job, since=self._since)
-        return member.steps.advance()
+        if scheduled.steps is None:
+            if scheduled.stale:
+                scheduled.job.renew()
+            scheduled.steps = Steps(self._store, scheduled.job, since=self._since, observer=self._observer)
+        return scheduled.steps.advance()
 
-    def settle(self, member: Member, turn: Future[Plan | None]) -> Plan | None:
+    def finish(self, scheduled: ScheduledJob, turn: Future[Plan | None]) -> Plan | None:
         """Note what has come of a turn, and return the plan of the step that was committed."""
-        member.running = False
+        scheduled.running = False
         error = turn.exception()
         if error is not None:
-            member.steps, member.stale, member.idle_at = None, True, -1
-            self._failed(member, error)
+            scheduled.steps, scheduled.stale, scheduled.idle_at = None, True, -1
+            self._failed(scheduled, error)
             return None
         plan = turn.result()
-        member.trouble = None
-        self._book.clear(member.job.name)
+        scheduled.retries = None
+        self._reports.clear(scheduled.job.name)
         if plan is None:
-            member.idle_at = member.asked_at
-            member.again_at = time.monotonic() + self._poll_seconds
+            scheduled.idle_at = scheduled.asked_at
+            scheduled.again_at = time.monotonic() + self._poll_seconds
         else:
             self._moves += 1
-            member.again_at, member.idle_at = 0.0, -1
+            scheduled.again_at, scheduled.idle_at = 0.0, -1
         return plan
 
     def at_end(self) -> bool:
         """Whether the loop is over: it is to stop, or there is nothing to do, now or for good."""
         if self._stop.is_set():
             return True
-        members = self._members.values()
+        all_jobs = self._scheduled.values()
         if self._fenced is not None or self._listing is not None:
             return False
         if self._drain:
             listed = self._listed_at == self._moves
-            return listed and all(each.set_aside or each.idle_at == self._moves for each in members)
-        return bool(members) and all(member.set_aside for member in members)
+            return listed and all(each.set_aside or each.idle_at == self._moves for each in all_jobs)
+        return bool(all_jobs) and all(scheduled.set_aside for scheduled in all_jobs)
 
     def rest(self) -> float | None:
         """Seconds until there may be something to do; None where only the end of a turn can bring it about."""
@@ -142,7 +145,7 @@ class Crew:
             return None
         times = [
             each.again_at
-            for each in self._members.values()
+            for each in self._scheduled.values()
             if not each.running and not (self._drain and (each.set_aside or each.idle_at >= 0))
         ]
         if not self._drain or self._listing is not None:
@@ -152,7 +155,9 @@ class Crew:
     def raise_failures(self) -> None:
         """Raise what failed, if anything did: a job's own error, or one that names all of several."""
         failed = {
-            name: member.trouble.error for name, member in self._members.items() if member.trouble is not None
+            name: scheduled.retries.error
+            for name, scheduled in self._scheduled.items()
+            if scheduled.retries is not None
         }
         errors = [*failed.values()]
         if self._listing is not None:
@@ -163,30 +168,36 @@ class Crew:
         if errors:
             raise _all_of({name: error for name, error in failed.items() if isinstance(error, PinflowError)})
 
-    def _failed(self, member: Member, error: BaseException) -> None:
-        name = member.job.name
+    def _failed(self, scheduled: ScheduledJob, error: BaseException) -> None:
+        name = scheduled.job.name
         if not isinstance(error, Exception):
             raise error
         if isinstance(error, FencedError) and not isinstance(error, HeldError):
             if self._stand_by_seconds is None:
+                self._observer.fenced(name, error)
                 raise error
-            self._fenced = member
+            self._fenced = scheduled
+            self._observer.fenced(name, error)
             _log.warning("%s: waiting: %s", name, error.what)
             return
-        if member.trouble is None:
-            member.trouble = Trouble(self._retry_seconds)
-        others = any(each.trouble is None for each in self._members.values())
-        pause = member.trouble.failed(error, time.monotonic() - member.turn_at if others else 0.0)
-        member.again_at = time.monotonic() + pause
+        if scheduled.retries is None:
+            scheduled.retries = Retries(self._retry_seconds)
+        others = any(each.retries is None for each in self._scheduled.values())
+        pause = scheduled.retries.failed(error, time.monotonic() - scheduled.turn_at if others else 0.0)
+        scheduled.again_at = time.monotonic() + pause
+        if scheduled.set_aside:
+            self._observer.failed(name, error)
+        else:
+            self._observer.retried(name, error, pause)
         if not isinstance(error, PinflowError):
             _log.error("%s: an unexpected error", name, exc_info=error)
-        elif member.set_aside:
+        elif scheduled.set_aside:
             _log.error("%s: set aside, the other jobs go on: %s", name, error)
         else:
             _log.warning("%s: trying again in about %.1f s: %s", name, pause, error.what)
-        if member.set_aside or member.trouble.tries >= REPORTED_FROM:
-            state: State = "set aside" if member.set_aside else "retrying"
-            self._book.report(name, state, error, since=member.trouble.since, now=now_ms())
+        if scheduled.set_aside or scheduled.retries.tries >= REPORTED_FROM:
+            state: State = "set aside" if scheduled.set_aside else "retrying"
+            self._reports.report(name, state, error, since=scheduled.retries.since, now=now_ms())
 
     def _list(self) -> None:
         """Look which jobs there are, if it is time to. Those known go on while that cannot be said.
@@ -203,7 +214,7 @@ class Crew:
         try:
             found = list(self._jobs())
         except TransientError as error:
-            self._listing = self._listing or Trouble(self._retry_seconds)
+            self._listing = self._listing or Retries(self._retry_seconds)
             pause = self._listing.failed(error, 0.0)
             if self._listing.set_aside:
                 raise
@@ -215,43 +226,43 @@ class Crew:
         self._take_over(found)
 
     def _take_over(self, jobs: Sequence[Job]) -> None:
-        """Keep the members that are known, with the newer job where the older has failed; forget those that went."""
-        gone, self._members = self._members, {}
+        """Keep the all_jobs that are known, with the newer job where the older has failed; forget those that went."""
+        gone, self._scheduled = self._scheduled, {}
         for job in jobs:
-            if job.name not in self._members:
-                member = gone.pop(job.name, None) or Member(job)
-                if member.steps is None and not member.running:
-                    member.job = job
-                self._members[job.name] = member
-        for name, member in gone.items():
-            if member.running:
-                self._members[name] = member
-            elif member.trouble is not None:
-                self._book.clear(name)
+            if job.name not in self._scheduled:
+                scheduled = gone.pop(job.name, None) or ScheduledJob(job)
+                if scheduled.steps is None and not scheduled.running:
+                    scheduled.job = job
+                self._scheduled[job.name] = scheduled
+        for name, scheduled in gone.items():
+            if scheduled.running:
+                self._scheduled[name] = scheduled
+            elif scheduled.retries is not None:
+                self._reports.clear(name)
 
-    def _is_due(self, member: Member, now: float, *, last_round: bool) -> bool:
-        if member.running or (self._drain and member.set_aside):
+    def _is_due(self, scheduled: ScheduledJob, now: float, *, last_round: bool) -> bool:
+        if scheduled.running or (self._drain and scheduled.set_aside):
             return False
-        if self._drain and member.idle_at >= 0:
-            return last_round and member.idle_at != self._moves
-        return member.again_at <= now
+        if self._drain and scheduled.idle_at >= 0:
+            return last_round and scheduled.idle_at != self._moves
+        return scheduled.again_at <= now
 
     def _last_round(self) -> bool:
         """Whether all jobs of a drain have found nothing to do, so that each is asked once more, new ones too."""
         return self._drain and all(
-            each.set_aside or (each.idle_at >= 0 and not each.running) for each in self._members.values()
+            each.set_aside or (each.idle_at >= 0 and not each.running) for each in self._scheduled.values()
         )
 
     def _stand_by(self, job: Job) -> None:
         """Wait until the job has not moved for the time set; all steps are taken from what is on record then."""
         self._fenced = None
-        for member in self._members.values():  # all jobs of this worker are of one age
-            member.steps, member.stale = None, True
+        for scheduled in self._scheduled.values():  # all jobs of this worker are of one age
+            scheduled.steps, scheduled.stale = None, True
         self._since = time.time_ns()
         version = -1
         while not self._stop.is_set():
             try:
-                now = self._patiently(job.name, lambda: job.table.version_of(job.name))
+                now = self._patiently(job.name, lambda: job.table.step_of(job.name))
             except PinflowError:
                 break  # the job's own turn raises it, and is set aside
             if now == version:
@@ -261,13 +272,13 @@ class Crew:
 
     def _patiently(self, name: str, call: Callable[[], int]) -> int:
         """Call; while a part is away call again."""
-        trouble = Trouble(self._retry_seconds)
+        retries = Retries(self._retry_seconds)
         while True:
             try:
                 return call()
             except TransientError as error:
-                pause = trouble.failed(error, 0.0)
-                if trouble.set_aside or self._stop.is_set():
+                pause = retries.failed(error, 0.0)
+                if retries.set_aside or self._stop.is_set():
                     raise
                 _log.warning("%s: trying again in about %.1f s: %s", name, pause, error.what)
                 self._stop.wait(pause)

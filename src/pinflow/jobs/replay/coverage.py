@@ -1,0 +1,113 @@
+"""What a replay has to cover: how far a pipeline's job has come, by its table or, where that cannot be used, its plans.
+
+A table that another program has changed or deleted does not say what was committed to it, or can take no step any more.
+The plans still do: one is put only when the step before it is committed. So a replay covers the newest plan, whether or
+not it was committed: it reads the same records again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.errors import AbsentError, ChangedTableError, CorruptError
+from pinflow.jobs.pipelines import side_pipelines
+from pinflow.steps.ledger import newest_step, read_plan, read_receipt
+from pinflow.steps.plan import Tally, add_tallies
+from pinflow.steps.slices import RowSlice
+from pinflow.steps.standing import read_standing, read_step
+
+if TYPE_CHECKING:
+    from pinflow.jobs.pipelines import Pipeline, Side
+    from pinflow.jobs.runtime import Runtime
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Tables
+    from pinflow.steps.plan import Plan
+
+__all__ = ["Coverage", "cleaned_pipelines", "coverage"]
+
+
+class Coverage(NamedTuple):
+    """The last step to cover, and after it the positions and the sums over all steps, by partition."""
+
+    step: int
+    positions: dict[int, str]
+    totals: dict[int, Tally]
+
+
+def coverage(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) -> Coverage:
+    """How far the pipeline's job has come; with `by_plans` whatever its tables say.
+
+    Raises:
+        AbsentError: It has done nothing yet.
+    """
+    if by_plans or not _goes_on(runtime, pipeline):
+        return _by_plans(runtime, pipeline)
+    found = read_standing(runtime.store, pipeline.job, pipeline.open_table(runtime.tables))
+    if not found.step:
+        raise _nothing(pipeline)
+    return Coverage(found.step, found.positions, found.totals)
+
+
+def cleaned_pipelines(tables: Tables, side: Side, user_id: str, dataset: str | None) -> list[Pipeline]:
+    """The pipeline of a dataset, or without one all of a side whose jobs have done anything.
+
+    Raises:
+        AbsentError: None has.
+    """
+    found = [
+        pipeline for pipeline in side_pipelines(side, user_id) if dataset in (None, pipeline.dataset.name)
+    ]
+    made = [pipeline for pipeline in found if _has_cleaned(tables, pipeline)]
+    if not made:
+        raise AbsentError("nothing was cleaned yet", where=tables.store.url, hint=f"pinflow {side} --drain")
+    return made
+
+
+def _has_cleaned(tables: Tables, pipeline: Pipeline) -> bool:
+    """Whether the pipeline's job has committed a step, be its table gone by now."""
+    try:
+        committed = read_step(pipeline.job, pipeline.open_table(tables)) > 0
+    except ChangedTableError:
+        return True
+    return committed or newest_step(tables.store, pipeline.job) > 1
+
+
+def _goes_on(runtime: Runtime, pipeline: Pipeline) -> bool:
+    """Whether a worker can commit to the tables, and no commit of theirs is lost."""
+    table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
+    try:
+        for each in (table, quarantine):
+            if each.exists():
+                each.require_writable()
+        newest = newest_step(runtime.store, pipeline.job)
+        step = read_step(pipeline.job, table)
+    except ChangedTableError:
+        return False
+    return newest <= step + 1
+
+
+def _by_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
+    step = newest_step(runtime.store, pipeline.job)
+    plan = read_plan(runtime.store, pipeline.job, step) if step else None
+    if plan is not None and plan.kind == "swap" and pipeline.generation(runtime.store).step < step:
+        step -= 1  # the fence of a replay that has not ended: no worker can have committed it
+        plan = read_plan(runtime.store, pipeline.job, step) if step else None
+    if plan is None:
+        raise _nothing(pipeline)
+    return Coverage(step, plan.positions, _totals(runtime.store, plan))
+
+
+def _totals(store: Store, plan: Plan) -> dict[int, Tally]:
+    """The sums after a step, by its receipt. Where it got none, only its records are known, beside those before it."""
+    try:
+        return read_receipt(store, plan).totals
+    except CorruptError:  # its worker died, or was refused, before it
+        before = (
+            read_receipt(store, read_plan(store, plan.job, plan.step - 1)).totals if plan.step > 1 else {}
+        )
+    covered = [piece for piece in plan.slices if not isinstance(piece, RowSlice)]
+    return add_tallies(before, {piece.partition: Tally(piece.records) for piece in covered})
+
+
+def _nothing(pipeline: Pipeline) -> AbsentError:
+    return AbsentError("nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain")

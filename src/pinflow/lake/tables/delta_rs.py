@@ -1,0 +1,198 @@
+"""Delta tables written by delta-rs: changed in numbered steps, each commit carrying the transaction (job, step).
+
+Two habits keep commits flat over thousands of them: expired logs are never cleaned inside a commit, and the table is
+opened afresh at each checkpoint (a `DeltaTable` kept open grows slower with every commit).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import Field, Schema
+
+from pinflow.lake.tables.commits import carries, commit_change
+from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.protocol import TAKE_BACK, Remove, Replace, Table, Tables
+from pinflow.lake.tables.schema_changes import delta_type, is_wider, refused_for, unwritable
+from pinflow.lake.tables.snapshot import DeltaRsSnapshot, select_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Change, Column
+
+__all__ = ["DeltaRsTable", "DeltaRsTables"]
+
+CHECKPOINT_INTERVAL = 50
+"""Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
+
+REMOTE_INTERVAL = 20
+"""The same in a bucket, where to open a table takes three requests for every commit since the checkpoint."""
+
+LOG_RETENTION = "interval 1 days"
+
+COMMIT_ATTEMPTS = 20
+"""Commits of others to the same table that one commit may lose against before it gives up."""
+
+
+class DeltaRsTables(Tables):
+    """`Tables` of delta-rs."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def open(
+        self, name: str, columns: Sequence[Column], folder: str = "", *, mend: str = TAKE_BACK
+    ) -> DeltaRsTable:
+        """See `Tables.open`."""
+        return DeltaRsTable(self.store, name, columns, folder, mend=mend)
+
+
+class DeltaRsTable(Opened, Table):
+    """`Table` of delta-rs. Its rows are whatever the library takes by the Arrow C stream interface."""
+
+    def __init__(
+        self, store: Store, name: str, columns: Sequence[Column], folder: str = "", *, mend: str = TAKE_BACK
+    ) -> None:
+        super().__init__(store, name, columns, folder or name, mend)
+        self._steps: dict[str, int] = {}
+        self._interval = REMOTE_INTERVAL if store.is_remote else CHECKPOINT_INTERVAL
+
+    def exists(self) -> bool:
+        """See `Table.exists`."""
+        return self._store.holds_any(f"tables/{self.folder}/_delta_log")
+
+    def step_of(self, job: str) -> int:
+        """See `Table.step_of`."""
+        return self._step(self._reopened(), job)
+
+    def commit(self, job: str, step: int, change: Change) -> bool:
+        """See `Table.commit`.
+
+        For a removal whole files are written anew, beside appends: the bounds on partition and offset let the library
+        see that what others append meanwhile is not meant. Where it cannot see it, since one partition is far behind
+        another, the commit fails and is tried again on what the table is then; no row is lost.
+        """
+        delta = self._reopened() if isinstance(change, Replace) else self._current()
+        writer_id = uuid4().hex
+        for _ in range(COMMIT_ATTEMPTS):
+            if not isinstance(change, Replace) and self._step(delta, job) >= step:
+                return False
+            self._require(unwritable(delta, self.columns), "written")
+            try:
+                commit_change(delta, change, job, step, writer_id, wider=is_wider(delta, self.columns))
+            except CommitFailedError as error:
+                if refused_for(delta, error) is not None:
+                    raise self._failed("written", error) from error
+                delta = self._reopened()  # the table moved under us: look again
+                if self._carries(delta, writer_id):
+                    return True  # it was moved by this very call, which has not heard of it
+                continue
+            except (DeltaError, OSError) as error:
+                if self._carries(self._reopened(), writer_id):
+                    return True
+                raise self._failed("written", error) from error
+            self._after_commit(delta, job, step, change)
+            return True
+        raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+
+    def _after_commit(self, delta: DeltaTable, job: str, step: int, change: Change) -> None:
+        if not isinstance(change, Replace):
+            self._steps[job] = step
+        if isinstance(change, Remove | Replace) or delta.version() % self._interval == 0:
+            self._opened = (
+                None  # others may have committed beside it; and one that is kept on and on grows slower
+            )
+
+    def snapshot(self, job: str = "", at_most: int | None = None) -> DeltaRsSnapshot:
+        """See `Table.snapshot`."""
+        delta = None
+        if self.exists():
+            delta = self._reopened()
+            while at_most is not None and self._step(delta, job) > at_most:
+                with self.calling("opened"):
+                    delta = self._open(delta.version() - 1)
+            self._opened = None  # so that what is committed here does not move the snapshot
+        return DeltaRsSnapshot(
+            self._store, self.name, self.columns, self.folder, self.mend, delta, self._opened_with
+        )
+
+    def version(self) -> int:
+        """See `Table.version`."""
+        delta = self._opened
+        if delta is None or self._has_old_credentials():
+            return int(self._reopened().version()) if self.exists() else 0
+        before = delta.version()
+        with self.calling("read"):
+            delta.update_incremental()
+        if delta.version() != before:
+            self._steps.clear()
+        if delta.version() // self._interval != before // self._interval:
+            self._opened = None
+        return int(delta.version())
+
+    def require_writable(self) -> None:
+        """See `Table.require_writable`."""
+        self._require(unwritable(self._current(), self.columns), "written")
+
+    def select(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a small query over the table as it is now, which it calls `this`; none of one that is not there."""
+        if not self.exists():
+            return []
+        with self.calling("read"):
+            return select_from(self._reopened(), sql)
+
+    def opened(self) -> DeltaTable:
+        """The library's own table, from a fresh look, for what `lake.tables.upkeep` does to it."""
+        delta, self._opened = self._reopened(), None
+        return delta
+
+    def _current(self) -> DeltaTable:
+        """The table as it was left, afresh if its credentials are no longer those that hold."""
+        if self._opened is None or self._has_old_credentials():
+            return self._reopened()
+        return self._opened
+
+    def _reopened(self) -> DeltaTable:
+        with self.calling("opened"):
+            try:
+                self._opened = self._open()
+            except TableNotFoundError:
+                self._opened = self._create()
+        self._steps.clear()
+        return self._opened
+
+    def _step(self, delta: DeltaTable, job: str) -> int:
+        """The last step of a job in a table that was opened. The library reads the log again for it, so it is kept."""
+        if delta is self._opened and job in self._steps:
+            return self._steps[job]
+        with self.calling("read"):
+            step = delta.transaction_version(job) or 0
+        if delta is self._opened:
+            self._steps[job] = step
+        return step
+
+    def _carries(self, delta: DeltaTable, writer_id: str) -> bool:
+        """Whether a late commit of the table is by this writer."""
+        with self.calling("read"):
+            return carries(delta, writer_id)
+
+    def _create(self) -> DeltaTable:
+        fields = [Field(column.name, delta_type(column.type)) for column in self.columns]
+        try:
+            return DeltaTable.create(
+                self.url,
+                Schema(fields),
+                mode="error",
+                configuration={
+                    "delta.checkpointInterval": str(self._interval),
+                    "delta.logRetentionDuration": LOG_RETENTION,
+                },
+                storage_options=self._store.options(),
+            )
+        except DeltaError:
+            return self._open()  # another process made it first

@@ -1,0 +1,83 @@
+"""How a Delta table is opened, and what errors of its library mean: the base of tables and of their snapshots."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pinflow.errors import ChangedTableError
+from pinflow.lake.tables.schema_changes import refused_for, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pinflow.errors import PinflowError
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Column
+
+__all__ = ["Opened"]
+
+
+class Opened:
+    """A Delta table in a folder below `tables/`, with the `DeltaTable` that stands for it now, if it was opened."""
+
+    def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str, mend: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.url = store.child(f"tables/{folder}")
+        self.columns = tuple(columns)
+        self.mend = mend
+        self._store = store
+        self._opened: DeltaTable | None = None
+        self._opened_with: dict[str, str] | None = None
+
+    @contextmanager
+    def calling(self, verb: str, hint: str = "pinflow doctor") -> Iterator[None]:
+        """Raise errors of the library as ours: the table cannot be `verb`.
+
+        Raises:
+            UnavailableError: Trying again may help.
+            ChangedTableError: Another program has made something else of the table.
+            TerminalError: The store refuses for good.
+        """
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            raise self._failed(verb, error, hint) from error
+        except Exception as error:
+            if (
+                type(error) is Exception
+            ):  # what the library's query engine cannot read is raised as a bare one
+                raise self._failed(verb, error, hint) from error
+            raise
+
+    def _open(self, version: int | None = None) -> DeltaTable:
+        self._opened_with = self._store.options()
+        return DeltaTable(self.url, version=version, storage_options=self._opened_with)
+
+    def _has_old_credentials(self) -> bool:
+        """Whether the credentials that the table was opened with are no longer those that hold."""
+        return self._opened_with != self._store.options()
+
+    def _require_readable(self, delta: DeltaTable) -> None:
+        self._require(unreadable(delta, self.columns), "read")
+
+    def _require(self, changes: Sequence[str], verb: str) -> None:
+        if changes:
+            raise self._changed(verb, "; ".join(changes))
+
+    def _changed(self, verb: str, change: str) -> ChangedTableError:
+        return ChangedTableError(
+            f"another program has changed table {self.name!r}, so that it cannot be {verb}: {change}",
+            where=self.url,
+            hint=self.mend,
+        )
+
+    def _failed(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
+        change = refused_for(self._opened, reason)
+        if change is not None:
+            return self._changed(verb, change)
+        return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)

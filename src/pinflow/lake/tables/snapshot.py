@@ -1,0 +1,100 @@
+"""A Delta table as it was at one moment, read by delta-rs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deltalake import QueryBuilder
+
+from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.protocol import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deltalake import DeltaTable
+
+    from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import Column
+
+__all__ = ["DeltaRsSnapshot", "select_from"]
+
+
+class DeltaRsSnapshot(Opened, Snapshot):
+    """`Snapshot` of the `DeltaTable` given, which nobody else may move; None where the table was not there."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        columns: Sequence[Column],
+        folder: str,
+        mend: str,
+        delta: DeltaTable | None,
+        opened_with: dict[str, str] | None,
+    ) -> None:
+        super().__init__(store, name, columns, folder, mend)
+        self._opened = delta
+        self._opened_with = opened_with
+
+    def exists(self) -> bool:
+        """See `Snapshot.exists`."""
+        return self._opened is not None
+
+    def step_of(self, job: str) -> int:
+        """See `Snapshot.step_of`."""
+        delta = self._delta()
+        if delta is None:
+            return 0
+        with self.calling("read"):
+            return delta.transaction_version(job) or 0
+
+    def require_readable(self) -> None:
+        """See `Snapshot.require_readable`."""
+        delta = self._delta()
+        if delta is not None:
+            self._require_readable(delta)
+
+    def files(self) -> list[str]:
+        """See `Snapshot.files`."""
+        delta = self._delta()
+        if delta is None:
+            return []
+        self._require_readable(delta)
+        with self.calling("read"):
+            paths = delta.get_add_actions(flatten=True).column("path").to_pylist()
+        return [f"{self.url}/{path}" for path in paths]
+
+    def num_rows(self) -> int:
+        """See `Snapshot.num_rows`."""
+        delta = self._delta()
+        if delta is None:
+            return 0
+        with self.calling("read"):
+            counts = delta.get_add_actions(flatten=True).column("num_records").to_pylist()
+        if None in counts:
+            (row,) = self.select("SELECT count(*) AS rows FROM this")
+            return int(row["rows"])
+        return sum(counts)
+
+    def select(self, sql: str) -> list[dict[str, Any]]:
+        """See `Snapshot.select`."""
+        delta = self._delta()
+        if delta is None:
+            return []
+        with self.calling("read"):
+            return select_from(delta, sql)
+
+    def _delta(self) -> DeltaTable | None:
+        """The table at its version, opened again if the credentials that it was opened with are over."""
+        if self._opened is not None and self._has_old_credentials():
+            with self.calling("opened"):
+                self._opened = self._open(self._opened.version())
+        return self._opened
+
+
+def select_from(delta: DeltaTable, sql: str) -> list[dict[str, Any]]:
+    """Rows of a query over an opened table, which it calls `this`."""
+    found = QueryBuilder().register("this", delta).execute(sql).read_all()
+    columns = {name: found.column(name).to_pylist() for name in found.column_names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
