@@ -369,7 +369,7 @@ def test_so_it_is_when_the_table_changes_under_a_step(
             change(url_of(runtime))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.steps.steps.reached", hit)
+        patched.setattr("pinflow.steps.steps.hit", hit)
         with pytest.raises(ChangedTableError, match=match):
             drain(runtime, "stream")
     assert replay(runtime, road_of()).swapped
@@ -390,7 +390,7 @@ def test_a_change_under_a_step_that_can_be_carried_is(
             change(url_of(runtime))
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.steps.steps.reached", hit)
+        patched.setattr("pinflow.steps.steps.hit", hit)
         drain(runtime, "stream")
     assert ages(runtime) == ALL
     assert audit(runtime, deep=True).ok
@@ -413,7 +413,7 @@ def test_a_replay_of_a_stuck_step_that_is_killed_after_its_fence_is_run_again(
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.jobs.replay.replay.reached", hit)
+        patched.setattr("pinflow.jobs.replay.replay.hit", hit)
         with pytest.raises(KilledError):
             replay(runtime, road_of())
     with pytest.raises(PinflowError):
