@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from pinflow.errors import ConfigError, MissingExtraError, TerminalError, UnavailableError
-from pinflow.log.kafka.errors import error_of, told
+from pinflow.log.kafka.errors import error_of, translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ SILENT_S = 10.0
 RECONNECT_MAX_S = 1.0
 """A broker that comes back is found within this."""
 
-SPREAD_S = 1.0
+PROPAGATION_S = 1.0
 """How long a topic may be unknown to the brokers before an append to it fails. That it is there is known before."""
 
 LONGEST_RECORD = 32 << 20
@@ -93,13 +93,13 @@ class Clients:
         """The one that asks about topics and offsets, and changes them. Safe to use from several threads."""
         with self._lock:
             if self._admin is None:
-                self._admin = self._made(AdminClient, {})
+                self._admin = self._make(AdminClient, {})
             self._admin.poll(0)  # lets it say what troubles it
             return self._admin
 
     def producer(self, batch_bytes: int) -> Producer:
         """A new idempotent producer, which sends records together up to so many bytes."""
-        producer: Producer = self._made(
+        producer: Producer = self._make(
             Producer,
             {
                 "enable.idempotence": True,
@@ -111,14 +111,14 @@ class Clients:
                 "message.max.bytes": LONGEST_RECORD,
                 "queue.buffering.max.messages": QUEUED_RECORDS,
                 "queue.buffering.max.kbytes": QUEUED_KIB,
-                "topic.metadata.propagation.max.ms": _ms(SPREAD_S),
+                "topic.metadata.propagation.max.ms": _ms(PROPAGATION_S),
             },
         )
         return producer
 
     def consumer(self, group: str = "", **more: Callable[..., None]) -> Consumer:
         """A new consumer, which is told what to read. It is no member of its group, and need not name one."""
-        consumer: Consumer = self._made(
+        consumer: Consumer = self._make(
             Consumer,
             {
                 "group.id": group or f"{self.settings.group}-reader",  # the library wants one
@@ -147,7 +147,7 @@ class Clients:
             try:
                 return self.admin.list_topics(timeout=LISTEN_S)
             except KafkaException as error:
-                failed = self.failed(error, "the brokers cannot be reached")
+                failed = self.translate(error, "the brokers cannot be reached")
                 timed_out = error_of(error).code() in TIMED_OUT and not isinstance(failed, TerminalError)
                 if not timed_out or time.monotonic() > deadline:
                     raise failed from error
@@ -173,16 +173,16 @@ class Clients:
                     raise
                 self.metadata()  # names the controller of now
 
-    def failed(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
+    def translate(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
         """An error of a client as ours."""
         found = error_of(error) if isinstance(error, KafkaException) else error
         if self._admin is not None:
             self._admin.poll(0)
         since = time.monotonic() - HEARD_S
         heard = [each for at, each in reversed([*self._heard]) if at > since]  # others hear meanwhile
-        return told(found, doing, where or self.settings.shown, heard)
+        return translate_error(found, doing, where or self.settings.shown, heard)
 
-    def _made(self, kind: Any, own: Config) -> Any:
+    def _make(self, kind: Any, own: Config) -> Any:
         config = self._common() | own | self.settings.client
         try:
             return kind(config)
@@ -197,7 +197,7 @@ class Clients:
         config: Config = {
             "client.id": "pinflow",
             "allow.auto.create.topics": False,
-            "error_cb": self._hear,
+            "error_cb": self._on_error,
             "log_level": NO_LOG,
             "socket.timeout.ms": _ms(SILENT_S),
             "reconnect.backoff.max.ms": _ms(RECONNECT_MAX_S),
@@ -207,7 +207,7 @@ class Clients:
             config["oauth_cb"] = self._iam_token
         return config
 
-    def _hear(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - what brought them down was heard before
             self._heard.append((time.monotonic(), error))
 

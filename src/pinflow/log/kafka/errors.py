@@ -20,7 +20,7 @@ from pinflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LOST", "NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told", "unsettled"]
+__all__ = ["LOST", "NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "no_leader_error", "translate_error"]
 
 NO_TOPIC = frozenset(
     {
@@ -65,7 +65,7 @@ NOT_ALLOWED = frozenset(
     }
 )
 
-NO_ENTRY = frozenset(
+ACCESS_DENIED = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001
         KafkaError._SSL,  # noqa: SLF001
@@ -114,7 +114,9 @@ def error_of(exception: KafkaException) -> KafkaError:
     return found if isinstance(found, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(exception))
 
 
-def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] = ()) -> PinflowError:
+def translate_error(
+    error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] = ()
+) -> PinflowError:
     """An error as ours.
 
     Args:
@@ -124,12 +126,12 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
         heard: What the client said by itself shortly before, newest first. A call that timed out knows less.
     """
     heard = [*heard]
-    first = next(filter(_bars, heard), None) or next(iter(heard), None)
+    first = next(filter(_denies_access, heard), None) or next(iter(heard), None)
     code = error.code()
-    if code in KNOWN and (code not in NO_ENTRY or _bars(error)):
+    if code in KNOWN and (code not in ACCESS_DENIED or _denies_access(error)):
         kind, what, hint = KNOWN[code]
         return kind(f"{doing}: {what or _text(error)}", where=where, hint=hint)
-    if first is not None and _bars(first):
+    if first is not None and _denies_access(first):
         kind, what, hint = KNOWN[first.code()]
         return kind(f"{doing}: {_text(first)}", where=where, hint=hint)
     reason = _text(error) if first is None else f"{_text(error)} ({_text(first)})"
@@ -137,12 +139,12 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
     return UnavailableError(f"{doing}: {reason}", where=where, hint=hint)
 
 
-def _bars(error: KafkaError) -> bool:
+def _denies_access(error: KafkaError) -> bool:
     """Whether we are not let in. A connection that is cut while it is being made is told under the same codes."""
-    return error.code() in NO_ENTRY and not any(word in error.str() for word in CUT)
+    return error.code() in ACCESS_DENIED and not any(word in error.str() for word in CUT)
 
 
-def unsettled(where: str, error: KafkaError) -> UnavailableError:
+def no_leader_error(where: str, error: KafkaError) -> UnavailableError:
     """A topic that is there, while one of its partitions is between two leaders."""
     return UnavailableError(
         f"a partition has no leader that answers: {_text(error)}", where=where, hint="pinflow doctor"
@@ -161,7 +163,7 @@ KNOWN: dict[int, tuple[type[PinflowError], str, str]] = {
     ),
     **dict.fromkeys(NOT_ALLOWED, (TerminalError, "", f"{PAGE} lists the permissions that are needed")),
     **dict.fromkeys(
-        NO_ENTRY, (TerminalError, "", f"look at user, password, security and ca of log.url; {PAGE}")
+        ACCESS_DENIED, (TerminalError, "", f"look at user, password, security and ca of log.url; {PAGE}")
     ),
     **dict.fromkeys(NOT_POSSIBLE, (ConfigError, "", PAGE)),
     **dict.fromkeys(REFUSED, (TerminalError, "", PAGE)),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException, TopicPartition
 
 from pinflow.errors import PinflowError
-from pinflow.log.kafka.positions import Position
+from pinflow.log.kafka.positions import KafkaPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,12 +45,12 @@ class Groups:
         self._consumers: dict[str, Consumer] = {}
         self._under_way = 0
 
-    def committed(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
-        """See `WatchedLog.committed`."""
+    def show_progress(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
+        """See `ProgressLog.show_progress`."""
         group = f"{self._clients.settings.group}-{reader}"
         try:
             offsets = [
-                TopicPartition(topic, partition, Position.parse(text).offset)
+                TopicPartition(topic, partition, KafkaPosition.parse(text).offset)
                 for partition, text in sorted(positions.items())
             ]
             if offsets:
@@ -73,13 +73,13 @@ class Groups:
         with self._lock:
             consumer = self._consumers.get(group)
             if consumer is None:
-                told = partial(self._told, group)
-                consumer = self._consumers[group] = self._clients.consumer(group, on_commit=told)
+                on_commit = partial(self._on_commit, group)
+                consumer = self._consumers[group] = self._clients.consumer(group, on_commit=on_commit)
             consumer.poll(0)  # lets it tell what became of the commits before
             consumer.commit(offsets=offsets, asynchronous=True)
             self._under_way += 1
 
-    def _told(self, group: str, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+    def _on_commit(self, group: str, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         self._under_way -= 1
         error = error or next((each.error for each in offsets if each.error), None)
         if error is not None:

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from pinflow.errors import CorruptError
 
-__all__ = ["Position"]
+__all__ = ["KafkaPosition"]
 
 TEXT = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?(?:@(\S+))?", re.ASCII)
 
 
-class Position(NamedTuple):
+class KafkaPosition(NamedTuple):
     """A place in a partition."""
 
     offset: int
@@ -25,7 +25,7 @@ class Position(NamedTuple):
     topic_id: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Position:
+    def parse(cls, text: str) -> KafkaPosition:
         """Read one.
 
         Raises:
@@ -40,7 +40,7 @@ class Position(NamedTuple):
         passed = f"-{self.passed}" if self.passed else ""
         return f"{self.offset}{passed}@{self.topic_id}" if self.topic_id else f"{self.offset}{passed}"
 
-    def after(self, last: int, records: int) -> Position:
+    def after(self, last: int, records: int) -> KafkaPosition:
         """The position after so many records, the last of which has offset `last`."""
         offset = last + 1
         return self._replace(offset=offset, passed=self.passed + offset - self.offset - records)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from confluent_kafka import KafkaError, TopicPartition
 
 from pinflow.errors import UnavailableError
-from pinflow.log.kafka.errors import UNSETTLED, unsettled
+from pinflow.log.kafka.errors import UNSETTLED, no_leader_error
 from pinflow.log.records import Chunk, Headers, Records
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from confluent_kafka._types import HeadersType
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.positions import Position
+    from pinflow.log.kafka.positions import KafkaPosition
 
 __all__ = ["TopicReader", "chunk_of"]
 
@@ -60,7 +60,7 @@ class TopicReader:
         return lane is not None and lane.next == offset
 
     def read(
-        self, partition: int, start: Position, end: int, *, max_records: int, max_bytes: int
+        self, partition: int, start: KafkaPosition, end: int, *, max_records: int, max_bytes: int
     ) -> list[Message]:
         """The next records from a position on, before offset `end`.
 
@@ -74,11 +74,11 @@ class TopicReader:
             self._fetch()
             self._make_room(partition)  # the others fill up too, while this one may have no leader
             if lane.error is not None:
-                raise self._failed(lane.error, partition)
+                raise self._translate(lane.error, partition)
             if lane.fetched != fetched:
                 quiet_since, fetched = time.monotonic(), lane.fetched
             elif time.monotonic() - quiet_since > STALLED_S:
-                raise self._stalled(partition, lane.fetched, end)
+                raise self._stall_error(partition, lane.fetched, end)
         return lane.take(max_records, max_bytes)
 
     def close(self) -> None:
@@ -122,13 +122,15 @@ class TopicReader:
             self._leave(largest)
             del others[largest]
 
-    def _failed(self, error: KafkaError, partition: int) -> Exception:
+    def _translate(self, error: KafkaError, partition: int) -> Exception:
         self._leave(partition)
         if error.code() in UNSETTLED:
-            return unsettled(f"{self._topic} partition {partition}", error)
-        return self._clients.failed(error, "the log cannot be read", f"{self._topic} partition {partition}")
+            return no_leader_error(f"{self._topic} partition {partition}", error)
+        return self._clients.translate(
+            error, "the log cannot be read", f"{self._topic} partition {partition}"
+        )
 
-    def _stalled(self, partition: int, offset: int, end: int) -> UnavailableError:
+    def _stall_error(self, partition: int, offset: int, end: int) -> UnavailableError:
         self._leave(partition)
         return UnavailableError(
             f"the brokers have not given offsets {offset} to {end - 1} within {STALLED_S:g} s",
@@ -169,7 +171,9 @@ class _Lane:
         return taken
 
 
-def chunk_of(topic: str, partition: int, asked: str, start: Position, messages: Sequence[Message]) -> Chunk:
+def chunk_of(
+    topic: str, partition: int, asked: str, start: KafkaPosition, messages: Sequence[Message]
+) -> Chunk:
     """Messages as columns; without any the chunk ends where it was asked to start."""
     offsets = [message.offset() or 0 for message in messages]
     end = str(start.after(offsets[-1], len(offsets))) if offsets else asked
@@ -185,11 +189,11 @@ def _records(messages: Sequence[Message]) -> Records:
     return Records(
         [message.value() for message in messages],
         keys if keys.count(None) != len(keys) else None,
-        [_plain(each) for each in headers] if any(headers) else None,
+        [_plain_headers(each) for each in headers] if any(headers) else None,
     )
 
 
-def _plain(headers: HeadersType | None) -> Headers:
+def _plain_headers(headers: HeadersType | None) -> Headers:
     """Headers as pairs; one without a value gets an empty one."""
     pairs = cast("list[tuple[str, bytes | None]]", headers or [])  # what a consumer gives
     return tuple((name, value or b"") for name, value in pairs)

@@ -17,7 +17,7 @@ except ImportError as error:
     raise MissingExtraError("the Kinesis log", "kinesis") from error
 
 if TYPE_CHECKING:
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["Client"]
 
@@ -49,17 +49,17 @@ class Client:
         ConfigError: There is no such profile.
     """
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, settings: KinesisSettings) -> None:
+        self._settings = settings
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
         for talker in ("boto3", "botocore"):  # below that botocore tells signatures and session tokens
             logging.getLogger(talker).setLevel(logging.WARNING)
         try:
-            self._session = boto3.Session(profile_name=address.profile or None, region_name=address.region)
+            self._session = boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
         except ProfileNotFound:
             raise ConfigError(
-                f"there is no AWS profile {address.profile!r}",
+                f"there is no AWS profile {settings.profile!r}",
                 where="log.url",
                 hint="aws configure list-profiles",
             ) from None
@@ -107,12 +107,12 @@ class Client:
             if client is None:
                 client = self._made[kind] = self._session.client(
                     "kinesis",
-                    endpoint_url=self._address.endpoint or None,
+                    endpoint_url=self._settings.endpoint or None,
                     config=Config(
                         connect_timeout=CONNECT_S,
-                        read_timeout=max(READ_S, self._address.timeout)
+                        read_timeout=max(READ_S, self._settings.timeout)
                         if kind == "read"
-                        else self._address.timeout,
+                        else self._settings.timeout,
                         max_pool_connections=CONNECTIONS,
                         retries={"mode": "standard", "total_max_attempts": TRIES[kind]},
                         user_agent_extra="pinflow",

@@ -51,7 +51,7 @@ class Failure(Exception):  # noqa: N818 - it becomes one of our errors
         self.code = code
         self.message = message
 
-    def told(self, action: str, topic: str, where: str) -> PinflowError:
+    def translate(self, action: str, topic: str, where: str) -> PinflowError:
         """As an error of ours: `action` is what Kinesis was asked to do, of `topic` if of one.
 
         What happened is told by its code alone: the gateway passes it on to its clients, and the message may hold names

@@ -9,7 +9,7 @@ from pinflow.log.sqlite.clock import microseconds
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["BATCHES_A_TRIM", "TrimLimits", "droppable"]
+__all__ = ["BATCHES_A_TRIM", "TrimLimits", "find_droppable"]
 
 BATCHES_A_TRIM = 500
 """Batches dropped in one transaction: an appending gateway waits for it, so it takes milliseconds."""
@@ -23,7 +23,7 @@ class TrimLimits(NamedTuple):
     keep_bytes: int | None
 
 
-def droppable(
+def find_droppable(
     db: sqlite3.Connection, topic: int, partition: int, limits: TrimLimits
 ) -> tuple[list[int], int]:
     """The first offsets of the oldest batches that may go, in order, and how many records they hold.

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from pinflow.errors import CorruptError
 
-__all__ = ["Place", "first_offset", "shard_id", "shard_number"]
+__all__ = ["ShardPosition", "first_offset", "shard_id", "shard_number"]
 
 COUNT_BITS = 40
 """A shard takes 1,000 records a second at most: in 34 years as many as fit. 2^23 shards are left."""
 
 
-class Place(NamedTuple):
+class ShardPosition(NamedTuple):
     """A position: so many records counted, the last of them by its sequence number, of a stream made at a time.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place(NamedTuple):
         return f"{self.before}:{self.sequence}:{self.made}"
 
     @staticmethod
-    def of(position: str) -> Place:
+    def of(position: str) -> ShardPosition:
         """Read a position.
 
         Raises:
@@ -47,7 +47,7 @@ class Place(NamedTuple):
                 f"{position!r} is no position of a Kinesis log",
                 hint="pinflow audit; is log.url the one of this lake?",
             )
-        return Place(int(before), sequence, int(made))
+        return ShardPosition(int(before), sequence, int(made))
 
 
 def first_offset(shard: int, before: int) -> int:

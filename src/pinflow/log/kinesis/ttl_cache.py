@@ -23,13 +23,13 @@ class TtlCache(Generic[T]):
 
     Args:
         seconds: How long a value is fresh.
-        beside: Asks where nobody shall wait.
+        executor: Asks where nobody shall wait.
         keep: Whether an older value serves where the asked one is unavailable.
     """
 
-    def __init__(self, seconds: float, beside: Executor, *, keep: bool) -> None:
+    def __init__(self, seconds: float, executor: Executor, *, keep: bool) -> None:
         self._seconds = seconds
-        self._beside = beside
+        self._executor = executor
         self._keep = keep
         self._held: dict[str, tuple[float, T]] = {}
         self._asking: set[str] = set()
@@ -41,7 +41,7 @@ class TtlCache(Generic[T]):
         if held is not None and time.monotonic() - held[0] < self._seconds:
             return held[1]
         if held is not None and not wait:
-            self._ask_beside(name, ask)
+            self._ask_in_background(name, ask)
             return held[1]
         try:
             return self._hold(name, ask())
@@ -60,13 +60,13 @@ class TtlCache(Generic[T]):
             self._held[name] = (time.monotonic(), value)
         return value
 
-    def _ask_beside(self, name: str, ask: Callable[[], T]) -> None:
+    def _ask_in_background(self, name: str, ask: Callable[[], T]) -> None:
         with self._lock:
             if name in self._asking:
                 return
             self._asking.add(name)
 
-        def asked() -> None:
+        def refresh() -> None:
             try:
                 with suppress(PinflowError):  # the put itself, or the next who waits, is told
                     self._hold(name, ask())
@@ -74,4 +74,4 @@ class TtlCache(Generic[T]):
                 with self._lock:
                     self._asking.discard(name)
 
-        self._beside.submit(asked)
+        self._executor.submit(refresh)
