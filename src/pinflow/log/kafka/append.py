@@ -52,7 +52,7 @@ MAX_AHEAD_MS = 60_000
 """A minute: brokers refuse times that are an hour ahead. At the bound batches share a time."""
 
 CLOSE_S = 1.0
-"""How long closing waits for an append under way, whose records it has given up."""
+"""How long closing waits for an append under way after it has given up its records."""
 
 LOG_AGAIN_S = 60.0
 """The error of a partition that takes nothing is logged once in this time."""

@@ -1,4 +1,4 @@
-"""What is odd about a cluster and its topics, for `pinflow doctor`."""
+"""What is worth knowing or repairing in a cluster and its topics, for `pinflow doctor`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 SHORT_RETENTION_MS = 24 * 3600 * 1000
-"""A topic that keeps its records for less may lose them while a job is stopped over a night."""
+"""A topic that keeps its records for a shorter time may lose them while a job is stopped overnight."""
 
 CLOCK_MS = 5_000
-"""Records stamped later than this machine's clock by more show that two clocks differ."""
+"""Records stamped further ahead of this machine's clock than this show that two clocks differ."""
 
 SHOWN = 3
-"""So many topics are named in a sentence."""
+"""How many topics a sentence names."""
 
 NEEDED = (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)
 """What pinflow does with every topic. Some stations do less; `doctor` asks for all of them."""
@@ -47,7 +47,7 @@ def check(clients: Clients, topics: Iterable[str]) -> list[Finding]:
 
     Raises:
         UnavailableError: The brokers do not answer.
-        TerminalError: They do not let us in.
+        TerminalError: They do not let this user in.
     """
     names = [*topics]
     try:
@@ -82,7 +82,7 @@ def _describe_brokers(clients: Clients, cluster: Any) -> Finding:
 
 
 def _version(clients: Clients, broker: int) -> str:
-    """As far as a broker's configuration shows it: the protocol does not tell, and this user may not read that."""
+    """The version, as far as this user may read it in a broker's configuration; the protocol does not say it."""
     answers = clients.admin.describe_configs(
         [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ASK_S
     )
@@ -101,7 +101,7 @@ def _check_create(cluster: Any) -> Iterator[Finding]:
     if operations and not {AclOperation.CREATE, AclOperation.ALL}.intersection(operations):
         yield Finding(
             "this user may not create topics by a permission of the cluster (Create)",
-            "create the topics yourself, or allow Create",  # a permission of a prefix is not told
+            "create the topics yourself, or allow Create",  # a permission for a prefix is not shown
         )
 
 
@@ -176,7 +176,7 @@ def _copies(topic: Any) -> int:
 
 
 def _copies_in_sync(topic: Any) -> int:
-    """Of a topic's partition that has the fewest; one without a leader is told as such."""
+    """The fewest copies in sync that a partition of the topic has; one without a leader is a finding of its own."""
     return min((len(each.isr) for each in topic.partitions if each.leader is not None), default=1 << 31)
 
 
@@ -206,7 +206,7 @@ CONFIG_CHECKS: tuple[tuple[Callable[[Configs, Any], bool], str, str, bool], ...]
         False,
     ),
 )
-"""What is wrong with a topic by its configuration: the test, in words, what to do, and whether it is broken."""
+"""What a topic's configuration may have wrong: the test, the sentence, what to do, and whether it is broken."""
 
 
 def _check_clocks(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
@@ -224,7 +224,7 @@ def _check_clocks(clients: Clients, described: dict[str, Any]) -> Iterator[Findi
         try:
             ahead = max(ahead, future.result().timestamp - int(time.time() * 1000))
         except KafkaException:
-            return  # brokers before Kafka 3.0 do not tell the newest time
+            return  # brokers before Kafka 3.0 do not report the newest time
     if ahead > CLOCK_MS:
         yield Finding(
             f"records are stamped {ahead / 1000:.0f} s ahead of this machine's clock",
@@ -233,7 +233,7 @@ def _check_clocks(clients: Clients, described: dict[str, Any]) -> Iterator[Findi
 
 
 def _name_some(topics: list[str]) -> str:
-    """Topics for the end of a sentence: a few by name."""
+    """A few topics by name, for the end of a sentence."""
     names = ", ".join(sorted(topics)[:SHOWN])
     more = f" and {len(topics) - SHOWN} more" if len(topics) > SHOWN else ""
     return f"({names}{more})"

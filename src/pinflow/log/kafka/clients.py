@@ -1,4 +1,4 @@
-"""librdkafka's clients, configured by a URL, and what they say by themselves."""
+"""librdkafka's clients, configured by a URL, and the errors that they report by themselves."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ LOOK_AGAIN_S = 0.05
 """Between two looks at what the brokers are about to show: a leader, a topic that was made or deleted."""
 
 LISTEN_S = 1.0
-"""How long a client that does not get in is listened to before it is asked why."""
+"""How long one try to reach the brokers takes. Between two tries the client reports why it is not let in."""
 
 DELIVERY_S = 20.0
 """How long an append tries: past the nine seconds after which a dead broker's partitions get new leaders."""
 
 ACK_S = 5.0
-"""How long a leader waits for its followers before it says that there are not enough."""
+"""How long a leader waits for its followers before it reports that there are not enough."""
 
 SILENT_S = 10.0
-"""After how long a broker that says nothing is left; `ACK_S` and its way there and back are shorter."""
+"""After this time without an answer the client leaves a broker; `ACK_S` and the way there and back are shorter."""
 
 RECONNECT_MAX_S = 1.0
 """A broker that comes back is found within this."""
@@ -58,19 +58,19 @@ FETCH_WAIT_S = 0.1
 """How long a broker holds a fetch when there is nothing. A partition that is added waits for the fetch under way."""
 
 FETCH_BACKOFF_S = 0.01
-"""When the fetched records that wait reach `PREFETCH_KIB`, the next fetch of a partition waits so long."""
+"""How long the next fetch of a partition waits when the fetched records reach `PREFETCH_KIB`."""
 
 PREFETCH_KIB = 16 << 10
-"""Records that a reader has fetched and nobody has asked for yet."""
+"""Records that a reader has fetched ahead of what was asked for."""
 
 HEARD_S = 30.0
-"""How long what a client said explains a failure."""
+"""For how long an error that a client reported by itself explains a failure."""
 
 HEARD = 8
-"""So many things that a client said are kept."""
+"""How many such errors are kept."""
 
 NO_LOG = 0
-"""librdkafka writes to stderr by itself; what it has to say comes with our errors."""
+"""librdkafka would write to stderr by itself; our errors say what it reports."""
 
 TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT})  # noqa: SLF001
 
@@ -80,7 +80,7 @@ T = TypeVar("T")
 
 
 class Clients:
-    """Makes the clients of one log. All of them tell their troubles here."""
+    """Makes the clients of one log, and keeps the errors that they report by themselves."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.settings = settings
@@ -94,11 +94,11 @@ class Clients:
         with self._lock:
             if self._admin is None:
                 self._admin = self._make(AdminClient, {})
-            self._admin.poll(0)  # lets it say what troubles it
+            self._admin.poll(0)  # lets it report its errors
             return self._admin
 
     def producer(self, batch_bytes: int) -> Producer:
-        """A new idempotent producer, which sends records together up to so many bytes."""
+        """A new idempotent producer, which sends records in batches of up to `batch_bytes`."""
         producer: Producer = self._make(
             Producer,
             {
@@ -117,11 +117,11 @@ class Clients:
         return producer
 
     def consumer(self, group: str = "", **more: Callable[..., None]) -> Consumer:
-        """A new consumer, which is told what to read. It is no member of its group, and need not name one."""
+        """A new consumer without partitions. It is not a member of its group, so it need not name one."""
         consumer: Consumer = self._make(
             Consumer,
             {
-                "group.id": group or f"{self.settings.group}-reader",  # the library wants one
+                "group.id": group or f"{self.settings.group}-reader",  # the library requires one
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
@@ -136,11 +136,11 @@ class Clients:
         return consumer
 
     def metadata(self) -> ClusterMetadata:
-        """What the brokers tell of the cluster and all its topics.
+        """What the brokers report of the cluster and all its topics.
 
         Raises:
             UnavailableError: They do not answer.
-            TerminalError: They do not let us in, which is told as soon as it is heard.
+            TerminalError: They do not let this user in; raised as soon as a client reports it.
         """
         deadline = time.monotonic() + ASK_S
         while True:
@@ -158,10 +158,10 @@ class Clients:
         The client waits for the controller that it knows, and does not look for another when that one dies.
 
         Args:
-            ask: Asks, within so many seconds.
+            ask: Asks; its argument is the time limit in seconds.
 
         Raises:
-            KafkaException: The answer, or that there was none.
+            KafkaException: The controller's error, or that it did not answer.
             UnavailableError: No broker answers.
         """
         deadline = time.monotonic() + ASK_S
@@ -171,10 +171,10 @@ class Clients:
             except KafkaException as error:
                 if error_of(error).code() not in TIMED_OUT or time.monotonic() > deadline:
                     raise
-                self.metadata()  # names the controller of now
+                self.metadata()  # finds the present controller
 
     def translate(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
-        """An error of a client as ours."""
+        """A client's error as one of ours."""
         found = error_of(error) if isinstance(error, KafkaException) else error
         if self._admin is not None:
             self._admin.poll(0)
@@ -203,12 +203,12 @@ class Clients:
             "reconnect.backoff.max.ms": _ms(RECONNECT_MAX_S),
         }
         if self.settings.region:
-            self._iam_token("")  # the library would ask for it ten seconds long, and not say what is wrong
+            self._iam_token("")  # the library would retry for ten seconds, and hide the reason
             config["oauth_cb"] = self._iam_token
         return config
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - what brought them down was heard before
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its cause was reported before
             self._heard.append((time.monotonic(), error))
 
     def _iam_token(self, _: str) -> tuple[str, float]:
@@ -216,7 +216,7 @@ class Clients:
 
         Raises:
             TerminalError: There are no credentials.
-            UnavailableError: Who gives them cannot be reached.
+            UnavailableError: The AWS credential provider cannot be reached.
         """
         try:
             from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
@@ -233,7 +233,7 @@ class Clients:
             token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
         except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError, ClientError) as error:
             raise UnavailableError(
-                f"who gives the AWS credentials for MSK IAM cannot be reached: {error}",
+                f"the AWS credential provider for MSK IAM cannot be reached: {error}",
                 where=self.settings.shown,
                 hint="pinflow doctor",
             ) from error
@@ -241,7 +241,7 @@ class Clients:
             AttributeError,
             ValueError,
             BotoCoreError,
-        ) as error:  # the first: it found none, and looks into them
+        ) as error:  # AttributeError where it found none
             raise TerminalError(
                 "there are no AWS credentials for MSK IAM",
                 where=self.settings.shown,

@@ -1,4 +1,4 @@
-"""The readers of a log: lent to one thread at a time, and kept to go on where they stand."""
+"""The consumers of a log: each is lent to one thread at a time, and kept to read on from where it stands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ConsumerPool"]
 
 MAX_IDLE = 32
-"""Readers kept. Each has a connection to every broker, and a cluster limits those."""
+"""How many idle readers are kept. Each has a connection to every broker, and a cluster limits those."""
 
 
 class _Idle(NamedTuple):
@@ -60,7 +60,7 @@ class ConsumerPool:
         return chunk_of(offsets.topic, partition, requested, start, messages)
 
     def close(self) -> None:
-        """Close all that are not lent; those are closed when they come back."""
+        """Close all readers that are not lent; the others are closed when they come back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

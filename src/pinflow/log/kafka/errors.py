@@ -1,4 +1,4 @@
-"""Kafka's errors, told as ours."""
+"""Kafka's errors, translated into ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_TOPIC = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
-"""A broker does not know the topic or the partition: it is not there, or was made a moment ago."""
+"""A broker does not know the topic or the partition: it does not exist, or was created a moment ago."""
 
 TOO_LARGE = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
@@ -54,7 +54,7 @@ LOST = frozenset(
         KafkaError.REQUEST_TIMED_OUT,
     }
 )
-"""There was no answer: nobody has said what became of what was asked, whatever else was heard meanwhile."""
+"""There was no answer: what became of the request is not known, whatever else a client reported meanwhile."""
 
 NOT_ALLOWED = frozenset(
     {
@@ -109,7 +109,7 @@ CONNECTION = "look whether brokers listen there, and whether security=… of log
 
 
 def error_of(exception: KafkaException) -> KafkaError:
-    """What an exception of the library carries."""
+    """The error that an exception of the library carries."""
     found = exception.args[0] if exception.args else None
     return found if isinstance(found, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(exception))
 
@@ -117,13 +117,13 @@ def error_of(exception: KafkaException) -> KafkaError:
 def translate_error(
     error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] = ()
 ) -> PinflowError:
-    """An error as ours.
+    """An error of librdkafka as one of ours.
 
     Args:
         error: What a call or a delivery report says.
         doing: What failed, as in "the log cannot be read".
         where: Topic, partition or URL, without secrets.
-        heard: What the client said by itself shortly before, newest first. A call that timed out knows less.
+        heard: Errors that the client reported by itself shortly before, newest first. They explain a timeout.
     """
     heard = [*heard]
     first = next(filter(_denies_access, heard), None) or next(iter(heard), None)
@@ -140,12 +140,12 @@ def translate_error(
 
 
 def _denies_access(error: KafkaError) -> bool:
-    """Whether we are not let in. A connection that is cut while it is being made is told under the same codes."""
+    """Whether the brokers do not let this user in. A connection that is cut early is reported under the same codes."""
     return error.code() in ACCESS_DENIED and not any(word in error.str() for word in CUT)
 
 
 def no_leader_error(where: str, error: KafkaError) -> UnavailableError:
-    """A topic that is there, while one of its partitions is between two leaders."""
+    """The error for a topic that exists while one of its partitions is between two leaders."""
     return UnavailableError(
         f"a partition has no leader that answers: {_text(error)}", where=where, hint="pinflow doctor"
     )
@@ -169,4 +169,4 @@ KNOWN: dict[int, tuple[type[PinflowError], str, str]] = {
     **dict.fromkeys(REFUSED, (TerminalError, "", PAGE)),
     KafkaError.TOPIC_ALREADY_EXISTS: (TopicExistsError, "it is there already", ""),
 }
-"""Code → our error, what it says (empty for Kafka's own words) and what to do. All others pass by themselves."""
+"""Code → our error, its text (empty for Kafka's own words) and what to do. All other errors are temporary."""

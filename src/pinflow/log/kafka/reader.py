@@ -1,7 +1,7 @@
 """Reading one topic with one consumer, partition by partition, at any position.
 
 A consumer gives the records of all its partitions as they come. Those that were not asked for wait in the lane of their
-partition, so that who reads one partition after the other in turn finds the next ones fetched.
+partition, so that a job that reads the partitions in turn finds the next records fetched.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["TopicReader", "chunk_of"]
 
 STALLED_S = 5.0
-"""A read that gets nothing for so long, though there is more, counts the log as away."""
+"""After this time without a record, though there are more, a read fails: the log is away."""
 
 WAIT_S = 0.5
-"""A wait for records is looked at this often."""
+"""How often a wait for records looks at its deadline."""
 
 RECORDS_A_FETCH = 10_000
 """Records taken over at once from those that the client has fetched."""
@@ -39,10 +39,10 @@ MAX_WAITING_BYTES = 64 << 20
 """Records of other partitions that wait to be asked for; above it the partition with most of them is fetched again."""
 
 OVERHEAD = 200
-"""Bytes that a record takes in memory beside its value."""
+"""Bytes that a record takes in memory besides its value."""
 
 LATEST_US = 253_402_300_799_000_000
-"""The end of the year 9999. A producer stamps its records as it likes, and no table takes a later time."""
+"""The end of the year 9999. A producer may stamp its records with any time, and no table takes a later one."""
 
 
 class TopicReader:
@@ -115,7 +115,7 @@ class TopicReader:
                 lane.error = error
 
     def _make_room(self, wanted: int) -> None:
-        """Forget what others have fetched too much of."""
+        """Drop what was fetched for other partitions beyond the limit."""
         others = {number: lane.nbytes for number, lane in self._lanes.items() if number != wanted}
         while sum(others.values()) > MAX_WAITING_BYTES:
             largest = max(others, key=lambda number: others[number])
@@ -172,15 +172,15 @@ class _Lane:
 
 
 def chunk_of(
-    topic: str, partition: int, asked: str, start: KafkaPosition, messages: Sequence[Message]
+    topic: str, partition: int, requested: str, start: KafkaPosition, messages: Sequence[Message]
 ) -> Chunk:
-    """Messages as columns; without any the chunk ends where it was asked to start."""
+    """Messages as columns; without any the chunk ends at the position that was requested."""
     offsets = [message.offset() or 0 for message in messages]
-    end = str(start.after(offsets[-1], len(offsets))) if offsets else asked
+    end = str(start.after(offsets[-1], len(offsets))) if offsets else requested
     timestamps = [message.timestamp()[1] * 1000 for message in messages]
     if timestamps and (max(timestamps) > LATEST_US or min(timestamps) < 0):
         timestamps = [min(max(stamp, 0), LATEST_US) for stamp in timestamps]
-    return Chunk(topic, partition, asked, end, offsets, timestamps, _records(messages))
+    return Chunk(topic, partition, requested, end, offsets, timestamps, _records(messages))
 
 
 def _records(messages: Sequence[Message]) -> Records:

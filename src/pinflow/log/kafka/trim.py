@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["trim"]
 
 NONE_NEWER = -1
-"""The offset of a time that no record is younger than. What is below is no answer at all."""
+"""The offset that stands for "no record is younger". A lower one means that there is no answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 def trim(
     clients: Clients, offsets: TopicOffsets, partition: int, committed: Sequence[str], older_than_ms: int
 ) -> int:
-    """Delete what is before every committed position and was accepted before `older_than_ms`; how many offsets.
+    """Delete what is before every committed position and was accepted before `older_than_ms`; return how many offsets.
 
     Raises:
         UnavailableError: The brokers do not answer.
@@ -37,7 +37,7 @@ def trim(
     """
     positions = [KafkaPosition.parse(text) for text in committed]
     if any(position.topic_id not in {"", offsets.topic_id} for position in positions):
-        return 0  # of an earlier topic of this name; who stands there is told when it reads
+        return 0  # of an earlier topic of this name; a job that stands there gets an error when it reads
     begin, end = offsets.begins[partition], offsets.ends[partition]
     try:
         newer = _first_since(clients, TopicPartition(offsets.topic, partition), older_than_ms)
@@ -62,5 +62,5 @@ def _first_since(clients: Clients, topic_partition: TopicPartition, since_ms: in
     )
     offset = int(answer[topic_partition].result().offset)
     if offset < NONE_NEWER:
-        raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader tells offsets now"))
+        raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader reports offsets now"))
     return offset

@@ -25,10 +25,10 @@ SETTLE_S = 3.0
 """How long a partition may be between two leaders before it counts as away."""
 
 GONE_S = 1.0
-"""How long brokers must not know a topic that was there, before it counts as deleted."""
+"""For how long brokers must not know a topic that existed, before it counts as deleted."""
 
 RECENT_S = 0.1
-"""A job asks for the ranges of a topic and then reads its partitions in turn; they need not all be asked again."""
+"""For how long an answer serves: a job asks for the partitions of a topic, and then reads each in turn."""
 
 
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -65,7 +65,7 @@ class TopicOffsets(NamedTuple):
         Args:
             partition: Its number.
             text: The position, None for the begin.
-            empty: From the first of these offsets up to the second there was no record.
+            empty: Two offsets between which there was no record.
             skip: Go on at the begin, with a warning, where the position lies before it.
 
         Raises:
@@ -116,7 +116,7 @@ class TopicOffsets(NamedTuple):
 
 
 class Watermarks:
-    """Asks for them. What `ask` has found, `fresh` of the same thread gives once a partition, for a moment."""
+    """Asks for the offsets of topics. For a moment `recent` returns what `ask` found, once for each partition."""
 
     def __init__(self, clients: Clients, topics: KafkaTopics) -> None:
         self._clients = clients
@@ -162,7 +162,7 @@ class Watermarks:
             time.sleep(LOOK_AGAIN_S)
 
     def recent(self, topic: str, partition: int, position: str | None) -> TopicOffsets:
-        """The same, perhaps as this thread was told a moment ago. Raises as `ask`.
+        """The offsets of a topic, perhaps as this thread found them a moment ago. Raises as `ask`.
 
         A new leader may not know at once how far the one before had come: it is given time to reach the position.
         """
@@ -188,7 +188,7 @@ class Watermarks:
         return seen.offsets
 
     def expire(self) -> None:
-        """What was asked before is no longer true: something was appended or dropped here."""
+        """Forget what was found: something was appended or dropped here."""
         self._generation += 1
 
     def _offsets(self, topic: str, partitions: int) -> tuple[list[int], list[int]]:
@@ -197,8 +197,8 @@ class Watermarks:
         begins = admin.list_offsets(dict.fromkeys(asked, EARLIEST), request_timeout=ASK_S)
         ends = admin.list_offsets(dict.fromkeys(asked, LATEST), isolation_level=level, request_timeout=ASK_S)
         found = [[answers[each].result().offset for each in asked] for answers in (begins, ends)]
-        if min(map(min, found), default=0) < 0:  # no error, and no answer: the leader is being changed
-            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader tells offsets now"))
+        if min(map(min, found), default=0) < 0:  # no error, and no offset: the leader is being changed
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader reports offsets now"))
         return found[0], found[1]
 
     def _recent_of_thread(self) -> dict[str, _Recent]:

@@ -1,4 +1,4 @@
-"""What `doctor` asks of Kinesis, and whose account it is."""
+"""What is worth knowing or repairing in the streams, for `pinflow doctor`, and whose account it is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["account_of", "check"]
 
 NOBODY = "pinflow-asks-whose-account-this-is"
-"""A stream that nobody has: Kinesis says whose account it looked in."""
+"""The name of a stream that does not exist: Kinesis' error names the account in which it looked."""
 
 ACCOUNT = re.compile(r"\b(?:account |:)(\d{12})\b")
 """In "Stream x under account 123456789012 not found.", and in the ARN of what one may not describe."""
@@ -34,14 +34,14 @@ FEW_HOURS = 24
 """Kinesis' least and default retention: a pipeline that is stopped for a day loses records."""
 
 BEYOND = str(1 << 128)
-"""No hash key is so large: a record that asks for it is refused as invalid, after the permission was looked at."""
+"""Larger than any hash key: Kinesis refuses such a record as invalid after it has checked the permission."""
 
 
 def account_of(client: Client, settings: KinesisSettings, where: str) -> str:
     """The number of the account, by `DescribeStreamSummary` alone: there may be no stream yet.
 
     Raises:
-        UnavailableError: Kinesis cannot be asked, or does not say.
+        UnavailableError: Kinesis cannot be reached, or does not name the account.
     """
     try:
         answer = client.ask("describe_stream_summary", StreamName=f"{settings.prefix}{NOBODY}"[:128])
@@ -52,7 +52,7 @@ def account_of(client: Client, settings: KinesisSettings, where: str) -> str:
         said = failure.message
     numbers = ACCOUNT.findall(said)
     if numbers:
-        return str(numbers[-1])  # of what was asked for; who asks stands before it
+        return str(numbers[-1])  # the stream's; the caller's stands before it
     raise UnavailableError(
         "Kinesis does not say whose account it is",
         where=where,
@@ -61,7 +61,7 @@ def account_of(client: Client, settings: KinesisSettings, where: str) -> str:
 
 
 def check(client: Client, settings: KinesisSettings, streams: Streams) -> list[Finding]:
-    """What is worth knowing or mending.
+    """What is worth knowing or repairing.
 
     Raises:
         UnavailableError: Kinesis cannot be reached, or its streams may not be listed.
@@ -113,8 +113,8 @@ def _check_stream(
         return
     if not described.by_key:
         yield Finding(
-            f"{topic}: the stream spreads records as it likes (record distribution AUTO), so those of one post are not"
-            " in order",
+            f"{topic}: the stream assigns records to shards freely (record distribution AUTO), so those of"
+            " one post are not in order",
             "set it to USER_PARTITION_KEY",
             broken=True,
         )
@@ -141,11 +141,11 @@ def _retention_hours(streams: Streams, topic: str) -> int:
     try:
         return streams.describe(topic).retention_hours
     except PinflowError:
-        return FEW_HOURS + 1  # that it cannot be described is told already
+        return FEW_HOURS + 1  # that it cannot be described is a finding already
 
 
 def _try_put(client: Client, settings: KinesisSettings, topic: str) -> Failure | None:
-    """Try to put what cannot be put, so that only the permission is tried."""
+    """Put a record that cannot be put, so that only the permission is tried."""
     record = {"Data": b"", "PartitionKey": "doctor", "ExplicitHashKey": BEYOND}
     try:
         client.put(StreamName=settings.stream(topic), Records=[record])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 CONNECT_S = 1.0
-"""Until a connection stands. In AWS it takes milliseconds, and the gateway's clients have a 503 within two seconds."""
+"""Until a connection stands. In AWS it takes milliseconds, and the gateway answers 503 within two seconds."""
 
 
 CONNECTIONS = 32
@@ -33,9 +33,9 @@ READ_S = 10.0
 
 TRIES = {
     # Records without an answer may be there. Were they put again they would be acknowledged, and there twice: so
-    # boto3 must not try again, and `kinesis_put` does only with what is known not to be there.
+    # boto3 must not try again, and `put` does so only with what is known not to be there.
     "put": 1,
-    # Create and delete change nothing when they come twice; the rest only asks.
+    # Create and delete change nothing when repeated; the other calls only read.
     "ask": 2,
     "read": 3,
 }
@@ -53,8 +53,8 @@ class Client:
         self._settings = settings
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
-        for talker in ("boto3", "botocore"):  # below that botocore tells signatures and session tokens
-            logging.getLogger(talker).setLevel(logging.WARNING)
+        for name in ("boto3", "botocore"):  # below that botocore logs signatures and session tokens
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             self._session = boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
         except ProfileNotFound:
@@ -64,7 +64,7 @@ class Client:
                 hint="aws configure list-profiles",
             ) from None
         try:
-            self._client("ask")  # the first one takes long, and at a request somebody would wait for it
+            self._client("ask")  # the first one takes long, and a request would have to wait for it
         except BotoCoreError as error:
             raise ConfigError(
                 f"the AWS configuration of this process does not fit: {first_line(error)}",
@@ -77,7 +77,7 @@ class Client:
         return self._call("put", "put_records", request)
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        """A call that is small and may come twice. Raises `Failure`."""
+        """A small call that may be repeated. Raises `Failure`."""
         return self._call("ask", operation, request)
 
     def read(self, operation: str, **request: Any) -> dict[str, Any]:

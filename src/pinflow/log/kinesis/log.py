@@ -47,7 +47,7 @@ PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND = 1_000.0, float(1 << 20)
 """What a shard takes, Kinesis' own limits."""
 
 COUNTED_RECORDS, COUNTED_BYTES = 50_000, 64 << 20
-"""Read at once to count them."""
+"""How much is read at once to count it."""
 
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class KinesisLog(EventLog):
         assigns_partitions=True, managed=True, retains_deleted=False, trims=False, text_keys_only=True
     )
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - streams are made by `topics` alone
+    def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - only `topics` creates streams
         self._settings = address_of(url)
         self._where = masked(url)
         self._client = Client(self._settings)
@@ -145,15 +145,15 @@ class KinesisLog(EventLog):
         """See `EventLog.ranges`: counted by reading on, once in the life of this object."""
         made = self._streams.describe(topic).made
         begin = ShardPosition(0, "", made)
-        positions = {
+        ends = {
             shard.number: self._find_end(topic, shard.number, begin, known)
             for shard in self._streams.shards(topic)
         }
         for partition, position in (known or {}).items():
-            positions.setdefault(partition, ShardPosition.of(position))
+            ends.setdefault(partition, ShardPosition.of(position))
         return [
             PartitionRange(partition, str(begin), str(at), at.before)
-            for partition, at in sorted(positions.items())
+            for partition, at in sorted(ends.items())
         ]
 
     def _find_end(
@@ -227,7 +227,7 @@ class KinesisLog(EventLog):
         return prepare(batch, shards, largest)
 
     def _missing_error(self, topic: str) -> PinflowError:
-        """Why a stream takes nothing that Kinesis does not know."""
+        """The error for a topic whose stream Kinesis does not know."""
         try:
             if self._streams.status(topic) == "CREATING":
                 return CreatingError(
@@ -243,7 +243,7 @@ class KinesisLog(EventLog):
         self._counters.forget(topic)
 
     def _read_departed(self, ref: ShardRef, at: ShardPosition) -> Chunk:
-        """What is read of a shard that has left its stream, or was never in it, if anything may be."""
+        """The chunk of a shard that has left its stream, or was never in it: empty, with `gaps=skip`."""
         if not at.before:
             raise UnknownPartitionError(
                 f"topic {ref.topic!r} has no partition {ref.shard}, or its retention has passed",

@@ -1,4 +1,4 @@
-"""Keeping within a shard's limits: a rate with a second's worth in hand."""
+"""Keeping within a shard's limits: token buckets that hold a second's worth."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["RateLimiter", "TokenBucket"]
 class TokenBucket:
     """Tokens that come in at a rate, at most `most` of them.
 
-    What is larger than what is there is let through and leaves a debt, so that a record larger than a second's worth
-    passes at all.
+    A demand that is larger than the stock is let through and leaves a debt, so that a record larger than a second's
+    worth passes at all.
     """
 
     __slots__ = ("_at", "_held", "_most", "_rate")
@@ -52,7 +52,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def take(self, stream: str, shard: int, *tokens: float) -> float:
-        """Take tokens if all buckets have some, and return 0; else seconds until they have."""
+        """Take tokens if all buckets have some, and return 0; else return the seconds until they have."""
         with self._lock:
             buckets = self._shards.get((stream, shard))
             if buckets is None:

@@ -5,8 +5,8 @@ is under way at a time, and the next follows when it is there. Routes do not wai
 the foremost records of up to 500 of them, and several requests are under way at once. With `order=request` a request
 carries as many of a route as fit, and one that is refused may come to stand behind those that followed it.
 
-A record that Kinesis says it did not take is tried again, after a pause, for nearly as long as the log's `timeout`. A
-request without an answer is not: its records may be there, or come to be there late. They, and what follows them on
+A record that Kinesis reports as not taken is tried again, after a pause, for nearly as long as the log's `timeout`. A
+request without an answer is not: its records may be there, or arrive late. They, and what follows them on
 their routes, are refused.
 """
 
@@ -36,7 +36,7 @@ APPEND_SHARE = 0.9
 
 
 class _Append:
-    """One append: until when requests may begin, and why no more of them shall."""
+    """One append: until when requests may begin, and the error that ended it."""
 
     __slots__ = ("lost", "until")
 
@@ -55,8 +55,8 @@ class Put:
     Args:
         client: Calls Kinesis.
         settings: Names the streams.
-        pace: Takes a record's share of its shard's rate and returns 0, or says for how long to wait.
-        missing: Says why a topic's stream takes nothing, given that Kinesis knows none of its name.
+        pace: Takes a record's share of its shard's rate and returns 0, or returns how many seconds to wait.
+        missing: The error for a topic whose stream Kinesis does not know.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Put:
             route.refuse(route.records[0].error or append.lost or _OVERLOADED)
 
     def _take_ready(self, routes: list[Route]) -> tuple[list[RouteSegment], float]:
-        """What may go now; or for how long to wait until something may."""
+        """The records that may be sent now; or how many seconds to wait until some may."""
         segments: list[RouteSegment] = []
         least = self._seconds
         for route in routes:
@@ -144,14 +144,14 @@ class Put:
             _settle(segment, [next(entries) for _ in segment.records])
 
     def _fail(self, append: _Append, request: PutRequest, failure: Failure) -> None:
-        """A request failed as a whole."""
+        """Record that a request failed as a whole."""
         if failure.code in THROTTLED:
             for route, records in request.segments:
                 records[0].error = _refusal(failure.code, request.topic)
                 route.put_off()
             return
         if failure.code in INVALID and len(request.records) > 1:
-            for record in request.records:  # nothing was done, and one of them is to blame
+            for record in request.records:  # nothing was done, and one of them is the cause
                 record.alone = True
             return
         error: PinflowError
@@ -169,7 +169,7 @@ class Put:
 
 
 def _settle(segment: RouteSegment, entries: list[dict[str, Any]]) -> None:
-    """Take from an answer where records are, and give back to their route those that were refused."""
+    """Take the records' shards and numbers from an answer, and give those that were refused back to their route."""
     left: list[Outgoing] = []
     for record, entry in zip(segment.records, entries, strict=True):
         if entry.get("ErrorCode"):

@@ -3,8 +3,8 @@
 A position names the last record before it. Kinesis itself says nothing when records after it were dropped by its
 retention: it goes on at the oldest that is left. So where a position is taken up, the record that it names is read
 again: while that one is there nothing after it is gone. When it is not, records may be gone or there may have been
-none: that cannot be told, and is a `GapError` unless `gaps=skip` has it passed over with a warning. A reader that has
-been at the end of the shard within `TRUST_S` knows that nothing is gone.
+none: the two cannot be distinguished. It is a `GapError`, unless `gaps=skip` has it ignored with a warning. A reader
+that has been at the end of the shard within `TRUST_S` knows that nothing is gone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class ShardRef(NamedTuple):
-    """A shard of a stream, by the words of pinflow and of Kinesis."""
+    """A shard of a stream, by its topic and by the stream's own name."""
 
     topic: str
     stream: str
@@ -74,11 +74,11 @@ class Cursor:
         self._at_end: float | None = None
 
     def read(self, max_records: int, max_bytes: int, pace: Callable[[], None]) -> list[dict[str, Any]]:
-        """Records as Kinesis gives them: until the end of the shard, or so many, or about so many bytes.
+        """Records as Kinesis gives them: until the end of the shard, or `max_records`, or about `max_bytes`.
 
         Raises:
             GapError: Some may be gone.
-            UnavailableError: Kinesis cannot be asked now, or gives empty pages without end.
+            UnavailableError: Kinesis cannot be reached now, or gives empty pages without end.
         """
         taken: list[dict[str, Any]] = []
         size = empty = 0
@@ -96,7 +96,7 @@ class Cursor:
             except UnavailableError:
                 if not taken:
                     raise
-                return self._give(taken)  # what is here is good, and the next read will say it again
+                return self._give(taken)  # what is here is good, and the next read raises it again
             except BaseException:
                 self._pages.extendleft(reversed(taken))  # the position has not moved: they come again
                 raise
@@ -187,16 +187,16 @@ class Cursor:
 
 
 def gap_error(shard: ShardRef, what: str) -> GapError:
-    """Records of a shard that may be gone unread."""
+    """The error for records of a shard that may be gone unread."""
     return GapError(
         what,
         where=str(shard),
-        hint="if nothing was posted while no job ran, or to go on without: gaps=skip in log.url",
+        hint="if nothing was posted while no job ran, or to go on without them: gaps=skip in log.url",
     )
 
 
 class Cursors:
-    """The cursors at which reads ended, one a shard. Safe to use from several threads."""
+    """The cursors of reads that ended, one for each shard. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, int], Cursor] = {}
@@ -214,6 +214,6 @@ class Cursors:
             self._held[shard.topic, shard.shard] = cursor
 
     def forget(self, topic: str) -> None:
-        """Drop those of a topic."""
+        """Drop the cursors of a topic."""
         with self._lock:
             self._held = {key: cursor for key, cursor in self._held.items() if key[0] != topic}

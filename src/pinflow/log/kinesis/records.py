@@ -1,4 +1,4 @@
-"""Records on their way to a stream: what Kinesis is given of each, and what became of it."""
+"""Records on their way to a stream: what is sent of each, and what became of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Outgoing:
         key: Its partition key.
         hash: What decides its shard.
         bound_for: The shard that takes it, as far as is known.
-        alone: Whether to send it in a request of its own, for others fail with it.
+        alone: Whether to send it in a request of its own, as others would fail with it.
         error: Why it was not append_result, or not yet.
         shard: Where it is.
         sequence: Its sequence number there.
@@ -51,25 +51,25 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """What counts for Kinesis' limits, in bytes."""
+        """Bytes that count for Kinesis' limits."""
         return len(self.data) + len(self.key.encode())
 
     def entry(self) -> dict[str, object]:
-        """It in a `PutRecords`."""
+        """The record as an entry of `PutRecords`."""
         return {"Data": self.data, "PartitionKey": self.key, "ExplicitHashKey": str(self.hash)}
 
 
 def hash_of(route: bytes) -> int:
-    """What decides the shard of a route, as Kinesis hashes a partition key."""
+    """The hash key of a route, computed as Kinesis computes that of a partition key."""
     return int.from_bytes(md5(route, usedforsecurity=False).digest())
 
 
 def prepare(batch: ProduceBatch, shards: list[Shard], largest: int) -> list[Outgoing | PinflowError]:
-    """The records of a batch as Kinesis gets them, or why it cannot.
+    """The records of a batch as they are sent, or why one cannot be sent.
 
     Args:
         batch: The batch.
-        shards: Those of its topic, needed where it asks for a partition by its number, and to keep to their rates.
+        shards: The shards of its topic: needed where the batch names a partition, and to keep within their rates.
         largest: The largest record that the stream takes, in bytes.
     """
     fixed: int | None = None

@@ -20,7 +20,7 @@ NAMES_TTL_S = 2.0
 """`ListStreams` may be called five times a second by all of an account."""
 
 SHARDS_TTL_S = 5.0
-"""So long may a split or a merge go unnoticed; what is read stays in order all the same."""
+"""A split or a merge may go unnoticed for this time; what is read stays in order all the same."""
 
 DESCRIPTION_TTL_S = 10.0
 """`DescribeStreamSummary` may be called twenty times a second by all of an account."""
@@ -65,7 +65,7 @@ class Description(NamedTuple):
 
 
 class CreatingError(UnavailableError):
-    """Only this stream takes nothing yet, and tells nothing of its shards: the log as a whole is not away."""
+    """This stream takes nothing yet, and does not show its shards. The log as a whole is available."""
 
 
 class Streams:
@@ -91,7 +91,7 @@ class Streams:
     def shards(self, topic: str, *, wait: bool = True) -> list[Shard]:
         """The shards of a stream by their numbers, closed ones included; none while it is being created.
 
-        Without `wait` as they were, while they are asked for again, unless nothing was known of them.
+        Without `wait` they are those of the last answer, if any, while Kinesis is asked again in the background.
 
         Raises:
             UnknownTopicError: There is no such stream.

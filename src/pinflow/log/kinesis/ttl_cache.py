@@ -1,4 +1,4 @@
-"""Answers that are remembered for a moment."""
+"""Answers that are kept for a few seconds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class TtlCache(Generic[T]):
-    """Values by name that are asked for again when they are older than so many seconds.
+    """Values by name that are asked for again when they are too old.
 
     Args:
-        seconds: How long a value is fresh.
-        executor: Asks where nobody shall wait.
-        keep: Whether an older value serves where the asked one is unavailable.
+        seconds: For how long a value is used.
+        executor: Asks in the background.
+        keep: Whether an older value is returned where a new one is unavailable.
     """
 
     def __init__(self, seconds: float, executor: Executor, *, keep: bool) -> None:
@@ -36,7 +36,7 @@ class TtlCache(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, name: str, ask: Callable[[], T], *, wait: bool = True) -> T:
-        """The value; without `wait` the one that is held, if any, while a new one is asked for."""
+        """The value; without `wait` the one that is held, if any, while a new one is asked for in the background."""
         held = self._held.get(name)
         if held is not None and time.monotonic() - held[0] < self._seconds:
             return held[1]
@@ -68,7 +68,7 @@ class TtlCache(Generic[T]):
 
         def refresh() -> None:
             try:
-                with suppress(PinflowError):  # the put itself, or the next who waits, is told
+                with suppress(PinflowError):  # the put itself, or the next caller that waits, gets the error
                     self._hold(name, ask())
             finally:
                 with self._lock:

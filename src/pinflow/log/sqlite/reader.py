@@ -31,11 +31,11 @@ TRIES = 5
 
 
 class ImmutableConnection(sqlite3.Connection):
-    """A connection to a file that nobody changes. It takes no lock, so whoever reads asks whether that still holds.
+    """A connection to a file that nobody changes. It takes no lock: a reader checks afterwards whether that was true.
 
     Attributes:
         path: The file.
-        fingerprint: What `_fingerprint` was before it was opened.
+        fingerprint: The file's inode, size and time of writing before it was opened.
     """
 
     path: Path
@@ -63,18 +63,18 @@ def open_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
     if not os.access(path, os.R_OK):
         raise _forbidden_error(path)
     for left in reversed(range(TRIES)):
-        beside = (_size(path, "-wal"), _size(path, "-shm"))
+        sizes = (_size(path, "-wal"), _size(path, "-shm"))
         writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         try:
-            if writable or min(beside) >= 0:
+            if writable or min(sizes) >= 0:
                 return _connect(path, timeout, sqlite3.Connection)
-            if beside[0] <= 0:
+            if sizes[0] <= 0:
                 return _connect(path, timeout, ImmutableConnection)
         except sqlite3.OperationalError:
-            if not left or (_size(path, "-wal"), _size(path, "-shm")) == beside:
+            if not left or (_size(path, "-wal"), _size(path, "-shm")) == sizes:
                 raise
     raise UnavailableError(
-        "what was written last to the log cannot be read by this user: that takes a file beside it, which is not there",
+        "what was written last to the log cannot be read by this user: a file that is needed next to it does not exist",
         where=f"{path}-shm",
         hint="run pinflow status as the user who writes the log, then this again",
     )
@@ -105,7 +105,7 @@ def _connect(path: Path, timeout: float, kind: type[sqlite3.Connection]) -> sqli
 
 
 def _size(path: Path, suffix: str) -> int:
-    """The size of a file beside it in bytes; -1 where there is none."""
+    """The size in bytes of the file that has this suffix besides; -1 where there is none."""
     try:
         return path.with_name(path.name + suffix).stat().st_size
     except FileNotFoundError:
@@ -121,5 +121,5 @@ def _forbidden_error(path: Path) -> PinflowError:
     return TerminalError(
         "this user may not read the log",
         where=str(path),
-        hint="let its owner allow it, for the file and those beside it that begin with its name, or run as the owner",
+        hint="let its owner allow it, for the file and those next to it that begin with its name, or run as the owner",
     )

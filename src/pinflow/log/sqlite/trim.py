@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["BATCHES_A_TRIM", "TrimLimits", "find_droppable"]
 
 BATCHES_A_TRIM = 500
-"""Batches dropped in one transaction: an appending gateway waits for it, so it takes milliseconds."""
+"""Batches dropped in one transaction. A gateway that appends waits for it, so it must take milliseconds only."""
 
 
 class TrimLimits(NamedTuple):
@@ -30,14 +30,14 @@ def find_droppable(
 
     A batch may go only when all before it may, so that a partition never has a gap.
     """
-    place = (topic, partition)
+    key = (topic, partition)
     (kept,) = db.execute(
-        "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE topic = ? AND partition = ?", place
+        "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE topic = ? AND partition = ?", key
     ).fetchone()
     rows = db.execute(
         "SELECT first, count, accepted_at, length(body) FROM batch"
         " WHERE topic = ? AND partition = ? AND first + count <= ? ORDER BY first",
-        (*place, limits.committed),
+        (*key, limits.committed),
     )
     firsts: list[int] = []
     records = 0
