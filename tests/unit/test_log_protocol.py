@@ -16,7 +16,8 @@ from pinflow.log.kafka.topics import KafkaTopics
 from pinflow.log.kinesis.log import KinesisLog
 from pinflow.log.kinesis.topics import KinesisTopics
 from pinflow.log.registry import BACKENDS
-from pinflow.log.sqlite.log import SqliteLog, SqliteTopics
+from pinflow.log.sqlite.log import SqliteLog
+from pinflow.log.sqlite.topics import SqliteTopics
 
 PAGE = Path(__file__).parents[2] / "docs" / "parts" / "log.md"
 MEMBER = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
