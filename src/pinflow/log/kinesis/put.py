@@ -54,7 +54,7 @@ class Put:
 
     Args:
         client: Calls Kinesis.
-        settings: Names the streams.
+        settings: The log's options.
         pace: Takes a record's share of its shard's rate and returns 0, or returns how many seconds to wait.
         missing: The error for a topic whose stream Kinesis does not know.
     """
@@ -139,9 +139,9 @@ class Put:
                 segment.give_back(segment.records)
             self._fail(append, request, failure)
             return
-        entries = iter(answer["Records"])
+        results = iter(answer["Records"])
         for segment in request.segments:
-            _settle(segment, [next(entries) for _ in segment.records])
+            _settle(segment, [next(results) for _ in segment.records])
 
     def _fail(self, append: _Append, request: PutRequest, failure: Failure) -> None:
         """Record that a request failed as a whole."""
@@ -168,17 +168,17 @@ class Put:
                 route.refuse(error)
 
 
-def _settle(segment: RouteSegment, entries: list[dict[str, Any]]) -> None:
+def _settle(segment: RouteSegment, results: list[dict[str, Any]]) -> None:
     """Take the records' shards and numbers from an answer, and give those that were refused back to their route."""
     left: list[Outgoing] = []
-    for record, entry in zip(segment.records, entries, strict=True):
-        if entry.get("ErrorCode"):
-            record.error = _refusal(entry["ErrorCode"], record.topic)
+    for record, result in zip(segment.records, results, strict=True):
+        if result.get("ErrorCode"):
+            record.error = _refusal(result["ErrorCode"], record.topic)
             left.append(record)
         else:
             record.error = None
-            record.shard = shard_number(entry["ShardId"])
-            record.sequence = int(entry["SequenceNumber"])
+            record.shard = shard_number(result["ShardId"])
+            record.sequence = int(result["SequenceNumber"])
     segment.give_back(left)
     if left:
         segment.route.put_off()

@@ -30,7 +30,7 @@ class Outgoing:
         hash: What decides its shard.
         bound_for: The shard that takes it, as far as is known.
         alone: Whether to send it in a request of its own, as others would fail with it.
-        error: Why it was not append_result, or not yet.
+        error: Why it was not appended, or not yet.
         shard: Where it is.
         sequence: Its sequence number there.
     """
