@@ -134,14 +134,14 @@ def test_one_who_was_at_the_end_lately_needs_no_proof(log: KinesisLog, faults: F
     assert values(log, end) == ["c"]
 
 
-def test_a_position_of_another_stream_or_of_none_is_told(log: KinesisLog) -> None:
+def test_a_position_of_another_stream_or_of_none_is_an_error(log: KinesisLog) -> None:
     put(log, "a")
     place = ShardPosition.of(log.read("t", 0, None, **PLENTY).end)
     with pytest.raises(GapError, match="deleted and made again"):
         values(log, str(place._replace(made=place.made + 1)))
     with pytest.raises(GapError, match="has no record"):
         values(log, str(place._replace(sequence="49590338271490256608559692538361571095921575989136588898")))
-    with pytest.raises(CorruptError, match="no position"):
+    with pytest.raises(CorruptError, match="not a position"):
         values(log, "17")
     with pytest.raises(GapError, match="retention has passed"):
         log.read("t", 5, str(place), **PLENTY)
