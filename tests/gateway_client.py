@@ -18,7 +18,7 @@ from pinflow.config import Config, Gateway, Log
 from pinflow.errors import UnavailableError
 from pinflow.gateway.app import GatewayApp
 from pinflow.gateway.auth.guard import Guard
-from pinflow.log import answering, open_log
+from pinflow.log import is_idempotent, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -153,13 +153,12 @@ class Wrapped:
         self._hold()
         return self._log.append(batches)
 
-    def append_once(
-        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    def append_idempotent(
+        self, batches: Sequence[ProduceBatch], keys: Sequence[IdempotencyKey]
     ) -> list[AppendResult]:
         self._hold()
-        log = answering(self._log)
-        assert log is not None
-        return log.append_once(batches, tokens)
+        assert is_idempotent(self._log)
+        return self._log.append_idempotent(batches, keys)
 
     def _hold(self) -> None:
         self.appends += 1

@@ -24,9 +24,9 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.findings import Finding
-from pinflow.log import EventLog, ProduceBatch, Records, examined, open_log, watched
+from pinflow.log import EventLog, ProduceBatch, Records, open_log, shows_progress
+from pinflow.log.kafka import consumer_pool as pool_module
 from pinflow.log.kafka import reader as reader_module
-from pinflow.log.kafka import readers as readers_module
 from pinflow.log.kafka.topics import KafkaTopics
 from tests.servers.ports import wait_until
 
@@ -301,13 +301,12 @@ def test_the_lag_of_readers_is_seen_by_the_tools_of_kafka(
     log.append([ProduceBatch(topic, 0, values(*"abcd"))])
     group = f"g-{topic}"
     mine = opened(f"group={group}")
-    seen = watched(mine)
-    assert seen is not None
+    assert shows_progress(mine)
     for records in (1, 2, 3):
         end = mine.read(topic, 0, None, max_records=records, max_bytes=1 << 20).end
-        seen.committed("land", topic, {0: end})
-    seen.committed("land", f"{topic}-gone", {0: "3@x"})  # logged, and passed over
-    seen.committed("land", topic, {0: "nonsense"})
+        mine.show_progress("land", topic, {0: end})
+    mine.show_progress("land", f"{topic}-gone", {0: "3@x"})  # logged, and passed over
+    mine.show_progress("land", topic, {0: "nonsense"})
     mine.close()
     asked = kafka.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{group}-land")])
     (place,) = asked[f"{group}-land"].result().topic_partitions
@@ -338,7 +337,7 @@ def test_what_nobody_asks_for_is_not_kept_without_bound(
     log: EventLog, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "MAX_WAITING_BYTES", 100_000)
-    monkeypatch.setattr(readers_module, "MAX_IDLE", 1)
+    monkeypatch.setattr(pool_module, "MAX_IDLE", 1)
     log.topics.create(f"{topic}-other", 1)
     log.append([ProduceBatch(f"{topic}-other", 0, values("o"))])
     many: list[bytes | None] = [b"%06d" % number * 100 for number in range(2_000)]
@@ -397,9 +396,7 @@ def test_what_an_operator_should_know_is_found(
     kafka: Cluster, opened: Callable[[str], EventLog], topic: str
 ) -> None:
     log = opened(f"topics={topic}*")
-    more = examined(log)
-    assert more is not None
-    assert more.examine() == [Finding("the cluster has 1 broker of Kafka 4.0 or later and keeps 1 copy")]
+    assert log.check() == [Finding("the cluster has 1 broker of Kafka 4.0 or later and keeps 1 copy")]
     log.topics.create(topic, 1)
     configs = {
         "cleanup.policy": "compact",
@@ -411,7 +408,7 @@ def test_what_an_operator_should_know_is_found(
     producer = stock_producer(kafka)
     producer.produce(f"{topic}-odd", b"v", b"k", 0, timestamp=int((time.time() + 3600) * 1000))
     producer.flush()
-    found = more.examine()
+    found = log.check()
     assert [f"{topic}-odd" in finding.what for finding in found] == [False, True, True, False]
     for finding, told in zip(found, ("1 broker", "compact", "under a day", "ahead of"), strict=True):
         assert told in finding.what
@@ -424,12 +421,12 @@ def test_batches_that_came_later_get_later_times_and_so_do_later_appends(
 ) -> None:
     log = opened("")
     log.topics.create(topic, 2)
-    placed: list[tuple[int, int]] = []
+    placed: list[tuple[int | None, int]] = []
     for _ in range(20):
         batches = [ProduceBatch(topic, at % 2, Records([b"%d" % at]), later=at > 0) for at in range(3)]
         for batch, became in zip(batches, log.append(batches), strict=True):
             placed += [(batch.partition, offset) for offset in became.offsets]
-    times = {
+    times: dict[tuple[int | None, int], int] = {
         (partition, offset): moment
         for partition in (0, 1)
         for chunk in [log.read(topic, partition, None, **PLENTY)]

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
-from pinflow.log import ProduceBatch, Records, examined, open_log
+from pinflow.log import ProduceBatch, Records, open_log
 from pinflow.log.kafka.clients import Clients
 from pinflow.log.kafka.url import parse_url
 from tests.servers.kafka import PASSWORD
@@ -114,9 +114,7 @@ def test_a_missing_permission_is_told_and_one_that_is_given_is_used(kafka: Clust
         assert [type(error) for error in became.refused.values()] == [TerminalError] * 2
         assert "uthoriz" in became.refused[0].what
         assert "permissions" in became.refused[0].hint
-        more = examined(log)
-        assert more is not None
-        assert _lacking(more.examine()) == ["Read", "Write"]
+        assert _lacking(log.check()) == ["Read", "Write"]
         allow(kafka, "scram", topic, AclOperation.WRITE)
         wait_until(lambda: not _refused(log, topic), "the permission is used")
         with pytest.raises(TerminalError, match="uthoriz"):
@@ -128,7 +126,7 @@ def test_a_missing_permission_is_told_and_one_that_is_given_is_used(kafka: Clust
         end = log.ranges(topic)[0].end
         with pytest.raises(TerminalError, match="uthoriz"):
             log.trim(topic, 0, [end], older_than_ms=1 << 50, keep_bytes=None)
-        assert _lacking(more.examine()) == []
+        assert _lacking(log.check()) == []
     finally:
         log.close()
 

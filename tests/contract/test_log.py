@@ -19,17 +19,20 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 from pinflow.log import (
-    ANYWHERE,
     AppendResult,
+    CountedOffsets,
     EventLog,
     IdempotencyKey,
     IdempotentLog,
     ProduceBatch,
+    ProgressLog,
     Records,
+    ShardRange,
     StoredResponse,
-    answering,
+    is_idempotent,
     open_log,
     partition_for,
+    shows_progress,
 )
 from tests.contract.logs import LOGS
 from tests.servers.ports import wait_until
@@ -149,12 +152,12 @@ def test_a_log_that_places_records_keeps_those_of_a_route_together_and_in_order(
     routes = [b"%d" % (n % 7) for n in range(60)]
     appended = log.append(
         [
-            ProduceBatch(topic, ANYWHERE, values(*texts[:40]), routes[:40]),
-            ProduceBatch(topic, ANYWHERE, values(*texts[40:]), routes[40:]),
+            ProduceBatch(topic, None, values(*texts[:40]), routes[:40]),
+            ProduceBatch(topic, None, values(*texts[40:]), routes[40:]),
         ]
     )
     placed = [place for each in appended for place in each.partitions or ()]
-    assert {each.number for each in log.partitions(topic)} >= set(placed)
+    assert {each.number for each in log.describe(topic)} >= set(placed)
     assert len(set(zip(routes, placed, strict=True))) == 7
     for partition in set(placed):
         seen = log.read(topic, partition, None, **PLENTY).records.values
@@ -182,11 +185,35 @@ def test_offsets_count_on_in_each_partition_alone(log: EventLog, topic: str) -> 
 
 def test_a_partition_says_which_offset_is_next_where_the_log_counts(log: EventLog, topic: str) -> None:
     log.append([ProduceBatch(topic, 1, Records([b"a", b"b"]))])
-    found = {each.number: each for each in log.partitions(topic)}
+    numbering = [each.numbering for each in log.describe(topic)]
+    if not log.capabilities.assigns_partitions:
+        assert numbering[:2] == [CountedOffsets(0, 0), CountedOffsets(0, 2)]
+        return
+    shards = [each for each in numbering if isinstance(each, ShardRange)]
+    assert len(shards) == len(numbering)
+    assert [each.low_hash for each in shards] == [0, *(each.high_hash + 1 for each in shards[:-1])]
+
+
+def test_a_log_keeps_the_protocols_that_its_capabilities_name(log: EventLog) -> None:
+    bases = type(log).__mro__
+    assert is_idempotent(log) == (IdempotentLog in bases)
+    assert shows_progress(log) == (ProgressLog in bases)
+
+
+def test_a_batch_without_a_partition_goes_only_to_a_log_that_assigns_one(log: EventLog, topic: str) -> None:
+    batch = ProduceBatch(topic, None, values("a"), [b"r"])
     if log.capabilities.assigns_partitions:
-        assert {each.next for each in found.values()} == {None}
-    else:
-        assert [(int(found[number].first), found[number].next) for number in (0, 1)] == [(0, 0), (0, 2)]
+        (became,) = log.append([batch])
+        assert [*(became.partitions or ())] != []
+        return
+    with pytest.raises(UnknownPartitionError):
+        log.append([batch])
+    assert accepted(log, topic) == [0, 0, 0]
+
+
+def test_a_position_that_another_log_made_is_reported_not_read(log: EventLog, topic: str) -> None:
+    with pytest.raises(CorruptError, match="position"):
+        log.read(topic, 0, "third", **PLENTY)
 
 
 def test_a_topic_has_settings_under_kafkas_names(log: EventLog, topic: str) -> None:
@@ -255,7 +282,7 @@ def test_unknown_topics_and_partitions_are_told(log: EventLog, topic: str) -> No
     for call in (
         lambda: log.read(nowhere, 0, None, **PLENTY),
         lambda: log.ranges(nowhere),
-        lambda: log.partitions(nowhere),
+        lambda: log.describe(nowhere),
         lambda: log.topics.delete(nowhere),
     ):
         with pytest.raises(UnknownTopicError, match=nowhere):
@@ -392,10 +419,9 @@ FAR = 1 << 45
 
 @pytest.fixture
 def once(log: EventLog) -> IdempotentLog:
-    found = answering(log)
-    if found is None:
+    if not is_idempotent(log):
         pytest.skip("this log does not take a request once")
-    return found
+    return log
 
 
 def token(key: bytes, start: int, stop: int, *, expires: int = FAR) -> IdempotencyKey:
@@ -409,9 +435,9 @@ def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: Idempoten
         ProduceBatch(topic, 2, values("d")),
         ProduceBatch(topic, 0, values("e")),
     ]
-    appended = once.append_once(batches, [token(b"k1", 0, 2), token(b"k2", 2, 3)])
+    appended = once.append_idempotent(batches, [token(b"k1", 0, 2), token(b"k2", 2, 3)])
     assert [list(each.offsets) for each in appended] == [[1, 2], [0], [3]]
-    assert once.answered([b"k1", b"k2", b"k3"]) == {
+    assert once.stored_responses([b"k1", b"k2", b"k3"]) == {
         b"k1": StoredResponse(
             b"print of k1", b"note of k1", [AppendResult(range(1, 3)), AppendResult(range(1))]
         ),
@@ -422,34 +448,36 @@ def test_tokens_are_kept_with_the_first_offsets_of_their_batches(once: Idempoten
 def test_a_token_that_is_kept_lets_nothing_be_appended(
     once: IdempotentLog, open_again: Callable[[], EventLog], topic: str
 ) -> None:
-    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
-    other = answering(open_again())
-    assert other is not None
+    once.append_idempotent([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
+    other = open_again()
+    assert is_idempotent(other)
     for log in (once, other):
-        assert list(log.answered([b"k"])) == [b"k"]
+        assert list(log.stored_responses([b"k"])) == [b"k"]
         with pytest.raises(RepeatedError):
-            log.append_once(
+            log.append_idempotent(
                 [ProduceBatch(topic, 0, values("x")), ProduceBatch(topic, 1, values("a"))],
                 [token(b"new", 0, 1), token(b"k", 1, 2)],
             )
-        assert log.answered([b"new"]) == {}
+        assert log.stored_responses([b"new"]) == {}
     with pytest.raises(RepeatedError):
-        once.append_once([ProduceBatch(topic, 0, values("y", "z"))], [token(b"2", 0, 1), token(b"2", 0, 1)])
+        once.append_idempotent(
+            [ProduceBatch(topic, 0, values("y", "z"))], [token(b"2", 0, 1), token(b"2", 0, 1)]
+        )
     assert accepted(once, topic) == [1, 0, 0]
 
 
 def test_a_token_of_an_append_that_failed_is_not_kept(once: IdempotentLog, topic: str) -> None:
     with pytest.raises(UnknownPartitionError):
-        once.append_once([ProduceBatch(topic, 7, values("a"))], [token(b"k", 0, 1)])
-    assert once.answered([b"k"]) == {}
-    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
+        once.append_idempotent([ProduceBatch(topic, 7, values("a"))], [token(b"k", 0, 1)])
+    assert once.stored_responses([b"k"]) == {}
+    once.append_idempotent([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
 
 
 def test_a_token_that_has_expired_is_as_if_it_never_was(once: IdempotentLog, topic: str) -> None:
-    once.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1, expires=1)])
-    assert once.answered([b"k"]) == {}
-    once.append_once([ProduceBatch(topic, 0, values("b"))], [token(b"k", 0, 1)])
-    assert once.answered([b"k"])[b"k"].appended == [AppendResult(range(1, 2))]
+    once.append_idempotent([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1, expires=1)])
+    assert once.stored_responses([b"k"]) == {}
+    once.append_idempotent([ProduceBatch(topic, 0, values("b"))], [token(b"k", 0, 1)])
+    assert once.stored_responses([b"k"])[b"k"].appended == [AppendResult(range(1, 2))]
 
 
 def test_the_same_token_from_many_threads_is_appended_once(
@@ -458,10 +486,10 @@ def test_the_same_token_from_many_threads_is_appended_once(
     refused: list[RepeatedError] = []
 
     def append() -> None:
-        log = answering(open_again())
-        assert log is not None
+        log = open_again()
+        assert is_idempotent(log)
         try:
-            log.append_once([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
+            log.append_idempotent([ProduceBatch(topic, 0, values("a"))], [token(b"k", 0, 1)])
         except RepeatedError as error:
             refused.append(error)
 

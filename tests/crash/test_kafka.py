@@ -12,7 +12,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from pinflow.config import load
 from pinflow.errors import UnavailableError
 from pinflow.jobs.runtime import Runtime
-from pinflow.log import ProduceBatch, Records, examined, open_log
+from pinflow.log import ProduceBatch, Records, open_log
 from tests.crash.load import Client, address_in, verify
 from tests.e2e.command import running, until
 from tests.pipeline import ID
@@ -90,9 +90,7 @@ def test_killed_brokers_and_moved_leaders_lose_nothing_and_double_nothing(
 def looked_at(cluster: Cluster) -> dict[str, bool]:
     """What doctor is told of all topics, and whether it is broken."""
     log = open_log(cluster.url)
-    look = examined(log)
-    assert look is not None
-    found = {finding.what: finding.broken for finding in look.examine()}
+    found = {finding.what: finding.broken for finding in log.check()}
     log.close()
     return found
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from pinflow.config import Log
 from pinflow.jobs.runtime import Runtime
-from pinflow.log.kinesis.place import first_offset, shard_id
+from pinflow.log.kinesis.positions import first_offset, shard_id
 from tests.crash.load import Client, Place, address_in, verify
 from tests.crash.soak import kill_stations, small_steps
 from tests.servers.kinesis import boto, url_of

@@ -149,19 +149,19 @@ class Racing(Wrapped):
         super().__init__(log)
         self.races = 1
 
-    def append_once(
-        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    def append_idempotent(
+        self, batches: Sequence[ProduceBatch], keys: Sequence[IdempotencyKey]
     ) -> list[AppendResult]:
         if self.races > 0:
             self.races -= 1
-            super().append_once(batches, tokens)
-        return super().append_once(batches, tokens)
+            super().append_idempotent(batches, keys)
+        return super().append_idempotent(batches, keys)
 
 
 class AlwaysRacing(Wrapped):
     """A log that says every time that another process has the request, and never what became of it."""
 
-    def append_once(self, *_: object) -> list[AppendResult]:
+    def append_idempotent(self, *_: object) -> list[AppendResult]:
         raise RepeatedError("a request was appended before")
 
 
@@ -184,7 +184,7 @@ def test_a_key_is_kept_for_the_configured_time(tmp_path: Path) -> None:
         first = send(client, ROUTES[0], "k")
 
         async def later() -> bool:
-            await until(lambda: not client.log.answered([token_of(client)]))  # type: ignore[attr-defined]
+            await until(lambda: not client.log.stored_responses([token_of(client)]))  # type: ignore[attr-defined]
             return True
 
         assert client.run(later())
@@ -201,11 +201,12 @@ def token_of(client: Client) -> bytes:
 
 def test_a_log_that_keeps_no_keys_takes_the_request_as_one_without(tmp_path: Path) -> None:
     class Plain:
-        """A log without `append_once`."""
+        """A log that is not idempotent."""
 
         def __init__(self, log: EventLog) -> None:
             self.append, self.topics = log.append, log.topics
-            self.read, self.ranges, self.capabilities = log.read, log.ranges, log.capabilities
+            self.read, self.ranges = log.read, log.ranges
+            self.capabilities = log.capabilities._replace(idempotent=False)
 
     with gateway(tmp_path, wrap=Plain) as client:
         for _ in range(2):

@@ -9,7 +9,7 @@ from pinflow.errors import TooLargeError, UnavailableError
 from pinflow.gateway.answer import Posted
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.refusal import Reason
-from pinflow.log import ANYWHERE, AppendResult, partition_for
+from pinflow.log import AppendResult, partition_for
 
 
 def partitions_of(posted: Posted, count: int = 4) -> list[int]:
@@ -129,7 +129,7 @@ def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() 
     )
     routed = route("t", posted, 2, Turn(), max_record_bytes=None, by_log=True)
     assert [(batch.partition, batch.routes) for batch in routed.batches] == [
-        (ANYWHERE, [b"7", b"7", b"k"]),
+        (None, [b"7", b"7", b"k"]),
         (3, [b"0"]),
     ]
     placed = routed.placed(

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from pinflow.errors import PinflowError, TerminalError, UnavailableError
-from pinflow.log.kafka.errors import told
+from pinflow.log.kafka.errors import translate_error
 
 WRONG = KafkaError(
     KafkaError._AUTHENTICATION, "SASL authentication error: Authentication failed: bad password"
@@ -33,4 +33,4 @@ LATE = KafkaError(KafkaError._TIMED_OUT)
 def test_a_connection_that_is_cut_while_it_is_made_is_waited_for(
     error: KafkaError, heard: list[KafkaError], kind: type[PinflowError]
 ) -> None:
-    assert type(told(error, "the log cannot be read", "here", heard)) is kind
+    assert type(translate_error(error, "the log cannot be read", "here", heard)) is kind

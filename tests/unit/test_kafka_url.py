@@ -10,7 +10,7 @@ import pytest
 from pinflow.config import masked
 from pinflow.errors import ConfigError, CorruptError, MissingExtraError
 from pinflow.log import open_log
-from pinflow.log.kafka.positions import Position
+from pinflow.log.kafka.positions import KafkaPosition
 from pinflow.log.kafka.url import parse_url
 
 if TYPE_CHECKING:
@@ -98,16 +98,16 @@ def test_a_password_is_never_shown() -> None:
 
 @pytest.mark.parametrize("text", ["17", "17@abc/+x", "17-3@abc", "0"])
 def test_a_position_is_the_text_it_was_read_from(text: str) -> None:
-    assert str(Position.parse(text)) == text
+    assert str(KafkaPosition.parse(text)) == text
 
 
 def test_a_position_counts_the_offsets_that_held_nothing() -> None:
-    start = Position.parse("100-40@id")
+    start = KafkaPosition.parse("100-40@id")
     assert str(start.after(last=109, records=8)) == "110-42@id"
     assert str(start.after(last=109, records=10)) == "110-40@id"
     for text in ("", "-1", "one", "1@", "1--2", "1 @x"):
         with pytest.raises(CorruptError):
-            Position.parse(text)
+            KafkaPosition.parse(text)
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ from pinflow.errors import (
     UnknownPartitionError,
     UnknownTopicError,
 )
-from pinflow.log import ANYWHERE, AppendResult, EventLog, ProduceBatch, Records, open_log
+from pinflow.log import AppendResult, EventLog, ProduceBatch, Records, open_log
 from pinflow.log.kinesis.log import KinesisLog
-from pinflow.log.kinesis.pacing import Paces
+from pinflow.log.kinesis.pacing import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def log(faults: Faults, prefix: str) -> Iterator[EventLog]:
 
 
 def produce(log: EventLog, values: list[bytes], routes: list[bytes]) -> AppendResult:
-    (appended,) = log.append([ProduceBatch("t", ANYWHERE, Records(list(values)), routes)])
+    (appended,) = log.append([ProduceBatch("t", None, Records(list(values)), routes)])
     return appended
 
 
@@ -69,7 +69,7 @@ def produce_all(log: EventLog, values: list[bytes], routes: list[bytes]) -> None
 
 def stored(log: EventLog) -> list[bytes]:
     found: list[bytes] = []
-    for partition in log.partitions("t"):
+    for partition in log.describe("t"):
         chunk = log.read("t", partition.number, None, max_records=1 << 20, max_bytes=1 << 30)
         found += [value or b"" for value in chunk.records.values]
     return found
@@ -109,7 +109,7 @@ def test_in_the_order_of_requests_many_records_of_one_key_are_put_at_once(
     faults.fault = on("PutRecords", watch)
     values, routes = numbered(700, 1)
     at_once = open_log(url_of(faults.url, prefix, order="request"))
-    (appended,) = at_once.append([ProduceBatch("t", ANYWHERE, Records(list(values)), routes)])
+    (appended,) = at_once.append([ProduceBatch("t", None, Records(list(values)), routes)])
     at_once.close()
     assert not appended.refused
     assert puts == [500, 200]
@@ -216,7 +216,7 @@ def test_a_record_larger_than_the_stream_takes_is_refused_alone(
     assert {index: type(error) for index, error in appended.refused.items()} == {1: TooLargeError}
     faults.fault = describing(MaxRecordSizeInKiB=2048)
     again = open_log(url_of(faults.url, prefix))
-    (appended,) = again.append([ProduceBatch("t", ANYWHERE, Records([b"x" * ((1 << 20) + 1)]), [b"2"])])
+    (appended,) = again.append([ProduceBatch("t", None, Records([b"x" * ((1 << 20) + 1)]), [b"2"])])
     again.close()
     (error,) = appended.refused.values()  # by kinesalite itself, which knows no larger ones
     assert isinstance(error, NotCarriedError)
@@ -226,8 +226,8 @@ def test_a_record_larger_than_the_stream_takes_is_refused_alone(
 def test_of_several_topics_those_that_are_there_take_their_records(log: EventLog) -> None:
     became = log.append(
         [
-            ProduceBatch("t", ANYWHERE, Records([b"a"]), [b"1"]),
-            ProduceBatch("nowhere", ANYWHERE, Records([b"b", b"c"]), [b"1", b"2"]),
+            ProduceBatch("t", None, Records([b"a"]), [b"1"]),
+            ProduceBatch("nowhere", None, Records([b"b", b"c"]), [b"1", b"2"]),
             ProduceBatch("t", 7, Records([b"d"]), [b"1"]),
         ]
     )
@@ -241,7 +241,7 @@ def test_a_stream_that_is_being_created_refuses_only_its_own_records(log: EventL
     log.topics.create("coming", 1)
     missing, coming = failing("PutRecords", "ResourceNotFoundException"), describing(StreamStatus="CREATING")
     faults.fault = lambda request, forward: missing(request, lambda each: coming(each, forward))
-    (appended,) = log.append([ProduceBatch("coming", ANYWHERE, Records([b"a"]), [b"1"])])
+    (appended,) = log.append([ProduceBatch("coming", None, Records([b"a"]), [b"1"])])
     assert isinstance(appended.refused[0], UnavailableError)
     assert "being created" in str(appended.refused[0])
 
@@ -272,9 +272,9 @@ def test_an_append_does_not_wait_for_what_is_asked_about_its_stream_again(
 def test_kinesis_away_is_told(aws_credentials: None) -> None:
     log = open_log(url_of(f"http://127.0.0.1:{free_port()}"))
     for call in (
-        lambda: log.append([ProduceBatch("t", ANYWHERE, Records([b"a"]), [b"1"])]),
+        lambda: log.append([ProduceBatch("t", None, Records([b"a"]), [b"1"])]),
         log.topics.list,
-        lambda: log.partitions("t"),
+        lambda: log.describe("t"),
         lambda: log.identity,
     ):
         with pytest.raises(UnavailableError, match="EndpointConnectionError"):
@@ -286,7 +286,7 @@ def test_a_shard_gets_no_more_than_its_rate(faults: Faults, prefix: str) -> None
     paced = open_log(url_of(faults.url, prefix, pace="on", timeout=2))
     paced.topics.create("one", 1)
     values, routes = numbered(4_000, 4_000)
-    (appended,) = paced.append([ProduceBatch("one", ANYWHERE, Records(list(values)), routes)])
+    (appended,) = paced.append([ProduceBatch("one", None, Records(list(values)), routes)])
     chunk = paced.read("one", 0, None, max_records=1 << 20, max_bytes=1 << 30)
     paced.close()
     assert {type(error) for error in appended.refused.values()} == {OverloadedError}
@@ -296,8 +296,8 @@ def test_a_shard_gets_no_more_than_its_rate(faults: Faults, prefix: str) -> None
 
 
 def test_a_bucket_lets_through_a_second_s_worth_and_then_one_that_is_larger_than_that() -> None:
-    paces = Paces(10, 1_000.0)
-    assert [paces.taken("s", 0, 1, 1) for _ in range(10)] == [0.0] * 10
-    assert paces.taken("s", 0, 1, 1) > 0
-    assert paces.taken("s", 1, 1, 5_000) == 0, "each shard has its own, and a large record passes"
-    assert paces.taken("s", 1, 1, 1) > 3
+    paces = RateLimiter(10, 1_000.0)
+    assert [paces.take("s", 0, 1, 1) for _ in range(10)] == [0.0] * 10
+    assert paces.take("s", 0, 1, 1) > 0
+    assert paces.take("s", 1, 1, 5_000) == 0, "each shard has its own, and a large record passes"
+    assert paces.take("s", 1, 1, 1) > 3

@@ -22,10 +22,10 @@ from pinflow.jobs.land.land import land_jobs
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
-from pinflow.log import ANYWHERE, EventLog, ProduceBatch, Records
+from pinflow.log import EventLog, ProduceBatch, Records
 from pinflow.log.kinesis import streams as kinesis_streams
 from pinflow.log.kinesis.log import KinesisLog
-from pinflow.log.kinesis.place import Place, first_offset
+from pinflow.log.kinesis.positions import ShardPosition, first_offset
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def log(opened: Callable[..., KinesisLog]) -> KinesisLog:
 
 def put(log: EventLog, *texts: str) -> list[int]:
     (appended,) = log.append(
-        [ProduceBatch("t", ANYWHERE, Records([text.encode() for text in texts]), [b"r"] * len(texts))]
+        [ProduceBatch("t", None, Records([text.encode() for text in texts]), [b"r"] * len(texts))]
     )
     assert not appended.refused
     return list(appended.offsets)
@@ -134,14 +134,14 @@ def test_one_who_was_at_the_end_lately_needs_no_proof(log: KinesisLog, faults: F
     assert values(log, end) == ["c"]
 
 
-def test_a_position_of_another_stream_or_of_none_is_told(log: KinesisLog) -> None:
+def test_a_position_of_another_stream_or_of_none_is_an_error(log: KinesisLog) -> None:
     put(log, "a")
-    place = Place.of(log.read("t", 0, None, **PLENTY).end)
+    place = ShardPosition.of(log.read("t", 0, None, **PLENTY).end)
     with pytest.raises(GapError, match="deleted and made again"):
         values(log, str(place._replace(made=place.made + 1)))
     with pytest.raises(GapError, match="has no record"):
         values(log, str(place._replace(sequence="49590338271490256608559692538361571095921575989136588898")))
-    with pytest.raises(CorruptError, match="no position"):
+    with pytest.raises(CorruptError, match="not a position"):
         values(log, "17")
     with pytest.raises(GapError, match="retention has passed"):
         log.read("t", 5, str(place), **PLENTY)
@@ -165,7 +165,7 @@ def test_reading_for_a_count_reads_each_record_once(log: KinesisLog, faults: Fau
     put(log, "x", "y")
     assert [extent.accepted for extent in log.ranges("t")] == [52]
     assert sum(read) == 22
-    gone = str(Place.of(middle)._replace(before=7))
+    gone = str(ShardPosition.of(middle)._replace(before=7))
     assert [(each.partition, each.accepted) for each in log.ranges("t", {9: gone})] == [(0, 52), (9, 7)]
 
 
@@ -194,7 +194,7 @@ def test_lists_come_in_pages(moto_kinesis_url: str, prefix: str) -> None:
         log.topics.create("wide", 5)
         faults.fault = small_pages
         assert list(log.topics.list().items()) == [*((f"{n:02d}", 1) for n in range(11)), ("wide", 5)]
-        assert [each.number for each in log.partitions("wide")] == list(range(5))
+        assert [each.number for each in log.describe("wide")] == list(range(5))
         assert calls["ListStreams"] > 1
         assert calls["ListShards"] == 11 + 3
         log.close()
@@ -227,7 +227,7 @@ def test_splits_and_merges_name_their_parents(
     client = boto(faults.url)
     reshape(client, f"{prefix}t", merge=False)
     reshape(client, f"{prefix}t", merge=True)
-    shards = opened().partitions("t")
+    shards = opened().describe("t")
     assert [(each.number, each.closed, each.parents) for each in shards] == [
         (0, True, ()),
         (1, True, (0,)),
@@ -289,7 +289,7 @@ def test_a_closed_shard_that_left_unread_stops_the_job(
 def test_a_closed_shard_that_left_when_it_was_read_stops_nobody(
     pipelines: Callable[..., Runtime], faults: Faults, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kinesis_streams, "SHARDS_FRESH_S", 0.0)
+    monkeypatch.setattr(kinesis_streams, "SHARDS_TTL_S", 0.0)
     name = topic("stream", "user")
     runtime = pipelines()
     runtime.log.topics.create(name, 1)
@@ -309,7 +309,7 @@ def test_a_closed_shard_that_left_when_it_was_read_stops_nobody(
 
 def send_user(log: EventLog, name: str, number: int) -> None:
     record = json.dumps({"ind": number, "age": 20, "first_name": "A"}).encode()
-    (appended,) = log.append([ProduceBatch(name, ANYWHERE, Records([record]), [b"%d" % number])])
+    (appended,) = log.append([ProduceBatch(name, None, Records([record]), [b"%d" % number])])
     assert not appended.refused
 
 
@@ -340,7 +340,7 @@ def test_posts_keep_their_order_through_splits_and_merges_while_the_road_runs(
                 while left:
                     batch = Records([records[n] for n in left])
                     (appended,) = runtime.log.append(
-                        [ProduceBatch(name, ANYWHERE, batch, [b"%d" % n for n in left])]
+                        [ProduceBatch(name, None, batch, [b"%d" % n for n in left])]
                     )
                     left = [left[n] for n in sorted(appended.refused)]
                 if version in {2, 3, 5}:

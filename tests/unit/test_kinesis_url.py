@@ -15,9 +15,9 @@ from tests.servers.kinesis_faults import describing, failing, on
 from tests.servers.moto import CREDENTIALS
 
 from pinflow.errors import ConfigError, PinflowError, UnavailableError, UnknownTopicError
-from pinflow.log import ANYWHERE, ProduceBatch, Records, examined, open_log
-from pinflow.log.kinesis.place import Place
-from pinflow.log.kinesis.url import Address, address_of
+from pinflow.log import ProduceBatch, Records, open_log
+from pinflow.log.kinesis.positions import ShardPosition
+from pinflow.log.kinesis.url import KinesisSettings, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,18 +44,16 @@ def log(faults: Faults, prefix: str) -> Iterator[EventLog]:
 
 
 def found(log: EventLog) -> list[Finding]:
-    able = examined(log)
-    assert able is not None
-    return able.examine()
+    return log.check()
 
 
 def test_a_url_says_region_prefix_and_options() -> None:
-    assert address_of("kinesis://eu-west-1") == Address("eu-west-1")
-    assert address_of("kinesis://eu-west-1/") == Address("eu-west-1")
+    assert address_of("kinesis://eu-west-1") == KinesisSettings("eu-west-1")
+    assert address_of("kinesis://eu-west-1/") == KinesisSettings("eu-west-1")
     assert address_of(
         "kinesis://us-east-1/prod-?endpoint=http://127.0.0.1:4567&profile=me&account=123456789012"
         "&streams=*-pin&order=request&pace=off&puts=2&reads=4&timeout=3&gaps=skip&mode=on-demand&record_mib=10"
-    ) == Address(
+    ) == KinesisSettings(
         region="us-east-1",
         prefix="prod-",
         endpoint="http://127.0.0.1:4567",
@@ -214,7 +212,7 @@ def test_no_credential_is_in_an_error_even_where_kinesis_repeats_the_request(
     for call in (
         log.topics.list,
         lambda: log.identity,
-        lambda: log.append([ProduceBatch("t", ANYWHERE, Records([b"a"]), [b"1"])]),
+        lambda: log.append([ProduceBatch("t", None, Records([b"a"]), [b"1"])]),
         lambda: found(log),
     ):
         with pytest.raises(PinflowError) as caught:
@@ -285,6 +283,6 @@ def test_boto3_is_not_imported_for_another_log() -> None:
 
 
 def test_a_position_is_read_back_as_it_was() -> None:
-    place = Place(7, "49590338271490256608559692538361571095921575989136588898", 1_700_000_000_123)
-    assert Place.of(str(place)) == place
-    assert Place.of(str(Place(0, "", 1))) == Place(0, "", 1)
+    place = ShardPosition(7, "49590338271490256608559692538361571095921575989136588898", 1_700_000_000_123)
+    assert ShardPosition.of(str(place)) == place
+    assert ShardPosition.of(str(ShardPosition(0, "", 1))) == ShardPosition(0, "", 1)

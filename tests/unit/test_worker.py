@@ -53,11 +53,11 @@ class FaultyLog:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    def partitions(self, name: str) -> list[Partition]:
+    def describe(self, name: str) -> list[Partition]:
         self.looks[name] += 1
         if (error := next(self._faults.get(name, iter(())), None)) is not None:
             raise error
-        return self._log.partitions(name)
+        return self._log.describe(name)
 
 
 def landing(runtime: Runtime, log: Any) -> Callable[[], list[Job]]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import PinflowError, RepeatedError, UnavailableError
 from pinflow.failpoints import hit
-from pinflow.log import AppendResult, IdempotencyKey, ProduceBatch, StoredResponse, answering
+from pinflow.log import AppendResult, IdempotencyKey, ProduceBatch, StoredResponse, is_idempotent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Committer:
         keep_s: float = IDEMPOTENCY_S,
     ) -> None:
         self._log = log
-        self._answers = answering(log)
+        self._answers = log if is_idempotent(log) else None
         self._keep_ms = int(keep_s * 1000)
         self._metrics = metrics
         self._stall_s = stall_s
@@ -276,7 +276,7 @@ class Committer:
 
     def _known(self, group: _Group) -> dict[bytes, StoredResponse]:
         keys = [waiting.once.key for waiting in group if waiting.once is not None]
-        return self._answers.answered(keys) if keys and self._answers is not None else {}
+        return self._answers.stored_responses(keys) if keys and self._answers is not None else {}
 
     def _written(self, group: _Group, batches: list[ProduceBatch]) -> list[AppendResult]:
         if not batches:
@@ -291,7 +291,7 @@ class Committer:
                 tokens.append(IdempotencyKey(key, fingerprint, note, expires, start, stop))
             start = stop
         if tokens and self._answers is not None:
-            return self._answers.append_once(batches, tokens)
+            return self._answers.append_idempotent(batches, tokens)
         return self._log.append(batches)
 
     def _failed(self, group: _Group, error: Exception) -> _Outcomes:

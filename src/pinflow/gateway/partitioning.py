@@ -10,7 +10,7 @@ import msgspec
 from pinflow.datasets.numbers import post_number_of
 from pinflow.gateway.answer import Placed
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
-from pinflow.log import ANYWHERE, ProduceBatch, Records, partition_for, size_of
+from pinflow.log import ProduceBatch, Records, partition_for, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +24,9 @@ __all__ = ["REFUSED", "Routed", "Turn", "members_of", "route"]
 
 REFUSED = -1
 """Stands for the partition, and the offset, of a record that is not appended."""
+
+BY_LOG = -2
+"""Stands for the partition of a record that the log chooses; notes of earlier versions hold it too."""
 
 
 class Turn:
@@ -177,9 +180,14 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
     for index in range(len(values)):
         wanted = asked[index] if asked is not None else None
         if index not in refused:
-            groups.setdefault(ANYWHERE if wanted is None else wanted, []).append(index)
+            groups.setdefault(BY_LOG if wanted is None else wanted, []).append(index)
     batches = [
-        ProduceBatch(topic, partition, _picked(posted, members), [routes[i] for i in members])
+        ProduceBatch(
+            topic,
+            None if partition == BY_LOG else partition,
+            _picked(posted, members),
+            [routes[i] for i in members],
+        )
         for partition, members in groups.items()
     ]
     chosen = [REFUSED] * len(values)

@@ -16,7 +16,7 @@ from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
-from pinflow.log import StoredResponse
+from pinflow.log import ShardRange, StoredResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -182,9 +182,9 @@ class Producer:
         if not self._topics.by_log:
             return [None if each is None else partition_of(each, partitions) for each in hashes]
         ranges = [
-            (*each.hashes, each.number)
+            (each.numbering.low_hash, each.numbering.high_hash, each.number)
             for each in await self._topics.partitions(topic)
-            if each.hashes is not None and not each.closed
+            if isinstance(each.numbering, ShardRange) and not each.closed
         ]
         return [
             None

@@ -137,7 +137,7 @@ class Topics:
             if count is None:  # the log still shows a deleted topic to the jobs that read it
                 raise UnknownTopicError("there is no such topic")
             # A topic made again with fewer partitions still holds what the others took.
-            return [each for each in self._log.partitions(topic) if self.by_log or each.number < count]
+            return [each for each in self._log.describe(topic) if self.by_log or each.number < count]
 
         return await self._blocking(look)
 

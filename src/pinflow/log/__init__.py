@@ -1,24 +1,22 @@
 """The durable log: ordered partitions of records behind one protocol."""
 
+from pinflow.log.offsets import offset_of, position_at
+from pinflow.log.partition import CountedOffsets, Partition, ShardRange
 from pinflow.log.protocol import (
     EventLog,
-    Examined,
     IdempotentLog,
+    ProgressLog,
     TopicAdmin,
-    WatchedLog,
-    answering,
-    examined,
+    is_idempotent,
     partition_for,
-    watched,
+    shows_progress,
 )
 from pinflow.log.records import (
-    ANYWHERE,
     AppendResult,
     Capabilities,
     Chunk,
     Headers,
     IdempotencyKey,
-    Partition,
     PartitionRange,
     ProduceBatch,
     Records,
@@ -28,26 +26,27 @@ from pinflow.log.records import (
 from pinflow.log.registry import open_log
 
 __all__ = [
-    "ANYWHERE",
     "AppendResult",
     "Capabilities",
     "Chunk",
+    "CountedOffsets",
     "EventLog",
-    "Examined",
     "Headers",
     "IdempotencyKey",
     "IdempotentLog",
     "Partition",
     "PartitionRange",
     "ProduceBatch",
+    "ProgressLog",
     "Records",
+    "ShardRange",
     "StoredResponse",
     "TopicAdmin",
-    "WatchedLog",
-    "answering",
-    "examined",
+    "is_idempotent",
+    "offset_of",
     "open_log",
     "partition_for",
+    "position_at",
+    "shows_progress",
     "size_of",
-    "watched",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 from zlib import crc32
 
 if TYPE_CHECKING:
@@ -10,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pinflow.findings import Finding
+    from pinflow.log.partition import Partition
     from pinflow.log.records import (
         AppendResult,
         Capabilities,
         Chunk,
         IdempotencyKey,
-        Partition,
         PartitionRange,
         ProduceBatch,
         StoredResponse,
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EventLog",
-    "Examined",
     "IdempotentLog",
+    "ProgressLog",
     "TopicAdmin",
-    "WatchedLog",
-    "answering",
-    "examined",
+    "is_idempotent",
     "partition_for",
-    "watched",
+    "shows_progress",
 ]
 
 
@@ -41,11 +40,12 @@ class EventLog(Protocol):
     reading, from several processes while another one appends.
     """
 
+    @abstractmethod
     def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """Append and return what became of each batch, in the order given.
 
-        Blocks until every record is durable or refused. Not idempotent: a repeat appends again. An error means all of
-        it; the embedded log takes all or nothing, others may refuse single records.
+        Blocks until every record is durable or refused. Not idempotent: a repeat appends again. An error applies to
+        all batches; the embedded log takes all or nothing, others may refuse single records.
 
         Raises:
             UnknownTopicError: A topic does not exist. Nothing was appended.
@@ -54,6 +54,7 @@ class EventLog(Protocol):
                 not known.
         """
 
+    @abstractmethod
     def read(
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
@@ -63,27 +64,31 @@ class EventLog(Protocol):
 
         Raises:
             UnknownTopicError: The topic does not exist.
+            UnknownPartitionError: The partition does not exist.
             GapError: The position lies before the first record still kept.
             CorruptError: A stored batch fails its checksum, or the log ends before the position.
         """
 
-    def partitions(self, topic: str) -> list[Partition]:
+    @abstractmethod
+    def describe(self, topic: str) -> list[Partition]:
         """The partitions that can be read, in the order of their numbers. Quick: counts nothing.
 
         Raises:
             UnknownTopicError: The topic does not exist.
         """
 
+    @abstractmethod
     def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:
         """What each partition holds now, in partition order.
 
-        A log that does not count its records counts on from the `known` positions, or else from its begin: it reads
-        them. Known partitions that are no longer there are told as they are known.
+        A log that does not count its records reads them to count them, from the `known` positions on, or else from
+        its begin. Known partitions that are no longer there are returned as they are known.
 
         Raises:
             UnknownTopicError: The topic does not exist.
         """
 
+    @abstractmethod
     def trim(
         self,
         topic: str,
@@ -95,28 +100,44 @@ class EventLog(Protocol):
     ) -> int:
         """Drop the oldest records of a partition, and return how many.
 
-        Dropped is only what lies before every position of `committed`, and is besides accepted before
-        `older_than_ms` or followed by more than `keep_bytes` bytes; with both None nothing is. A backend may keep
-        more than it is asked to. `accepted` of the extent still counts what was dropped. Blocks; safe to repeat,
-        and beside appends and reads.
+        Only what lies before every position of `committed` is dropped, and of that only what was accepted before
+        `older_than_ms` or is followed by more than `keep_bytes` bytes; with both None nothing is. A backend may keep
+        more than it is asked to. `accepted` of the range still counts what was dropped. Blocks; safe to repeat, and
+        beside appends and reads.
 
         Raises:
             UnknownTopicError: The topic does not exist.
             UnavailableError: The log cannot be written now.
         """
 
+    @abstractmethod
+    def check(self) -> list[Finding]:
+        """What is worth knowing or repairing; empty where all is well. Writes nothing.
+
+        Raises:
+            UnavailableError: The log cannot be reached, or does not let this user look.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Release files and connections. Safe to repeat."""
 
     @property
+    @abstractmethod
     def capabilities(self) -> Capabilities:
         """How it differs from the embedded log; always the same."""
 
     @property
+    @abstractmethod
     def identity(self) -> str:
-        """Tells this log from every other one, such as an empty one put in its place; never changes."""
+        """A text that no other log has, also not an empty one put in its place; never changes.
+
+        Raises:
+            UnavailableError: The log cannot be read now.
+        """
 
     @property
+    @abstractmethod
     def exact_from(self) -> int | None:
         """From which time on (microseconds since 1970 UTC) times of acceptance are exact; None where they never are.
 
@@ -127,78 +148,69 @@ class EventLog(Protocol):
         """
 
     @property
+    @abstractmethod
     def topics(self) -> TopicAdmin:
         """Create, list and delete topics."""
 
 
 class IdempotentLog(EventLog, Protocol):
-    """A log that can take a request once, however often it comes and through however many processes."""
+    """A log that takes a request once, however often it is sent and through however many processes."""
 
-    def append_once(
-        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    @abstractmethod
+    def append_idempotent(
+        self, batches: Sequence[ProduceBatch], keys: Sequence[IdempotencyKey]
     ) -> list[AppendResult]:
-        """Append as `append` does, and keep the tokens in the same write: both are durable or neither.
+        """Append as `append` does, and store the keys in the same write: both are durable or neither.
 
-        Tokens that have expired are removed on the way, a bounded number at a time.
+        Keys that have expired are removed in the same write, a bounded number at a time.
 
         Raises:
-            RepeatedError: One of the tokens is kept already, or given twice. Nothing was appended.
+            RepeatedError: One of the keys is stored already, or given twice. Nothing was appended.
             UnknownTopicError: As in `append`, and so are the others.
         """
 
-    def answered(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
-        """What was kept under these keys and has not expired. Blocks as a read does.
+    @abstractmethod
+    def stored_responses(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
+        """The responses that are stored under these keys and have not expired. Blocks as a read does.
 
         Raises:
             UnavailableError: The log cannot be read now.
         """
 
 
-def answering(log: EventLog) -> IdempotentLog | None:
-    """The log as one that takes a request once, None if it cannot."""
-    return cast("IdempotentLog", log) if hasattr(log, "append_once") else None
+def is_idempotent(log: EventLog) -> TypeGuard[IdempotentLog]:
+    """Whether a log takes a request once; by its capabilities."""
+    return log.capabilities.idempotent
 
 
-class WatchedLog(EventLog, Protocol):
+class ProgressLog(EventLog, Protocol):
     """A log whose own tools show how far its readers are."""
 
-    def committed(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
-        """Tell them that a reader (`land`, `stream`) has committed all before these positions.
+    @abstractmethod
+    def show_progress(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
+        """Have those tools show that a reader (`land`, `stream`) has committed all before these positions.
 
-        Only for show: nothing is read from there. Safe to repeat; a failure is logged and passed over.
+        Only for display: nothing is read from there. Safe to repeat; a failure is logged and otherwise ignored.
         """
 
 
-def watched(log: EventLog) -> WatchedLog | None:
-    """The log as one whose own tools show its readers, None if it has none."""
-    return cast("WatchedLog", log) if hasattr(log, "committed") else None
-
-
-class Examined(EventLog, Protocol):
-    """A log that can look at itself."""
-
-    def examine(self) -> list[Finding]:
-        """What is worth knowing or mending; none if all is well. Writes nothing.
-
-        Raises:
-            UnavailableError: It cannot be reached, or may not be looked at.
-        """
-
-
-def examined(log: EventLog) -> Examined | None:
-    """The log as one that can look at itself, None if it cannot."""
-    return cast("Examined", log) if hasattr(log, "examine") else None
+def shows_progress(log: EventLog) -> TypeGuard[ProgressLog]:
+    """Whether a log's own tools show how far its readers are; by its capabilities."""
+    return log.capabilities.shows_progress
 
 
 class TopicAdmin(Protocol):
     """The topics of a log."""
 
+    @abstractmethod
     def list(self) -> dict[str, int]:
         """Topic name → number of partitions, in the order of names."""
 
+    @abstractmethod
     def readable(self) -> builtins.list[str]:
         """The names of all topics that can be read: those of `list`, and deleted ones that still hold records."""
 
+    @abstractmethod
     def configs(self, topic: str) -> dict[str, str]:
         """The settings of a topic under the names that Kafka has for them, as far as the log knows any.
 
@@ -206,6 +218,7 @@ class TopicAdmin(Protocol):
             UnavailableError: The log cannot be asked now.
         """
 
+    @abstractmethod
     def create(self, topic: str, partitions: int) -> None:
         """Create a topic.
 
@@ -213,12 +226,13 @@ class TopicAdmin(Protocol):
             TopicExistsError: The topic is there already.
         """
 
+    @abstractmethod
     def delete(self, topic: str) -> None:
         """Delete a topic: nobody can append to it any more.
 
-        Where the log `keeps_deleted`, what it took stays to be read, so that no job misses it, and offsets never start
-        again: a new topic of the name counts on. Elsewhere its records are gone, and a job that stands in it is told
-        so by a `GapError` or a `CorruptError`.
+        Where the log `retains_deleted`, what it took stays to be read, so that no job misses it, and offsets never
+        start again: a new topic of the name counts on. Elsewhere its records are gone, and a job that stands in it
+        gets a `GapError` or a `CorruptError`.
 
         Raises:
             UnknownTopicError: The topic does not exist.

@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from pinflow.errors import PinflowError
 
 __all__ = [
-    "ANYWHERE",
     "AppendResult",
     "Capabilities",
     "Chunk",
     "Headers",
     "IdempotencyKey",
-    "Partition",
     "PartitionRange",
     "ProduceBatch",
     "Records",
@@ -35,15 +33,12 @@ __all__ = [
 
 Headers = tuple[tuple[str, bytes], ...]
 
-ANYWHERE = -2
-"""Stands for the partition of records that the log places by their routes."""
-
 
 class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Records as columns of equal length, in order.
 
-    `values` holds the bytes exactly as sent, None for a tombstone. `keys` and `headers` are None where no record of
-    the run has any.
+    `values` holds the bytes exactly as sent, None for a tombstone. `keys` and `headers` are None where no record
+    has any.
     """
 
     values: list[bytes | None]
@@ -55,7 +50,7 @@ class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @staticmethod
     def concat(parts: Sequence[Records]) -> Records:
-        """Join runs of records in order."""
+        """Join records in order."""
         if len(parts) == 1:
             return parts[0]
         values: list[bytes | None] = []
@@ -87,7 +82,7 @@ class Records(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ProduceBatch(NamedTuple):
     """Records to append to one partition.
 
-    Where the log places records itself, `partition` may be `ANYWHERE`, and `routes` says for each record what its
+    Where the log assigns partitions itself, `partition` may be None, and `routes` says for each record what its
     partition follows from: equal routes go to one partition, in order.
 
     `later` says that these records came after those of the batches before it, although they go to other partitions:
@@ -95,7 +90,7 @@ class ProduceBatch(NamedTuple):
     """
 
     topic: str
-    partition: int
+    partition: int | None
     records: Records
     routes: Sequence[bytes] | None = None
     later: bool = False
@@ -105,8 +100,8 @@ class AppendResult(NamedTuple):
     """What became of one batch.
 
     Attributes:
-        offsets: What the log numbers each record with, in order; of a refused one it means nothing.
-        partitions: Where each went, if the log placed them itself.
+        offsets: The log's number for each record, in order; that of a refused one has no meaning.
+        partitions: The partition of each, if the log chose them itself.
         refused: Why a record was not appended, by its index. With an `UnavailableError` it is not known whether it was.
     """
 
@@ -120,12 +115,14 @@ class Capabilities(NamedTuple):
 
     Attributes:
         assigns_partitions: It chooses the partition of a record by its route; partitions are not numbered from 0 on.
-        managed: Others run it and answer for its bytes; reading it through is not free.
-        retains_deleted: What a deleted topic took stays to be read, and offsets never start again.
-        trims: It can drop what all have committed.
-        keeps_offsets: Its topics go on where a landing zone ends that another sink wrote from them.
+        managed: Others run it and vouch for its bytes; reading all of it has a price.
+        retains_deleted: The records of a deleted topic can still be read, and offsets never start again.
+        trims: It can drop what all jobs have committed.
+        keeps_offsets: It has the offsets that another sink wrote to a landing zone: landing goes on where that ends.
         text_keys_only: It takes bytes and a text key alone. Tombstones, headers and other keys are refused singly
             with a `NotCarriedError`, and a record without a key comes back with its route as its key.
+        idempotent: It is an `IdempotentLog`.
+        shows_progress: It is a `ProgressLog`.
     """
 
     assigns_partitions: bool = False
@@ -134,18 +131,20 @@ class Capabilities(NamedTuple):
     trims: bool = True
     keeps_offsets: bool = False
     text_keys_only: bool = False
+    idempotent: bool = False
+    shows_progress: bool = False
 
 
 class IdempotencyKey(NamedTuple):
-    """What makes the log take one request once: kept in the write of its records.
+    """What makes the log take one request once: stored in the write of its records.
 
     Attributes:
-        key: Names the request; at most 64 bytes.
-        fingerprint: Of what was sent, to tell another request under the same name.
-        note: What the answer is made from again, besides the offsets.
-        expires: Until when it is kept, milliseconds since 1970 UTC.
-        start: The request's batches are those from `start`
-        stop: up to, not including, `stop` of the append.
+        key: The name of the request; at most 64 bytes.
+        fingerprint: A hash of what was sent, which differs for another request under the same name.
+        note: What the gateway makes its response from again, besides the offsets.
+        expires: Until when it is stored, milliseconds since 1970 UTC.
+        start: The index of the request's first batch in the append.
+        stop: The index after its last batch.
     """
 
     key: bytes
@@ -157,7 +156,7 @@ class IdempotencyKey(NamedTuple):
 
 
 class StoredResponse(NamedTuple):
-    """What was kept of a request: its token's fingerprint and note, and what became of each of its batches."""
+    """What is stored of a request: fingerprint and note of its key, and what became of each of its batches."""
 
     fingerprint: bytes
     note: bytes
@@ -171,31 +170,6 @@ class PartitionRange(NamedTuple):
     begin: str
     end: str
     accepted: int
-
-
-class Partition(NamedTuple):
-    """A partition of a topic.
-
-    One that is `closed` takes nothing more. It was split or merged into others, which name it in `parents`: what they
-    hold comes after all that it holds.
-
-    Attributes:
-        number: Its number.
-        closed: Whether it takes nothing more.
-        parents: The partitions that it was made of.
-        first: The number of its first record, or one before it, as the log shows it.
-        last: Where it is closed, the number of its last record, or one after it.
-        hashes: The first and the last hash of the routes that go to it, where the log places them so.
-        next: The offset that its next record gets; None where the log does not count.
-    """
-
-    number: int
-    closed: bool = False
-    parents: tuple[int, ...] = ()
-    first: str = "0"
-    last: str = ""
-    hashes: tuple[int, int] | None = None
-    next: int | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -237,11 +211,11 @@ def size_of(headers: Headers) -> int:
 def raise_if_all_refused(
     appended: Sequence[AppendResult], *, sparing: type[PinflowError] | None = None
 ) -> None:
-    """Raise why, where not one record was appended and all for the same kind of reason.
+    """Raise the error where no record was appended and all were refused for the same kind of reason.
 
     Args:
         appended: What became of an append.
-        sparing: A kind of error that says nothing of the log as a whole.
+        sparing: A kind of error that concerns single topics, not the log as a whole.
 
     Raises:
         UnavailableError, UnknownTopicError, UnknownPartitionError: The first of the errors.

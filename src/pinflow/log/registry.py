@@ -18,7 +18,7 @@ BACKENDS = {
     "kinesis": "pinflow.log.kinesis.log:KinesisLog",
     "sqlite": "pinflow.log.sqlite.log:SqliteLog",
 }
-"""URL scheme → module:class. A new backend is one module and one line here."""
+"""URL scheme → module:class. A new backend is one package and one line here."""
 
 
 def open_log(url: str, *, read_only: bool = False) -> EventLog:

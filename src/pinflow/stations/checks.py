@@ -17,7 +17,6 @@ from pinflow.findings import Finding
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store.probe import faults
-from pinflow.log import examined
 from pinflow.source import examine
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def _log(settings: Settings) -> Check:
     url = settings.config.log.url
     with Runtime(settings, read_only=True) as runtime:
         topics = runtime.log.topics.list()
-        look = examined(runtime.log)
-        findings = look.examine() if look is not None else []
+        findings = runtime.log.check()
         if runtime.log.capabilities.managed:  # counting its records may be to read them all
             found = f"{len(topics)} topics"
         else:

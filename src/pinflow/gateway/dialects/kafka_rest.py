@@ -13,6 +13,7 @@ from pinflow.gateway.dialects import media
 from pinflow.gateway.dialects.decoding import decoded, reason_of
 from pinflow.gateway.dialects.record_headers import Header, Timestamp, headers_of
 from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.log import CountedOffsets
 
 if TYPE_CHECKING:
     from pinflow.log import Partition
@@ -196,9 +197,9 @@ def describe_offsets(partition: Partition) -> dict[str, int]:
     Raises:
         Refusal: The log does not count its records.
     """
-    if partition.next is None:
+    if not isinstance(partition.numbering, CountedOffsets):
         raise Refusal(Reason.INVALID, "this log numbers records without counting them: it has no end offset")
-    return {"beginning_offset": int(partition.first), "end_offset": partition.next}
+    return {"beginning_offset": partition.numbering.begin, "end_offset": partition.numbering.next}
 
 
 def _parse_json(body: bytes) -> Posted:

@@ -8,6 +8,7 @@ import msgspec
 
 from pinflow.gateway.dialects.hash_keys import range_of
 from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.log import CountedOffsets, ShardRange
 
 if TYPE_CHECKING:
     from pinflow.gateway.answer import Placed
@@ -96,13 +97,15 @@ def describe_shards(partitions: list[Partition], *, by_log: bool) -> list[dict[s
 
 
 def _described_shard(partition: Partition, partitions: int, *, by_log: bool) -> dict[str, object]:
-    sequences = {"StartingSequenceNumber": _sequence_number(int(partition.first), by_log=by_log)}
-    if partition.last:
-        sequences["EndingSequenceNumber"] = _sequence_number(int(partition.last), by_log=by_log)
-    low, high = partition.hashes or range_of(partition.number, partitions)
+    shown = partition.numbering
+    if isinstance(shown, CountedOffsets):
+        shown = ShardRange(shown.begin, None, *range_of(partition.number, partitions))
+    sequences = {"StartingSequenceNumber": _sequence_number(shown.first, by_log=by_log)}
+    if shown.last is not None:
+        sequences["EndingSequenceNumber"] = _sequence_number(shown.last, by_log=by_log)
     shard: dict[str, object] = {
         "ShardId": _shard_id(partition.number),
-        "HashKeyRange": {"StartingHashKey": str(low), "EndingHashKey": str(high)},
+        "HashKeyRange": {"StartingHashKey": str(shown.low_hash), "EndingHashKey": str(shown.high_hash)},
         "SequenceNumberRange": sequences,
     }
     names = ("ParentShardId", "AdjacentParentShardId")

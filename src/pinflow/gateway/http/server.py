@@ -19,8 +19,8 @@ from pinflow.gateway.auth.guard import Guard
 from pinflow.gateway.http.connections import ConnectionLimits, Connections, raise_file_limit
 from pinflow.gateway.http.listening import BACKLOG, bound, require_safe, tls_context, url_of
 from pinflow.gateway.http.protocol import GatewayProtocol
-from pinflow.log import answering, open_log
-from pinflow.log.idempotency import AnswersBeside
+from pinflow.log import is_idempotent, open_log
+from pinflow.log.idempotency import LogWithIdempotencyStore
 
 if TYPE_CHECKING:
     import socket
@@ -135,7 +135,7 @@ def serve(settings: Settings, *, ready_file: Path | None = None) -> None:
 
 def _answering_log(config: Config) -> EventLog:
     log = open_log(config.log.url)
-    return log if answering(log) is not None else AnswersBeside(log, Path(config.gateway.answers_file))
+    return log if is_idempotent(log) else LogWithIdempotencyStore(log, Path(config.gateway.answers_file))
 
 
 def _uvicorn(app: GatewayApp, gateway: Gateway, tls: ssl.SSLContext | None) -> uvicorn.Config:

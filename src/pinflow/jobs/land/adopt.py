@@ -25,7 +25,7 @@ from pinflow.lake import open_store
 from pinflow.lake.landing.connect_zone import Part, Reader, find_files, first_offset, lines_of, stitched
 from pinflow.lake.landing.layout import ADOPTED, object_path
 from pinflow.lake.store.probe import require_conditions
-from pinflow.log import Chunk, Records
+from pinflow.log import Chunk, Records, offset_of, position_at
 from pinflow.steps.plan import Plan, slices_of
 from pinflow.steps.slices import ForeignSlice, Slice
 from pinflow.steps.steps import Job
@@ -87,15 +87,15 @@ class AdoptJob(Job):
         slices = []
         for partition, parts in sorted(self._parts.items()):
             position = positions.get(partition)
-            left = [part for part in parts if position is None or part.offset >= int(position)]
+            left = [part for part in parts if position is None or part.offset >= offset_of(position)]
             taken = self._fitting(left[:most])
             if taken:
                 self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
                 slices.append(
                     ForeignSlice(
                         partition,
-                        start=position or str(taken[0].offset),
-                        end=str(taken[-1].end),
+                        start=position or position_at(taken[0].offset),
+                        end=position_at(taken[-1].end),
                         records=sum(part.lines for part in taken),
                         files=[part.path for part in taken],
                         skip=taken[0].skip,
@@ -137,7 +137,7 @@ class AdoptJob(Job):
             offsets += range(first, first + len(lines))
             timestamps += [int(written_at.timestamp() * 1_000_000)] * len(lines)
             skip = 0
-        if (len(values), str(offsets[-1] + 1)) != (piece.records, piece.end):
+        if (len(values), position_at(offsets[-1] + 1)) != (piece.records, piece.end):
             raise CorruptError(
                 f"the files hold {len(values)} records, there were {piece.records} when the step was planned",
                 where=self._source.child(piece.files[0]),
@@ -186,7 +186,7 @@ def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> l
         fresh = {}
         for number, files in sorted(partitions.items()):
             position = positions.get(number)
-            found = stitched(origin.reader, files, int(position) if position is not None else None)
+            found = stitched(origin.reader, files, offset_of(position) if position is not None else None)
             fresh[number] = found.parts
             missing += [f"{topic} partition {number}: {each}" for each in found.missing]
             twice += [f"{topic} partition {number}: {each}" for each in found.twice]

@@ -18,7 +18,7 @@ from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
 from pinflow.lake.landing.layout import OF_THE_LOG, object_path
 from pinflow.lake.tables.protocol import Append, Table
-from pinflow.log import Chunk, EventLog, Records, watched
+from pinflow.log import Chunk, EventLog, Records, shows_progress
 from pinflow.steps.plan import Plan, Receipt, Tally, slices_of
 from pinflow.steps.slices import LogSlice, Slice
 from pinflow.steps.standing import StepTable, read_standing
@@ -75,7 +75,7 @@ class LandJob(Job):
             return gathered.records > 0
 
         try:
-            self._lineage.walk(self._log.partitions(self._topic), positions, read)
+            self._lineage.walk(self._log.describe(self._topic), positions, read)
         except UnknownTopicError:
             return []  # deleted since it was listed
         if slices and not self._owned:
@@ -90,9 +90,8 @@ class LandJob(Job):
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
         """See `Job`: the log's own tools are to show how far it is."""
-        log = watched(self._log)
-        if log is not None:
-            log.committed("land", self._topic, plan.positions)
+        if shows_progress(self._log):
+            self._log.show_progress("land", self._topic, plan.positions)
 
     def _require_own(self, *, first: bool) -> None:
         """Check, once, that what has landed of the topic came from this log, or goes on in it.

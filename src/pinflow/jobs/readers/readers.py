@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pinflow.errors import CorruptError, GapError, UnknownTopicError
 from pinflow.jobs.readers.partition_order import PartitionOrder
-from pinflow.log import watched
+from pinflow.log import shows_progress
 from pinflow.steps.slices import LandedSlice, LogSlice, Slice
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class LogReader(Reader):
         """See `Reader.fetch_next`."""
         log = self._open_log()
         try:
-            partitions = log.partitions(self._topic)
+            partitions = log.describe(self._topic)
         except UnknownTopicError:
             return []  # nobody has posted yet
         self._fetched.clear()
@@ -106,9 +106,9 @@ class LogReader(Reader):
 
     def committed(self, positions: dict[int, str]) -> None:
         """See `Reader.committed`: the log's own tools are to show it."""
-        log = watched(self._open_log())
-        if log is not None:
-            log.committed("stream", self._topic, positions)
+        log = self._open_log()
+        if shows_progress(log):
+            log.show_progress("stream", self._topic, positions)
 
 
 class LandingReader(Reader):

@@ -3,14 +3,14 @@
 | module | what it holds |
 |---|---|
 | `url` | what a URL says |
-| `clients` | librdkafka's clients, their limits, what they say by themselves |
+| `clients` | librdkafka's clients, their limits, the errors that they report by themselves |
 | `errors` | Kafka's errors as ours |
 | `topics` | listing, creating, deleting topics |
-| `marks` | where partitions begin and end |
+| `watermarks` | where partitions begin and end |
 | `positions` | positions as text |
 | `append`, `delivery` | the producer |
-| `reader`, `readers` | the consumers |
+| `reader`, `consumer_pool` | the consumers |
 | `groups` | the lag for Kafka's own tools |
 | `trim` | deleting the oldest records |
-| `examine` | what `doctor` finds |
+| `check` | what `doctor` finds |
 """

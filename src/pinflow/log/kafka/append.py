@@ -1,7 +1,8 @@
 """Appending: an idempotent producer, every record acknowledged by all replicas in sync or refused.
 
 A producer that is idempotent sends a batch again, after a lost answer, without doubling it. That holds within one
-producer: what it has told as failed may still be in the log, and a second append of it would be a second record.
+producer: a record that it reports as failed may still be in the log, and a second append of it would be a second
+record.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pinflow.errors import (
     UnknownPartitionError,
 )
 from pinflow.log.kafka.clients import ASK_S, DELIVERY_S
-from pinflow.log.kafka.delivery import Run, deliver
+from pinflow.log.kafka.delivery import PendingBatch, deliver
 from pinflow.log.kafka.errors import LOST, NO_TOPIC
 from pinflow.log.records import AppendResult, raise_if_all_refused
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Appender"]
 
 BATCH_BYTES = 1_000_000
-"""Records are sent together up to so many bytes, or as many as the topic takes if that is less.
+"""Records are sent together up to this size, or up to what the topic takes if that is less.
 
 A batch that the brokers refuse for its size has to be sent again in pieces, behind what followed it: not in order.
 """
@@ -45,16 +46,16 @@ BATCH_MARGIN = 512
 """The head of a batch, which counts too."""
 
 SHRINK = 16
-"""A topic that refused a batch and does not tell what it takes is tried with batches so many times smaller."""
+"""A topic that refused a batch, and whose limit cannot be read, gets batches smaller by this factor."""
 
-AHEAD_MS = 60_000
+MAX_AHEAD_MS = 60_000
 """A minute: brokers refuse times that are an hour ahead. At the bound batches share a time."""
 
 CLOSE_S = 1.0
-"""How long closing waits for an append under way, whose records it has given up."""
+"""How long closing waits for an append under way after it has given up its records."""
 
-SAY_AGAIN_S = 60.0
-"""A partition that takes nothing is logged so often."""
+LOG_AGAIN_S = 60.0
+"""The error of a partition that takes nothing is logged once in this time."""
 
 GONE = NO_TOPIC | {KafkaError._DESTROY}  # noqa: SLF001
 """What the producer reports of a topic that is deleted while it appends."""
@@ -81,7 +82,7 @@ class Appender:
         self._lock = threading.Lock()
         self._producers: dict[int, _Sender] = {}
         self._batch_bytes: dict[str, int] = {}
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
         self._accepted_ms = 0
         self._closed = False
 
@@ -90,14 +91,11 @@ class Appender:
         if not self._lock.acquire(timeout=DELIVERY_S):
             raise UnavailableError("another append does not end; nothing was appended", where=self._where)
         try:
-            for batch in batches:
-                self._require(batch.topic, batch.partition)
-            runs = self._sent(batches)
+            pending = self._send(batches, [self._require(batch) for batch in batches])
         finally:
             self._lock.release()
         appended = [
-            AppendResult([*map(_offset, run.outcomes)], refused=self._refused(batch, run))
-            for batch, run in zip(batches, runs, strict=True)
+            AppendResult([*map(_offset, each.outcomes)], refused=self._refusals(each)) for each in pending
         ]
         raise_if_all_refused(appended)
         return appended
@@ -115,25 +113,27 @@ class Appender:
     def _where(self) -> str:
         return self._clients.settings.shown
 
-    def _require(self, topic: str, number: int) -> None:
-        """The producer would take records of a topic that is not there, and fail them much later."""
-        if number >= self._topics.known(topic).partitions:
+    def _require(self, batch: ProduceBatch) -> int:
+        """The partition of a batch, which must exist: the producer would take its records, and fail them much later."""
+        topic, number = batch.topic, batch.partition
+        if number is not None and number >= self._topics.cached(topic).partitions:
             self._topics.find(topic)  # it may have grown
-        partitions = self._topics.known(topic).partitions
-        if not 0 <= number < partitions:
+        partitions = self._topics.cached(topic).partitions
+        if number is None or not 0 <= number < partitions:
             raise UnknownPartitionError(
                 f"topic {topic!r} has partitions 0 to {partitions - 1}, not {number}", where=topic
             )
+        return number
 
-    def _ready(self, topics: set[str]) -> dict[str, Producer]:
+    def _producers_of(self, topics: set[str]) -> dict[str, Producer]:
         """The producer of each topic. It would notice only after minutes that one has grown, or was made again."""
         if self._closed:
             raise UnavailableError("the log is closed; nothing was appended", where=self._where)
         for topic in topics - self._batch_bytes.keys():
-            self._batch_bytes[topic] = self._largest(topic) or BATCH_BYTES
+            self._batch_bytes[topic] = self._largest_batch(topic) or BATCH_BYTES
         ready = {}
         for topic in topics:
-            size, known = self._batch_bytes[topic], self._topics.known(topic)
+            size, known = self._batch_bytes[topic], self._topics.cached(topic)
             if size not in self._producers:
                 self._producers[size] = _Sender(self._clients.producer(size), {})
             producer, used = self._producers[size]
@@ -141,105 +141,110 @@ class Appender:
                 try:
                     producer.list_topics(topic, timeout=ASK_S)
                 except KafkaException as error:
-                    raise self._clients.failed(error, "nothing was appended", topic) from error
+                    raise self._clients.translate(error, "nothing was appended", topic) from error
                 used[topic] = known
             ready[topic] = producer
         return ready
 
-    def _sent(self, batches: Sequence[ProduceBatch]) -> list[Run]:
-        producers = self._ready({batch.topic for batch in batches})
+    def _send(self, batches: Sequence[ProduceBatch], partitions: Sequence[int]) -> list[PendingBatch]:
+        producers = self._producers_of({batch.topic for batch in batches})
         sizes = {topic: self._batch_bytes[topic] for topic in producers}
-        runs = [Run(batch, moment) for batch, moment in zip(batches, self._moments(batches), strict=True)]
-        for run in runs:
-            run.hand_over(producers[run.topic], range(len(run.outcomes)))
+        pending = [
+            PendingBatch(batch, partition, accepted_ms)
+            for batch, partition, accepted_ms in zip(
+                batches, partitions, self._acceptance_times(batches), strict=True
+            )
+        ]
+        for each in pending:
+            each.hand_over(producers[each.topic], range(len(each.outcomes)))
         for producer in {*producers.values()}:
-            deliver(producer, [run for run in runs if producers[run.topic] is producer])
-        for number, run in enumerate(runs):
-            refused = run.refused_together(sizes[run.topic])
-            later = [each for each in runs[number + 1 :] if each.place == run.place]
+            deliver(producer, [each for each in pending if producers[each.topic] is producer])
+        for number, each in enumerate(pending):
+            refused = each.find_refused_together(sizes[each.topic])
+            later = [
+                other for other in pending[number + 1 :] if other.topic_partition == each.topic_partition
+            ]
             for index in refused:
-                if run.appended_after(index) or any(map(Run.appended_any, later)):
-                    run.leave(index)
+                if each.has_appended_after(index) or any(map(PendingBatch.has_appended_any, later)):
+                    each.leave_out(index)
                     continue
-                run.hand_over(producers[run.topic], [index])
-                deliver(producers[run.topic], [run])
-            if refused and self._batch_bytes[run.topic] == sizes[run.topic]:
-                self._shrink(run.topic)
-        for run in runs:
-            if run.fatal:  # it takes nothing more; the next append makes another
-                self._producers.pop(sizes[run.topic], None)
-        return runs
+                each.hand_over(producers[each.topic], [index])
+                deliver(producers[each.topic], [each])
+            if refused and self._batch_bytes[each.topic] == sizes[each.topic]:
+                self._shrink(each.topic)
+        for each in pending:
+            if each.fatal:  # it takes nothing more; the next append makes another
+                self._producers.pop(sizes[each.topic], None)
+        return pending
 
-    def _moments(self, batches: Sequence[ProduceBatch]) -> list[int]:
+    def _acceptance_times(self, batches: Sequence[ProduceBatch]) -> list[int]:
         """When each batch is accepted: later than any append before, whichever partitions it goes to.
 
         Under a load of more such batches than there are milliseconds the time runs ahead of the clock, within a bound.
         """
         now = time.time_ns() // 1_000_000
-        moment = min(max(now, self._accepted_ms + 1), max(now + AHEAD_MS, self._accepted_ms))
+        moment = min(max(now, self._accepted_ms + 1), max(now + MAX_AHEAD_MS, self._accepted_ms))
         moments = []
         for batch in batches:
-            if moment < now + AHEAD_MS:
+            if moment < now + MAX_AHEAD_MS:
                 moment += batch.later
             moments.append(moment)
         self._accepted_ms = moment
         return moments
 
-    def _largest(self, topic: str) -> int | None:
-        """The largest batch to send to a topic; None where it is not told. Raises as `batch_bytes`."""
+    def _largest_batch(self, topic: str) -> int | None:
+        """The largest batch to send to a topic; None where the limit cannot be read. Raises as `batch_bytes`."""
         largest = self._topics.batch_bytes(topic)
         return largest and max(1, min(BATCH_BYTES, largest - BATCH_MARGIN))
 
     def _shrink(self, topic: str) -> None:
         """Send smaller batches from the next append on: the topic takes less than it did, or we may not ask."""
         try:
-            told = self._largest(topic)
+            limit = self._largest_batch(topic)
         except UnavailableError:
-            told = None
+            limit = None
         now = self._batch_bytes[topic]
-        self._batch_bytes[topic] = told if told and told < now else max(1, now // SHRINK)
+        self._batch_bytes[topic] = limit if limit and limit < now else max(1, now // SHRINK)
 
-    def _refused(self, batch: ProduceBatch, run: Run) -> dict[int, PinflowError]:
+    def _refusals(self, sent: PendingBatch) -> dict[int, PinflowError]:
         errors: dict[int, KafkaError] = {
-            index: outcome for index, outcome in enumerate(run.outcomes) if isinstance(outcome, KafkaError)
+            index: outcome for index, outcome in enumerate(sent.outcomes) if isinstance(outcome, KafkaError)
         }
         known: dict[int, PinflowError] = {}
         for error in errors.values():
             if error.code() not in known:
-                known[error.code()] = self._told(batch, error)
+                known[error.code()] = self._translate(error, *sent.topic_partition)
         return {index: known[error.code()] for index, error in errors.items()}
 
-    def _told(self, batch: ProduceBatch, error: KafkaError) -> PinflowError:
-        where = f"{batch.topic} partition {batch.partition}"
+    def _translate(self, error: KafkaError, topic: str, partition: int) -> PinflowError:
+        where = f"{topic} partition {partition}"
         if error.code() in GONE:
-            return self._gone(batch)
-        failed = self._clients.failed(error, "the record was not appended", where)
+            return self._missing_error(topic, partition)
+        failed = self._clients.translate(error, "the record was not appended", where)
         if isinstance(failed, UnavailableError) or error.code() in LOST:
             return UnavailableError(
                 failed.what.replace("was not appended", "was not acknowledged"), where=where, hint=failed.hint
             )
         if isinstance(failed, TerminalError):
-            self._say(failed, where)
+            self._log_failure(failed, where)
         return failed
 
-    def _say(self, failed: PinflowError, where: str) -> None:
-        """A client is not told more than that it failed; the operator is, now and then."""
+    def _log_failure(self, failed: PinflowError, where: str) -> None:
+        """Log the error for the operator, now and then: a client's answer says no more than that it failed."""
         now = time.monotonic()
-        if now - self._said.get(where, -SAY_AGAIN_S) >= SAY_AGAIN_S:
-            self._said[where] = now
+        if now - self._logged_at.get(where, -LOG_AGAIN_S) >= LOG_AGAIN_S:
+            self._logged_at[where] = now
             _log.error("%s (%s); %s", failed.what, where, failed.hint)
 
-    def _gone(self, batch: ProduceBatch) -> PinflowError:
-        """The brokers do not know the place; whether it is there is asked again."""
+    def _missing_error(self, topic: str, partition: int) -> PinflowError:
+        """Why a record was refused whose topic or partition the brokers do not know: ask again whether it is there."""
         try:
-            partitions = self._topics.find(batch.topic).partitions
+            partitions = self._topics.find(topic).partitions
         except PinflowError as error:
             return error
-        if batch.partition >= partitions:
-            return UnknownPartitionError(
-                f"topic {batch.topic!r} has {partitions} partitions", where=batch.topic
-            )
-        return UnavailableError("not all brokers know the topic now", where=batch.topic, hint="try again")
+        if partition >= partitions:
+            return UnknownPartitionError(f"topic {topic!r} has {partitions} partitions", where=topic)
+        return UnavailableError("not all brokers know the topic now", where=topic, hint="try again")
 
 
 def _offset(outcome: int | KafkaError | None) -> int:

@@ -1,4 +1,4 @@
-"""librdkafka's clients, configured by a URL, and what they say by themselves."""
+"""librdkafka's clients, configured by a URL, and the errors that they report by themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from pinflow.errors import ConfigError, MissingExtraError, TerminalError, UnavailableError
-from pinflow.log.kafka.errors import error_of, told
+from pinflow.log.kafka.errors import error_of, translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,21 +31,21 @@ LOOK_AGAIN_S = 0.05
 """Between two looks at what the brokers are about to show: a leader, a topic that was made or deleted."""
 
 LISTEN_S = 1.0
-"""How long a client that does not get in is listened to before it is asked why."""
+"""How long one try to reach the brokers takes. Between two tries the client reports why it is not let in."""
 
 DELIVERY_S = 20.0
 """How long an append tries: past the nine seconds after which a dead broker's partitions get new leaders."""
 
 ACK_S = 5.0
-"""How long a leader waits for its followers before it says that there are not enough."""
+"""How long a leader waits for its followers before it reports that there are not enough."""
 
 SILENT_S = 10.0
-"""After how long a broker that says nothing is left; `ACK_S` and its way there and back are shorter."""
+"""After this time without an answer the client leaves a broker; `ACK_S` and the way there and back are shorter."""
 
 RECONNECT_MAX_S = 1.0
 """A broker that comes back is found within this."""
 
-SPREAD_S = 1.0
+PROPAGATION_S = 1.0
 """How long a topic may be unknown to the brokers before an append to it fails. That it is there is known before."""
 
 LONGEST_RECORD = 32 << 20
@@ -58,19 +58,19 @@ FETCH_WAIT_S = 0.1
 """How long a broker holds a fetch when there is nothing. A partition that is added waits for the fetch under way."""
 
 FETCH_BACKOFF_S = 0.01
-"""When the fetched records that wait reach `PREFETCH_KIB`, the next fetch of a partition waits so long."""
+"""How long the next fetch of a partition waits when the fetched records reach `PREFETCH_KIB`."""
 
 PREFETCH_KIB = 16 << 10
-"""Records that a reader has fetched and nobody has asked for yet."""
+"""Records that a reader has fetched ahead of what was asked for."""
 
 HEARD_S = 30.0
-"""How long what a client said explains a failure."""
+"""For how long an error that a client reported by itself explains a failure."""
 
 HEARD = 8
-"""So many things that a client said are kept."""
+"""How many such errors are kept."""
 
 NO_LOG = 0
-"""librdkafka writes to stderr by itself; what it has to say comes with our errors."""
+"""librdkafka would write to stderr by itself; our errors say what it reports."""
 
 TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT})  # noqa: SLF001
 
@@ -80,7 +80,7 @@ T = TypeVar("T")
 
 
 class Clients:
-    """Makes the clients of one log. All of them tell their troubles here."""
+    """Makes the clients of one log, and keeps the errors that they report by themselves."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.settings = settings
@@ -93,13 +93,13 @@ class Clients:
         """The one that asks about topics and offsets, and changes them. Safe to use from several threads."""
         with self._lock:
             if self._admin is None:
-                self._admin = self._made(AdminClient, {})
-            self._admin.poll(0)  # lets it say what troubles it
+                self._admin = self._make(AdminClient, {})
+            self._admin.poll(0)  # lets it report its errors
             return self._admin
 
     def producer(self, batch_bytes: int) -> Producer:
-        """A new idempotent producer, which sends records together up to so many bytes."""
-        producer: Producer = self._made(
+        """A new idempotent producer, which sends records in batches of up to `batch_bytes`."""
+        producer: Producer = self._make(
             Producer,
             {
                 "enable.idempotence": True,
@@ -111,17 +111,17 @@ class Clients:
                 "message.max.bytes": LONGEST_RECORD,
                 "queue.buffering.max.messages": QUEUED_RECORDS,
                 "queue.buffering.max.kbytes": QUEUED_KIB,
-                "topic.metadata.propagation.max.ms": _ms(SPREAD_S),
+                "topic.metadata.propagation.max.ms": _ms(PROPAGATION_S),
             },
         )
         return producer
 
     def consumer(self, group: str = "", **more: Callable[..., None]) -> Consumer:
-        """A new consumer, which is told what to read. It is no member of its group, and need not name one."""
-        consumer: Consumer = self._made(
+        """A new consumer without partitions. It is not a member of its group, so it need not name one."""
+        consumer: Consumer = self._make(
             Consumer,
             {
-                "group.id": group or f"{self.settings.group}-reader",  # the library wants one
+                "group.id": group or f"{self.settings.group}-reader",  # the library requires one
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
@@ -136,18 +136,18 @@ class Clients:
         return consumer
 
     def metadata(self) -> ClusterMetadata:
-        """What the brokers tell of the cluster and all its topics.
+        """What the brokers report of the cluster and all its topics.
 
         Raises:
             UnavailableError: They do not answer.
-            TerminalError: They do not let us in, which is told as soon as it is heard.
+            TerminalError: They do not let this user in; raised as soon as a client reports it.
         """
         deadline = time.monotonic() + ASK_S
         while True:
             try:
                 return self.admin.list_topics(timeout=LISTEN_S)
             except KafkaException as error:
-                failed = self.failed(error, "the brokers cannot be reached")
+                failed = self.translate(error, "the brokers cannot be reached")
                 timed_out = error_of(error).code() in TIMED_OUT and not isinstance(failed, TerminalError)
                 if not timed_out or time.monotonic() > deadline:
                     raise failed from error
@@ -158,10 +158,10 @@ class Clients:
         The client waits for the controller that it knows, and does not look for another when that one dies.
 
         Args:
-            ask: Asks, within so many seconds.
+            ask: Asks; its argument is the time limit in seconds.
 
         Raises:
-            KafkaException: The answer, or that there was none.
+            KafkaException: The controller's error, or that it did not answer.
             UnavailableError: No broker answers.
         """
         deadline = time.monotonic() + ASK_S
@@ -171,18 +171,18 @@ class Clients:
             except KafkaException as error:
                 if error_of(error).code() not in TIMED_OUT or time.monotonic() > deadline:
                     raise
-                self.metadata()  # names the controller of now
+                self.metadata()  # finds the present controller
 
-    def failed(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
-        """An error of a client as ours."""
+    def translate(self, error: KafkaError | KafkaException, doing: str, where: str = "") -> PinflowError:
+        """A client's error as one of ours."""
         found = error_of(error) if isinstance(error, KafkaException) else error
         if self._admin is not None:
             self._admin.poll(0)
         since = time.monotonic() - HEARD_S
         heard = [each for at, each in reversed([*self._heard]) if at > since]  # others hear meanwhile
-        return told(found, doing, where or self.settings.shown, heard)
+        return translate_error(found, doing, where or self.settings.shown, heard)
 
-    def _made(self, kind: Any, own: Config) -> Any:
+    def _make(self, kind: Any, own: Config) -> Any:
         config = self._common() | own | self.settings.client
         try:
             return kind(config)
@@ -197,18 +197,18 @@ class Clients:
         config: Config = {
             "client.id": "pinflow",
             "allow.auto.create.topics": False,
-            "error_cb": self._hear,
+            "error_cb": self._on_error,
             "log_level": NO_LOG,
             "socket.timeout.ms": _ms(SILENT_S),
             "reconnect.backoff.max.ms": _ms(RECONNECT_MAX_S),
         }
         if self.settings.region:
-            self._iam_token("")  # the library would ask for it ten seconds long, and not say what is wrong
+            self._iam_token("")  # the library would retry for ten seconds, and hide the reason
             config["oauth_cb"] = self._iam_token
         return config
 
-    def _hear(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - what brought them down was heard before
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its cause was reported before
             self._heard.append((time.monotonic(), error))
 
     def _iam_token(self, _: str) -> tuple[str, float]:
@@ -216,7 +216,7 @@ class Clients:
 
         Raises:
             TerminalError: There are no credentials.
-            UnavailableError: Who gives them cannot be reached.
+            UnavailableError: The AWS credential provider cannot be reached.
         """
         try:
             from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
@@ -233,7 +233,7 @@ class Clients:
             token, expires_ms = MSKAuthTokenProvider.generate_auth_token(self.settings.region)
         except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError, ClientError) as error:
             raise UnavailableError(
-                f"who gives the AWS credentials for MSK IAM cannot be reached: {error}",
+                f"the AWS credential provider for MSK IAM cannot be reached: {error}",
                 where=self.settings.shown,
                 hint="pinflow doctor",
             ) from error
@@ -241,7 +241,7 @@ class Clients:
             AttributeError,
             ValueError,
             BotoCoreError,
-        ) as error:  # the first: it found none, and looks into them
+        ) as error:  # AttributeError where it found none
             raise TerminalError(
                 "there are no AWS credentials for MSK IAM",
                 where=self.settings.shown,

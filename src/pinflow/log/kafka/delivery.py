@@ -19,49 +19,51 @@ if TYPE_CHECKING:
 
     from pinflow.log.records import ProduceBatch
 
-__all__ = ["Run", "deliver"]
+__all__ = ["PendingBatch", "deliver"]
 
 POLL_S = 0.2
-"""A wait for acknowledgements is looked at this often."""
+"""How often a wait for acknowledgements looks at its deadline."""
 
 RECORDS_A_POLL = 1_000
-"""Acknowledgements are taken each time so many records are handed over, so that they do not pile up."""
+"""Acknowledgements are taken each time this many records were handed over, so that they do not pile up."""
 
 LATE_S = 5.0
-"""The library tells a record as failed at most so long after `DELIVERY_S`."""
+"""The library reports a record as failed at most this long after `DELIVERY_S`."""
 
 UNNUMBERED = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "it was appended, but its offset is not known")
 """A batch that the brokers had already, and too long ago to remember where, is there without a number."""
 
 
-LEFT = KafkaError(
+LEFT_OUT = KafkaError(
     KafkaError._RETRY,  # noqa: SLF001
     "the topic takes only smaller batches, and what followed was appended",
 )
-"""A record that was refused with its batch, and cannot be sent again in its place."""
+"""A record that was refused with its batch, and cannot be sent again: what followed it is appended."""
 
 
-class Run:
+class PendingBatch:
     """The records of one batch on their way: the offset of each, or why it has none, in order.
 
-    They bear one time of acceptance, milliseconds since 1970 UTC, unless the topic has the brokers' clocks put theirs.
+    All have one time of acceptance, milliseconds since 1970 UTC, unless the topic has the brokers stamp its records.
     """
 
-    def __init__(self, batch: ProduceBatch, accepted_ms: int) -> None:
-        self._batch = batch
+    def __init__(self, batch: ProduceBatch, partition: int, accepted_ms: int) -> None:
+        self.topic = batch.topic
+        self._partition = partition
+        self._records = batch.records
         self._accepted_ms = accepted_ms
         self.outcomes: list[int | KafkaError | None] = [None] * len(batch.records)
-        self.left = 0
+        self.unreported = 0
         self.fatal = False
 
     def hand_over(self, producer: Producer, indexes: Sequence[int]) -> None:
-        """Give records to the producer, which sends them by and by."""
-        topic, partition, records, *_ = self._batch
+        """Give records to the producer, which sends them in the background."""
+        topic, partition, records = self.topic, self._partition, self._records
         accepted_ms = self._accepted_ms
         values, keys, headers = records.values, records.keys, records.headers
-        produce, done = producer.produce, self._done
+        produce, done = producer.produce, self._on_delivery
         for count, index in enumerate(indexes, 1):
-            self.left += 1
+            self.unreported += 1
             self.outcomes[index] = None
             value, report = values[index], partial(done, index)
             key = keys[index] if keys is not None else None
@@ -85,34 +87,29 @@ class Run:
                     producer.poll(0)
             except KafkaException as error:
                 if self.outcomes[index] is None:
-                    self._failed(index, error_of(error))
+                    self._fail(index, error_of(error))
 
     @property
-    def topic(self) -> str:
-        """The topic that it goes to."""
-        return self._batch.topic
-
-    @property
-    def place(self) -> tuple[str, int]:
+    def topic_partition(self) -> tuple[str, int]:
         """The partition that it goes to."""
-        return self._batch.topic, self._batch.partition
+        return self.topic, self._partition
 
-    def appended_any(self) -> bool:
+    def has_appended_any(self) -> bool:
         """Whether any record has been appended."""
-        return self.appended_after(-1)
+        return self.has_appended_after(-1)
 
-    def appended_after(self, index: int) -> bool:
+    def has_appended_after(self, index: int) -> bool:
         """Whether any record after one has been appended."""
         return any(
             isinstance(outcome, int) or outcome is UNNUMBERED for outcome in self.outcomes[index + 1 :]
         )
 
-    def leave(self, index: int) -> None:
-        """Have a record sent again by its sender."""
-        self.outcomes[index] = LEFT
+    def leave_out(self, index: int) -> None:
+        """Refuse a record, so that its sender sends it again."""
+        self.outcomes[index] = LEFT_OUT
 
-    def refused_together(self, batch_bytes: int) -> list[int]:
-        """Records shared a batch up to so many bytes, and a topic that takes only smaller ones refused them for it."""
+    def find_refused_together(self, batch_bytes: int) -> list[int]:
+        """The records refused as their batch, of up to `batch_bytes`, was larger than the topic takes."""
         refused = [
             index
             for index, outcome in enumerate(self.outcomes)
@@ -123,39 +120,39 @@ class Run:
         return refused if len(refused) > 1 else []
 
     def give_up(self, error: KafkaError) -> None:
-        """Call those failed of which nothing was reported."""
+        """Count the records as failed for which no outcome was reported."""
         for index, outcome in enumerate(self.outcomes):
             if outcome is None:
-                self._failed(index, error)
-        self.left = 0
+                self._fail(index, error)
+        self.unreported = 0
 
     def _size(self, index: int) -> int:
         values, keys, headers = (
-            self._batch.records.values,
-            self._batch.records.keys,
-            self._batch.records.headers,
+            self._records.values,
+            self._records.keys,
+            self._records.headers,
         )
         size = len(values[index] or b"") + len((keys[index] if keys else None) or b"")
         return size + sum(len(name) + len(value) for name, value in (headers[index] if headers else ()))
 
-    def _done(self, index: int, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, index: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failed(index, error)
+            self._fail(index, error)
             return
         offset = message.offset()
-        self.left -= 1
+        self.unreported -= 1
         self.outcomes[index] = offset if offset is not None and offset >= 0 else UNNUMBERED
 
-    def _failed(self, index: int, error: KafkaError) -> None:
-        self.left -= 1
+    def _fail(self, index: int, error: KafkaError) -> None:
+        self.unreported -= 1
         self.outcomes[index] = error
         self.fatal = self.fatal or error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
 
 
-def deliver(producer: Producer, runs: Sequence[Run]) -> None:
+def deliver(producer: Producer, batches: Sequence[PendingBatch]) -> None:
     """Wait until every record of these that was handed to the producer is acknowledged or has failed."""
     deadline = time.monotonic() + DELIVERY_S + LATE_S
-    while any(run.left for run in runs):
+    while any(batch.unreported for batch in batches):
         error = None
         try:
             producer.flush(POLL_S)
@@ -164,5 +161,5 @@ def deliver(producer: Producer, runs: Sequence[Run]) -> None:
         if error is None and time.monotonic() > deadline:
             error = KafkaError(KafkaError._MSG_TIMED_OUT)  # noqa: SLF001
         if error is not None:
-            for run in runs:
-                run.give_up(error)
+            for batch in batches:
+                batch.give_up(error)

@@ -1,4 +1,4 @@
-"""Kafka's errors, told as ours."""
+"""Kafka's errors, translated into ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pinflow.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LOST", "NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "told", "unsettled"]
+__all__ = ["LOST", "NO_TOPIC", "TOO_LARGE", "UNSETTLED", "error_of", "no_leader_error", "translate_error"]
 
 NO_TOPIC = frozenset(
     {
@@ -30,7 +30,7 @@ NO_TOPIC = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
-"""A broker does not know the topic or the partition: it is not there, or was made a moment ago."""
+"""A broker does not know the topic or the partition: it does not exist, or was created a moment ago."""
 
 TOO_LARGE = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
@@ -54,7 +54,7 @@ LOST = frozenset(
         KafkaError.REQUEST_TIMED_OUT,
     }
 )
-"""There was no answer: nobody has said what became of what was asked, whatever else was heard meanwhile."""
+"""There was no answer: what became of the request is not known, whatever else a client reported meanwhile."""
 
 NOT_ALLOWED = frozenset(
     {
@@ -65,7 +65,7 @@ NOT_ALLOWED = frozenset(
     }
 )
 
-NO_ENTRY = frozenset(
+ACCESS_DENIED = frozenset(
     {
         KafkaError._AUTHENTICATION,  # noqa: SLF001
         KafkaError._SSL,  # noqa: SLF001
@@ -109,27 +109,29 @@ CONNECTION = "look whether brokers listen there, and whether security=… of log
 
 
 def error_of(exception: KafkaException) -> KafkaError:
-    """What an exception of the library carries."""
+    """The error that an exception of the library carries."""
     found = exception.args[0] if exception.args else None
     return found if isinstance(found, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(exception))
 
 
-def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] = ()) -> PinflowError:
-    """An error as ours.
+def translate_error(
+    error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] = ()
+) -> PinflowError:
+    """An error of librdkafka as one of ours.
 
     Args:
         error: What a call or a delivery report says.
         doing: What failed, as in "the log cannot be read".
         where: Topic, partition or URL, without secrets.
-        heard: What the client said by itself shortly before, newest first. A call that timed out knows less.
+        heard: Errors that the client reported by itself shortly before, newest first. They explain a timeout.
     """
     heard = [*heard]
-    first = next(filter(_bars, heard), None) or next(iter(heard), None)
+    first = next(filter(_denies_access, heard), None) or next(iter(heard), None)
     code = error.code()
-    if code in KNOWN and (code not in NO_ENTRY or _bars(error)):
+    if code in KNOWN and (code not in ACCESS_DENIED or _denies_access(error)):
         kind, what, hint = KNOWN[code]
         return kind(f"{doing}: {what or _text(error)}", where=where, hint=hint)
-    if first is not None and _bars(first):
+    if first is not None and _denies_access(first):
         kind, what, hint = KNOWN[first.code()]
         return kind(f"{doing}: {_text(first)}", where=where, hint=hint)
     reason = _text(error) if first is None else f"{_text(error)} ({_text(first)})"
@@ -137,13 +139,13 @@ def told(error: KafkaError, doing: str, where: str, heard: Iterable[KafkaError] 
     return UnavailableError(f"{doing}: {reason}", where=where, hint=hint)
 
 
-def _bars(error: KafkaError) -> bool:
-    """Whether we are not let in. A connection that is cut while it is being made is told under the same codes."""
-    return error.code() in NO_ENTRY and not any(word in error.str() for word in CUT)
+def _denies_access(error: KafkaError) -> bool:
+    """Whether the brokers do not let this user in. A connection that is cut early is reported under the same codes."""
+    return error.code() in ACCESS_DENIED and not any(word in error.str() for word in CUT)
 
 
-def unsettled(where: str, error: KafkaError) -> UnavailableError:
-    """A topic that is there, while one of its partitions is between two leaders."""
+def no_leader_error(where: str, error: KafkaError) -> UnavailableError:
+    """The error for a topic that exists while one of its partitions is between two leaders."""
     return UnavailableError(
         f"a partition has no leader that answers: {_text(error)}", where=where, hint="pinflow doctor"
     )
@@ -161,10 +163,10 @@ KNOWN: dict[int, tuple[type[PinflowError], str, str]] = {
     ),
     **dict.fromkeys(NOT_ALLOWED, (TerminalError, "", f"{PAGE} lists the permissions that are needed")),
     **dict.fromkeys(
-        NO_ENTRY, (TerminalError, "", f"look at user, password, security and ca of log.url; {PAGE}")
+        ACCESS_DENIED, (TerminalError, "", f"look at user, password, security and ca of log.url; {PAGE}")
     ),
     **dict.fromkeys(NOT_POSSIBLE, (ConfigError, "", PAGE)),
     **dict.fromkeys(REFUSED, (TerminalError, "", PAGE)),
     KafkaError.TOPIC_ALREADY_EXISTS: (TopicExistsError, "it is there already", ""),
 }
-"""Code → our error, what it says (empty for Kafka's own words) and what to do. All others pass by themselves."""
+"""Code → our error, its text (empty for Kafka's own words) and what to do. All other errors are temporary."""

@@ -1,8 +1,8 @@
-"""Consumer groups that show, to Kafka's own tools, how far the readers of a log are.
+"""Consumer groups by which Kafka's own tools show how far the readers of a log are.
 
-Nothing is read from them: what a reader has covered stands in its plans. So a failure to tell it is only logged.
-It goes by a consumer that reads nothing. The admin client could do it too, but ends the whole process when a group's
-coordinator dies at the wrong moment (librdkafka #4605).
+Nothing is read from them: what a reader has covered stands in its plans. So a failure to commit is only logged.
+The offsets are committed by a consumer that reads nothing. The admin client could commit them too, but ends the whole
+process when a group's coordinator dies at the wrong moment (librdkafka #4605).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException, TopicPartition
 
 from pinflow.errors import PinflowError
-from pinflow.log.kafka.positions import Position
+from pinflow.log.kafka.positions import KafkaPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Groups"]
 
 CLOSE_S = 2.0
-"""How long closing waits for the last offsets to be taken."""
+"""How long closing waits for the last commits."""
 
 POLL_S = 0.05
-"""How often what is to be committed is looked for: rarer than any tool shows it anew."""
+"""How often closing looks whether all commits were answered."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Groups:
         self._consumers: dict[str, Consumer] = {}
         self._under_way = 0
 
-    def committed(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
-        """See `WatchedLog.committed`."""
+    def show_progress(self, reader: str, topic: str, positions: Mapping[int, str]) -> None:
+        """See `ProgressLog.show_progress`."""
         group = f"{self._clients.settings.group}-{reader}"
         try:
             offsets = [
-                TopicPartition(topic, partition, Position.parse(text).offset)
+                TopicPartition(topic, partition, KafkaPosition.parse(text).offset)
                 for partition, text in sorted(positions.items())
             ]
             if offsets:
@@ -59,7 +59,7 @@ class Groups:
             _log.warning("the lag of group %s on %s is not shown: %s", group, topic, error)
 
     def close(self) -> None:
-        """Wait a moment for what is under way."""
+        """Wait a moment for the commits under way."""
         deadline = time.monotonic() + CLOSE_S
         with self._lock:
             while self._under_way and time.monotonic() < deadline:
@@ -73,13 +73,13 @@ class Groups:
         with self._lock:
             consumer = self._consumers.get(group)
             if consumer is None:
-                told = partial(self._told, group)
-                consumer = self._consumers[group] = self._clients.consumer(group, on_commit=told)
-            consumer.poll(0)  # lets it tell what became of the commits before
+                on_commit = partial(self._on_commit, group)
+                consumer = self._consumers[group] = self._clients.consumer(group, on_commit=on_commit)
+            consumer.poll(0)  # lets it report what became of earlier commits
             consumer.commit(offsets=offsets, asynchronous=True)
             self._under_way += 1
 
-    def _told(self, group: str, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+    def _on_commit(self, group: str, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         self._under_way -= 1
         error = error or next((each.error for each in offsets if each.error), None)
         if error is not None:

@@ -1,7 +1,7 @@
 """Reading one topic with one consumer, partition by partition, at any position.
 
 A consumer gives the records of all its partitions as they come. Those that were not asked for wait in the lane of their
-partition, so that who reads one partition after the other in turn finds the next ones fetched.
+partition, so that a job that reads the partitions in turn finds the next records fetched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from confluent_kafka import KafkaError, TopicPartition
 
 from pinflow.errors import UnavailableError
-from pinflow.log.kafka.errors import UNSETTLED, unsettled
+from pinflow.log.kafka.errors import UNSETTLED, no_leader_error
 from pinflow.log.records import Chunk, Headers, Records
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from confluent_kafka._types import HeadersType
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.positions import Position
+    from pinflow.log.kafka.positions import KafkaPosition
 
 __all__ = ["TopicReader", "chunk_of"]
 
 STALLED_S = 5.0
-"""A read that gets nothing for so long, though there is more, counts the log as away."""
+"""After this time without a record, though there are more, a read fails: the log is away."""
 
 WAIT_S = 0.5
-"""A wait for records is looked at this often."""
+"""How often a wait for records looks at its deadline."""
 
 RECORDS_A_FETCH = 10_000
 """Records taken over at once from those that the client has fetched."""
@@ -39,10 +39,10 @@ MAX_WAITING_BYTES = 64 << 20
 """Records of other partitions that wait to be asked for; above it the partition with most of them is fetched again."""
 
 OVERHEAD = 200
-"""Bytes that a record takes in memory beside its value."""
+"""Bytes that a record takes in memory besides its value."""
 
 LATEST_US = 253_402_300_799_000_000
-"""The end of the year 9999. A producer stamps its records as it likes, and no table takes a later time."""
+"""The end of the year 9999. A producer may stamp its records with any time, and no table takes a later one."""
 
 
 class TopicReader:
@@ -60,7 +60,7 @@ class TopicReader:
         return lane is not None and lane.next == offset
 
     def read(
-        self, partition: int, start: Position, end: int, *, max_records: int, max_bytes: int
+        self, partition: int, start: KafkaPosition, end: int, *, max_records: int, max_bytes: int
     ) -> list[Message]:
         """The next records from a position on, before offset `end`.
 
@@ -74,11 +74,11 @@ class TopicReader:
             self._fetch()
             self._make_room(partition)  # the others fill up too, while this one may have no leader
             if lane.error is not None:
-                raise self._failed(lane.error, partition)
+                raise self._translate(lane.error, partition)
             if lane.fetched != fetched:
                 quiet_since, fetched = time.monotonic(), lane.fetched
             elif time.monotonic() - quiet_since > STALLED_S:
-                raise self._stalled(partition, lane.fetched, end)
+                raise self._stall_error(partition, lane.fetched, end)
         return lane.take(max_records, max_bytes)
 
     def close(self) -> None:
@@ -115,20 +115,22 @@ class TopicReader:
                 lane.error = error
 
     def _make_room(self, wanted: int) -> None:
-        """Forget what others have fetched too much of."""
+        """Drop what was fetched for other partitions beyond the limit."""
         others = {number: lane.nbytes for number, lane in self._lanes.items() if number != wanted}
         while sum(others.values()) > MAX_WAITING_BYTES:
             largest = max(others, key=lambda number: others[number])
             self._leave(largest)
             del others[largest]
 
-    def _failed(self, error: KafkaError, partition: int) -> Exception:
+    def _translate(self, error: KafkaError, partition: int) -> Exception:
         self._leave(partition)
         if error.code() in UNSETTLED:
-            return unsettled(f"{self._topic} partition {partition}", error)
-        return self._clients.failed(error, "the log cannot be read", f"{self._topic} partition {partition}")
+            return no_leader_error(f"{self._topic} partition {partition}", error)
+        return self._clients.translate(
+            error, "the log cannot be read", f"{self._topic} partition {partition}"
+        )
 
-    def _stalled(self, partition: int, offset: int, end: int) -> UnavailableError:
+    def _stall_error(self, partition: int, offset: int, end: int) -> UnavailableError:
         self._leave(partition)
         return UnavailableError(
             f"the brokers have not given offsets {offset} to {end - 1} within {STALLED_S:g} s",
@@ -169,14 +171,16 @@ class _Lane:
         return taken
 
 
-def chunk_of(topic: str, partition: int, asked: str, start: Position, messages: Sequence[Message]) -> Chunk:
-    """Messages as columns; without any the chunk ends where it was asked to start."""
+def chunk_of(
+    topic: str, partition: int, requested: str, start: KafkaPosition, messages: Sequence[Message]
+) -> Chunk:
+    """Messages as columns; without any the chunk ends at the position that was requested."""
     offsets = [message.offset() or 0 for message in messages]
-    end = str(start.after(offsets[-1], len(offsets))) if offsets else asked
+    end = str(start.after(offsets[-1], len(offsets))) if offsets else requested
     timestamps = [message.timestamp()[1] * 1000 for message in messages]
     if timestamps and (max(timestamps) > LATEST_US or min(timestamps) < 0):
         timestamps = [min(max(stamp, 0), LATEST_US) for stamp in timestamps]
-    return Chunk(topic, partition, asked, end, offsets, timestamps, _records(messages))
+    return Chunk(topic, partition, requested, end, offsets, timestamps, _records(messages))
 
 
 def _records(messages: Sequence[Message]) -> Records:
@@ -185,11 +189,11 @@ def _records(messages: Sequence[Message]) -> Records:
     return Records(
         [message.value() for message in messages],
         keys if keys.count(None) != len(keys) else None,
-        [_plain(each) for each in headers] if any(headers) else None,
+        [_plain_headers(each) for each in headers] if any(headers) else None,
     )
 
 
-def _plain(headers: HeadersType | None) -> Headers:
+def _plain_headers(headers: HeadersType | None) -> Headers:
     """Headers as pairs; one without a value gets an empty one."""
     pairs = cast("list[tuple[str, bytes | None]]", headers or [])  # what a consumer gives
     return tuple((name, value or b"") for name, value in pairs)

@@ -17,12 +17,12 @@ except ImportError as error:
     raise MissingExtraError("the Kinesis log", "kinesis") from error
 
 if TYPE_CHECKING:
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["Client"]
 
 CONNECT_S = 1.0
-"""Until a connection stands. In AWS it takes milliseconds, and the gateway's clients have a 503 within two seconds."""
+"""Until a connection stands. In AWS it takes milliseconds, and the gateway answers 503 within two seconds."""
 
 
 CONNECTIONS = 32
@@ -33,9 +33,9 @@ READ_S = 10.0
 
 TRIES = {
     # Records without an answer may be there. Were they put again they would be acknowledged, and there twice: so
-    # boto3 must not try again, and `kinesis_put` does only with what is known not to be there.
+    # boto3 must not try again, and `put` does so only with what is known not to be there.
     "put": 1,
-    # Create and delete change nothing when they come twice; the rest only asks.
+    # Create and delete change nothing when repeated; the other calls only read.
     "ask": 2,
     "read": 3,
 }
@@ -49,22 +49,22 @@ class Client:
         ConfigError: There is no such profile.
     """
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, settings: KinesisSettings) -> None:
+        self._settings = settings
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
-        for talker in ("boto3", "botocore"):  # below that botocore tells signatures and session tokens
-            logging.getLogger(talker).setLevel(logging.WARNING)
+        for name in ("boto3", "botocore"):  # below that botocore logs signatures and session tokens
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
-            self._session = boto3.Session(profile_name=address.profile or None, region_name=address.region)
+            self._session = boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
         except ProfileNotFound:
             raise ConfigError(
-                f"there is no AWS profile {address.profile!r}",
+                f"there is no AWS profile {settings.profile!r}",
                 where="log.url",
                 hint="aws configure list-profiles",
             ) from None
         try:
-            self._client("ask")  # the first one takes long, and at a request somebody would wait for it
+            self._client("ask")  # the first one takes long, and a request would have to wait for it
         except BotoCoreError as error:
             raise ConfigError(
                 f"the AWS configuration of this process does not fit: {first_line(error)}",
@@ -77,7 +77,7 @@ class Client:
         return self._call("put", "put_records", request)
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
-        """A call that is small and may come twice. Raises `Failure`."""
+        """A small call that may be repeated. Raises `Failure`."""
         return self._call("ask", operation, request)
 
     def read(self, operation: str, **request: Any) -> dict[str, Any]:
@@ -107,12 +107,12 @@ class Client:
             if client is None:
                 client = self._made[kind] = self._session.client(
                     "kinesis",
-                    endpoint_url=self._address.endpoint or None,
+                    endpoint_url=self._settings.endpoint or None,
                     config=Config(
                         connect_timeout=CONNECT_S,
-                        read_timeout=max(READ_S, self._address.timeout)
+                        read_timeout=max(READ_S, self._settings.timeout)
                         if kind == "read"
-                        else self._address.timeout,
+                        else self._settings.timeout,
                         max_pool_connections=CONNECTIONS,
                         retries={"mode": "standard", "total_max_attempts": TRIES[kind]},
                         user_agent_extra="pinflow",

@@ -1,4 +1,4 @@
-"""What Kinesis answers where it fails, told as errors of ours."""
+"""Kinesis' errors, translated into ours."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
-"""Codes of a request, or of a record in it, that was not done because too much was asked of Kinesis."""
+"""Codes of a request, or of a record in it, that Kinesis did not do as it was too much."""
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 LONGEST_MESSAGE = 300
-"""Of the first line alone: what Kinesis says of a bad signature repeats the request's headers below it."""
+"""Characters of the first line. The lines below it repeat the request's headers where a signature is not valid."""
 
 PERMISSIONS = "docs/parts/kinesis.md lists the permissions that each part needs"
 """What to do about `DENIED`."""
@@ -51,10 +51,10 @@ class Failure(Exception):  # noqa: N818 - it becomes one of our errors
         self.code = code
         self.message = message
 
-    def told(self, action: str, topic: str, where: str) -> PinflowError:
-        """As an error of ours: `action` is what Kinesis was asked to do, of `topic` if of one.
+    def translate(self, action: str, topic: str, where: str) -> PinflowError:
+        """The failure as one of our errors. `action` is what Kinesis was asked to do; `topic` may be empty.
 
-        What happened is told by its code alone: the gateway passes it on to its clients, and the message may hold names
+        The error's text has the code alone: the gateway passes it on to its clients, and the message may hold names
         of the account, or a key.
         """
         if self.code in GONE and topic:
@@ -62,7 +62,7 @@ class Failure(Exception):  # noqa: N818 - it becomes one of our errors
         if self.code in DENIED:
             hint = PERMISSIONS
         elif self.code in CREDENTIALS:
-            hint = "aws sts get-caller-identity shows whether the AWS chain has credentials that are good"
+            hint = "aws sts get-caller-identity shows whether the AWS chain has valid credentials"
         else:
             hint = "pinflow doctor"
         where = f"{where}: {self.message}" if where else self.message

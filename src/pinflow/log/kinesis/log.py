@@ -1,10 +1,10 @@
-"""`EventLog` on Kinesis."""
+"""The log on Kinesis: `EventLog` put together from the modules beside this one."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from pinflow.config import masked
 from pinflow.errors import (
@@ -14,22 +14,22 @@ from pinflow.errors import (
     UnknownPartitionError,
     UnknownTopicError,
 )
+from pinflow.log.kinesis.check import account_of, check
 from pinflow.log.kinesis.client import Client
-from pinflow.log.kinesis.examine import account_of, findings
-from pinflow.log.kinesis.pacing import Paces
-from pinflow.log.kinesis.place import Place, first_offset
+from pinflow.log.kinesis.pacing import RateLimiter
+from pinflow.log.kinesis.positions import ShardPosition, first_offset
 from pinflow.log.kinesis.put import Put
-from pinflow.log.kinesis.read import Cursor, Cursors, Wanted, gap_of
-from pinflow.log.kinesis.records import Outgoing, appended, outgoing
+from pinflow.log.kinesis.read import Cursor, Cursors, ShardRef, gap_error
+from pinflow.log.kinesis.records import Outgoing, append_result, prepare
 from pinflow.log.kinesis.streams import CreatingError, Streams
 from pinflow.log.kinesis.topics import KinesisTopics
 from pinflow.log.kinesis.url import address_of
+from pinflow.log.partition import Partition, ShardRange
+from pinflow.log.protocol import EventLog
 from pinflow.log.records import (
-    ANYWHERE,
     AppendResult,
     Capabilities,
     Chunk,
-    Partition,
     PartitionRange,
     ProduceBatch,
     Records,
@@ -47,41 +47,42 @@ PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND = 1_000.0, float(1 << 20)
 """What a shard takes, Kinesis' own limits."""
 
 COUNTED_RECORDS, COUNTED_BYTES = 50_000, 64 << 20
-"""Read at once to count them."""
+"""How much is read at once to count it."""
 
 
 _log = logging.getLogger(__name__)
 
 
-class KinesisLog:
-    """`EventLog` on Kinesis, `kinesis://<region>/<prefix>?option=value`."""
+@final
+class KinesisLog(EventLog):
+    """The log on Kinesis, `kinesis://<region>/<prefix>?option=value`."""
 
     capabilities = Capabilities(
         assigns_partitions=True, managed=True, retains_deleted=False, trims=False, text_keys_only=True
     )
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - streams are made by `topics` alone
-        self._address = address_of(url)
+    def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - only `topics` creates streams
+        self._settings = address_of(url)
         self._where = masked(url)
-        self._client = Client(self._address)
-        self._streams = Streams(self._client, self._address, self._where)
-        self._put = Put(self._client, self._address, self._put_paced, self._missing)
-        self._puts = Paces(PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND)
-        self._reads = Paces(self._address.reads)
+        self._client = Client(self._settings)
+        self._streams = Streams(self._client, self._settings, self._where)
+        self._put = Put(self._client, self._settings, self._pace_put, self._missing_error)
+        self._puts = RateLimiter(PUT_RECORDS_A_SECOND, PUT_BYTES_A_SECOND)
+        self._reads = RateLimiter(self._settings.reads)
         self._cursors = Cursors()
         self._counters = Cursors()
-        self._counted: dict[tuple[str, int], Place] = {}
+        self._counted: dict[tuple[str, int], ShardPosition] = {}
         self._identity = ""
-        self.topics = KinesisTopics(self._client, self._address, self._streams, self._forget)
+        self._topics = KinesisTopics(self._client, self._settings, self._streams, self._forget)
 
     def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`: records are taken or refused singly, those of a route in order.
 
         An error is raised only where it is the same kind for all, and nothing was appended.
         """
-        prepared = [self._outgoing(batch) for batch in batches]
+        prepared = [self._prepare(batch) for batch in batches]
         self._put.put(each for batch in prepared for each in batch if isinstance(each, Outgoing))
-        became = [appended(each) for each in prepared]
+        became = [append_result(each) for each in prepared]
         for topic in {
             batch.topic
             for batch, each in zip(batches, became, strict=True)
@@ -95,30 +96,30 @@ class KinesisLog:
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`: pages until the end of the shard, or as much as is wanted."""
-        made = self._streams.described(topic).made
-        place = Place.of(position) if position is not None else Place(0, "", made)
-        wanted = Wanted(topic, self._address.stream(topic), partition)
-        if place.made != made:
+        made = self._streams.describe(topic).made
+        at = ShardPosition.of(position) if position is not None else ShardPosition(0, "", made)
+        ref = ShardRef(topic, self._settings.stream(topic), partition)
+        if at.made != made:
             raise GapError(
                 "the stream was deleted and made again since; what it held before is gone",
-                where=f"{wanted} of {self._where}",
+                where=f"{ref} of {self._where}",
                 hint="give the new stream a lake of its own (lake.url), or another name",
             )
         if not any(shard.number == partition for shard in self._streams.shards(topic)):
-            return self._nothing_of(wanted, place)
-        cursor = self._cursors.take(wanted, place) or Cursor(
-            self._client, wanted, place, checked=True, skip=self._address.gaps == "skip"
+            return self._read_departed(ref, at)
+        cursor = self._cursors.take(ref, at) or Cursor(
+            self._client, ref, at, checked=True, skip=self._settings.gaps == "skip"
         )
         try:
-            found = cursor.read(max(1, max_records), max_bytes, self._read_paced(wanted))
+            found = cursor.read(max(1, max_records), max_bytes, self._pace_read(ref))
         finally:
-            self._cursors.put(wanted, cursor)
-        first = first_offset(partition, place.before)
+            self._cursors.put(ref, cursor)
+        first = first_offset(partition, at.before)
         return Chunk(
             topic=topic,
             partition=partition,
-            start=str(place),
-            end=str(cursor.place),
+            start=str(at),
+            end=str(cursor.position),
             offsets=list(range(first, first + len(found))),
             timestamps=[round(each["ApproximateArrivalTimestamp"].timestamp() * 1_000_000) for each in found],
             records=Records(
@@ -126,48 +127,53 @@ class KinesisLog:
             ),
         )
 
-    def partitions(self, topic: str) -> list[Partition]:
-        """See `EventLog.partitions`: the shards, as they were seconds ago at most."""
+    def describe(self, topic: str) -> list[Partition]:
+        """See `EventLog.describe`: the shards, as they were seconds ago at most."""
         return [
             Partition(
-                shard.number, shard.closed, shard.parents, shard.first, shard.last, (shard.low, shard.high)
+                shard.number,
+                shard.closed,
+                shard.parents,
+                ShardRange(
+                    int(shard.first), int(shard.last) if shard.closed else None, shard.low, shard.high
+                ),
             )
             for shard in self._streams.shards(topic)
         ]
 
     def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:
         """See `EventLog.ranges`: counted by reading on, once in the life of this object."""
-        made = self._streams.described(topic).made
-        begin = Place(0, "", made)
-        places = {
-            shard.number: self._end_of(topic, shard.number, begin, known)
+        made = self._streams.describe(topic).made
+        begin = ShardPosition(0, "", made)
+        ends = {
+            shard.number: self._find_end(topic, shard.number, begin, known)
             for shard in self._streams.shards(topic)
         }
         for partition, position in (known or {}).items():
-            places.setdefault(partition, Place.of(position))
+            ends.setdefault(partition, ShardPosition.of(position))
         return [
-            PartitionRange(partition, str(begin), str(place), place.before)
-            for partition, place in sorted(places.items())
+            PartitionRange(partition, str(begin), str(at), at.before)
+            for partition, at in sorted(ends.items())
         ]
 
-    def _end_of(self, topic: str, partition: int, begin: Place, known: Mapping[int, str] | None) -> Place:
-        places = [begin, self._counted.get((topic, partition), begin)]
+    def _find_end(
+        self, topic: str, partition: int, begin: ShardPosition, known: Mapping[int, str] | None
+    ) -> ShardPosition:
+        positions = [begin, self._counted.get((topic, partition), begin)]
         if known and partition in known:
-            places.append(Place.of(known[partition]))
-        place = max(each for each in places if each.made == begin.made)
-        wanted = Wanted(topic, self._address.stream(topic), partition)
-        cursor = self._counters.take(wanted, place) or Cursor(
-            self._client, wanted, place, checked=False, skip=True
-        )
+            positions.append(ShardPosition.of(known[partition]))
+        at = max(each for each in positions if each.made == begin.made)
+        ref = ShardRef(topic, self._settings.stream(topic), partition)
+        cursor = self._counters.take(ref, at) or Cursor(self._client, ref, at, checked=False, skip=True)
         try:
             began = time.time()
-            while cursor.read(COUNTED_RECORDS, COUNTED_BYTES, self._read_paced(wanted)):
+            while cursor.read(COUNTED_RECORDS, COUNTED_BYTES, self._pace_read(ref)):
                 if cursor.was_at_end(began):  # more comes all the while
                     break
         finally:
-            self._counters.put(wanted, cursor)
-            self._counted[topic, partition] = cursor.place
-        return cursor.place
+            self._counters.put(ref, cursor)
+            self._counted[topic, partition] = cursor.position
+        return cursor.position
 
     def trim(
         self,
@@ -181,9 +187,14 @@ class KinesisLog:
         """See `EventLog.trim`: drops nothing; a stream's own retention does."""
         return 0
 
-    def examine(self) -> list[Finding]:
-        """See `Examined.examine`."""
-        return findings(self._client, self._address, self._streams)
+    def check(self) -> list[Finding]:
+        """See `EventLog.check`: the clock, the streams, and what this principal may do."""
+        return check(self._client, self._settings, self._streams)
+
+    @property
+    def topics(self) -> KinesisTopics:
+        """See `EventLog.topics`."""
+        return self._topics
 
     @property
     def exact_from(self) -> int | None:
@@ -192,10 +203,10 @@ class KinesisLog:
 
     @property
     def identity(self) -> str:
-        """See `EventLog.identity`: account, region and prefix. A stream made again is told by its positions."""
+        """See `EventLog.identity`: account, region and prefix. Positions show whether a stream was made again."""
         if not self._identity:
-            account = self._address.account or account_of(self._client, self._address, self._where)
-            self._identity = f"kinesis:{account}:{self._address.region}:{self._address.prefix}"
+            account = self._settings.account or account_of(self._client, self._settings, self._where)
+            self._identity = f"kinesis:{account}:{self._settings.region}:{self._settings.prefix}"
         return self._identity
 
     def close(self) -> None:
@@ -204,19 +215,19 @@ class KinesisLog:
         self._streams.close()
         self._client.close()
 
-    def _outgoing(self, batch: ProduceBatch) -> list[Outgoing | PinflowError]:
+    def _prepare(self, batch: ProduceBatch) -> list[Outgoing | PinflowError]:
         try:
-            largest = self._streams.described(batch.topic, wait=False).record_bytes
-            by_number = batch.partition != ANYWHERE
-            shards = self._streams.shards(batch.topic, wait=False) if by_number or self._address.pace else []
+            largest = self._streams.describe(batch.topic, wait=False).record_bytes
+            by_number = batch.partition is not None
+            shards = self._streams.shards(batch.topic, wait=False) if by_number or self._settings.pace else []
         except PinflowError as error:
             return [error] * len(batch.records)
         if not shards and by_number:
-            return [self._missing(batch.topic)] * len(batch.records)
-        return outgoing(batch, shards, largest)
+            return [self._missing_error(batch.topic)] * len(batch.records)
+        return prepare(batch, shards, largest)
 
-    def _missing(self, topic: str) -> PinflowError:
-        """Why a stream takes nothing that Kinesis does not know."""
+    def _missing_error(self, topic: str) -> PinflowError:
+        """The error for a topic whose stream Kinesis does not know."""
         try:
             if self._streams.status(topic) == "CREATING":
                 return CreatingError(
@@ -231,27 +242,27 @@ class KinesisLog:
         self._cursors.forget(topic)
         self._counters.forget(topic)
 
-    def _nothing_of(self, wanted: Wanted, place: Place) -> Chunk:
-        """What is read of a shard that has left its stream, or was never in it, if anything may be."""
-        if not place.before:
+    def _read_departed(self, ref: ShardRef, at: ShardPosition) -> Chunk:
+        """The chunk of a shard that has left its stream, or was never in it: empty, with `gaps=skip`."""
+        if not at.before:
             raise UnknownPartitionError(
-                f"topic {wanted.topic!r} has no partition {wanted.shard}, or its retention has passed",
+                f"topic {ref.topic!r} has no partition {ref.shard}, or its retention has passed",
                 where=self._where,
             )
-        gap = gap_of(wanted, "its retention has passed, and it may have held records that were not read")
-        if self._address.gaps != "skip":
+        gap = gap_error(ref, "its retention has passed, and it may have held records that were not read")
+        if self._settings.gaps != "skip":
             raise gap
-        _log.warning("%s: %s: going on without them", wanted, gap.what)
-        return Chunk(wanted.topic, wanted.shard, str(place), str(place), [], [], Records([]))
+        _log.warning("%s: %s: going on without them", ref, gap.what)
+        return Chunk(ref.topic, ref.shard, str(at), str(at), [], [], Records([]))
 
-    def _put_paced(self, record: Outgoing) -> float:
-        if not self._address.pace or record.bound_for is None:
+    def _pace_put(self, record: Outgoing) -> float:
+        if not self._settings.pace or record.bound_for is None:
             return 0.0
-        return self._puts.taken(record.topic, record.bound_for, 1, record.size)
+        return self._puts.take(record.topic, record.bound_for, 1, record.size)
 
-    def _read_paced(self, wanted: Wanted) -> Callable[[], None]:
+    def _pace_read(self, ref: ShardRef) -> Callable[[], None]:
         def wait() -> None:
-            while self._address.pace and (seconds := self._reads.taken(wanted.topic, wanted.shard, 1)):
+            while self._settings.pace and (seconds := self._reads.take(ref.topic, ref.shard, 1)):
                 time.sleep(seconds)
 
         return wait

@@ -1,18 +1,18 @@
-"""Keeping within a shard's limits: a rate with a second's worth in hand."""
+"""Keeping within a shard's limits: token buckets that hold a second's worth."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-__all__ = ["Bucket", "Paces"]
+__all__ = ["RateLimiter", "TokenBucket"]
 
 
-class Bucket:
+class TokenBucket:
     """Tokens that come in at a rate, at most `most` of them.
 
-    What is larger than what is there is let through and leaves a debt, so that a record larger than a second's worth
-    passes at all.
+    A demand that is larger than the stock is let through and leaves a debt, so that a record larger than a second's
+    worth passes at all.
     """
 
     __slots__ = ("_at", "_held", "_most", "_rate")
@@ -39,7 +39,7 @@ _LEAST = 1.0
 """One token: a record, a read, a byte."""
 
 
-class Paces:
+class RateLimiter:
     """A set of buckets for each shard. Safe to use from several threads.
 
     Args:
@@ -48,15 +48,15 @@ class Paces:
 
     def __init__(self, *rates: float) -> None:
         self._rates = rates
-        self._shards: dict[tuple[str, int], tuple[Bucket, ...]] = {}
+        self._shards: dict[tuple[str, int], tuple[TokenBucket, ...]] = {}
         self._lock = threading.Lock()
 
-    def taken(self, stream: str, shard: int, *tokens: float) -> float:
-        """Take tokens if all buckets have some, and return 0; else seconds until they have."""
+    def take(self, stream: str, shard: int, *tokens: float) -> float:
+        """Take tokens if all buckets have some, and return 0; else return the seconds until they have."""
         with self._lock:
             buckets = self._shards.get((stream, shard))
             if buckets is None:
-                buckets = tuple(Bucket(rate, max(rate, _LEAST)) for rate in self._rates)
+                buckets = tuple(TokenBucket(rate, max(rate, _LEAST)) for rate in self._rates)
                 self._shards[stream, shard] = buckets
             wait = max(bucket.wait() for bucket in buckets)
             if not wait:

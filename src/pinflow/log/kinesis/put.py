@@ -5,8 +5,8 @@ is under way at a time, and the next follows when it is there. Routes do not wai
 the foremost records of up to 500 of them, and several requests are under way at once. With `order=request` a request
 carries as many of a route as fit, and one that is refused may come to stand behind those that followed it.
 
-A record that Kinesis says it did not take is tried again, after a pause, for nearly as long as the log's `timeout`. A
-request without an answer is not: its records may be there, or come to be there late. They, and what follows them on
+A record that Kinesis reports as not taken is tried again, after a pause, for nearly as long as the log's `timeout`. A
+request without an answer is not: its records may be there, or arrive late. They, and what follows them on
 their routes, are refused.
 """
 
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from pinflow.errors import NotCarriedError, OverloadedError, PinflowError, UnavailableError
 from pinflow.log.kinesis.errors import GONE, INVALID, THROTTLED, Failure
-from pinflow.log.kinesis.place import shard_number
-from pinflow.log.kinesis.requests import REQUEST_RECORDS, Request, Route, Run, packed
+from pinflow.log.kinesis.positions import shard_number
+from pinflow.log.kinesis.requests import REQUEST_RECORDS, PutRequest, Route, RouteSegment, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.records import Outgoing
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["Put"]
 
@@ -36,7 +36,7 @@ APPEND_SHARE = 0.9
 
 
 class _Append:
-    """One append: until when requests may begin, and why no more of them shall."""
+    """One append: until when requests may begin, and the error that ended it."""
 
     __slots__ = ("lost", "until")
 
@@ -54,24 +54,24 @@ class Put:
 
     Args:
         client: Calls Kinesis.
-        address: Names the streams.
-        paced: Takes a record's share of its shard's rate and returns 0, or says for how long to wait.
-        missing: Says why a topic's stream takes nothing, given that Kinesis knows none of its name.
+        settings: The log's options.
+        pace: Takes a record's share of its shard's rate and returns 0, or returns how many seconds to wait.
+        missing: The error for a topic whose stream Kinesis does not know.
     """
 
     def __init__(
         self,
         client: Client,
-        address: Address,
-        paced: Callable[[Outgoing], float],
+        settings: KinesisSettings,
+        pace: Callable[[Outgoing], float],
         missing: Callable[[str], PinflowError],
     ) -> None:
         self._client = client
-        self._address = address
-        self._seconds = APPEND_SHARE * address.timeout
-        self._paced = paced
+        self._settings = settings
+        self._seconds = APPEND_SHARE * settings.timeout
+        self._pace = pace
         self._missing = missing
-        self._pool = ThreadPoolExecutor(address.puts, "pinflow-put")
+        self._pool = ThreadPoolExecutor(settings.puts, "pinflow-put")
 
     def close(self) -> None:
         """End the threads."""
@@ -85,73 +85,73 @@ class Put:
             route.records.append(record)
         left, append = list(routes.values()), _Append(self._seconds)
         while left and not append.over:
-            runs, wait = self._ready(left)
-            if runs:
-                self._send_all(append, packed(runs))
+            segments, wait = self._take_ready(left)
+            if segments:
+                self._send_all(append, pack(segments))
                 left = [route for route in left if route.records]
             elif time.monotonic() + wait < append.until:
                 time.sleep(wait)
             else:
                 break
         for route in left:
-            route.refuse(route.records[0].error or append.lost or _TOO_MUCH)
+            route.refuse(route.records[0].error or append.lost or _OVERLOADED)
 
-    def _ready(self, routes: list[Route]) -> tuple[list[Run], float]:
-        """What may go now; or for how long to wait until something may."""
-        runs: list[Run] = []
+    def _take_ready(self, routes: list[Route]) -> tuple[list[RouteSegment], float]:
+        """The records that may be sent now; or how many seconds to wait until some may."""
+        segments: list[RouteSegment] = []
         least = self._seconds
         for route in routes:
-            taken, wait = self._taken(route)
+            taken, wait = self._take(route)
             if taken:
-                runs.append(Run(route, taken))
+                segments.append(RouteSegment(route, taken))
             else:
                 least = min(least, wait)
-        return runs, least
+        return segments, least
 
-    def _taken(self, route: Route) -> tuple[list[Outgoing], float]:
+    def _take(self, route: Route) -> tuple[list[Outgoing], float]:
         wait = route.due - time.monotonic()
         taken: list[Outgoing] = []
-        most = 1 if self._address.by_key else REQUEST_RECORDS
+        most = 1 if self._settings.by_key else REQUEST_RECORDS
         while wait <= 0 and route.records and len(taken) < most:
             if taken and (taken[-1].alone or route.records[0].alone):
                 break
-            wait = self._paced(route.records[0])
+            wait = self._pace(route.records[0])
             if not wait:
                 taken.append(route.records.popleft())
         return taken, wait
 
-    def _send_all(self, append: _Append, requests: list[Request]) -> None:
+    def _send_all(self, append: _Append, requests: list[PutRequest]) -> None:
         if len(requests) == 1:
             self._send(append, requests[0])
         else:
             list(self._pool.map(lambda request: self._send(append, request), requests))
 
-    def _send(self, append: _Append, request: Request) -> None:
+    def _send(self, append: _Append, request: PutRequest) -> None:
         if append.over:
-            for run in request.runs:
-                run.give_back(run.records)
+            for segment in request.segments:
+                segment.give_back(segment.records)
             return
         entries = [record.entry() for record in request.records]
         try:
-            answer = self._client.put(StreamName=self._address.stream(request.topic), Records=entries)
+            answer = self._client.put(StreamName=self._settings.stream(request.topic), Records=entries)
         except Failure as failure:
-            for run in request.runs:
-                run.give_back(run.records)
-            self._failed(append, request, failure)
+            for segment in request.segments:
+                segment.give_back(segment.records)
+            self._fail(append, request, failure)
             return
-        told = iter(answer["Records"])
-        for run in request.runs:
-            _settle(run, [next(told) for _ in run.records])
+        results = iter(answer["Records"])
+        for segment in request.segments:
+            _settle(segment, [next(results) for _ in segment.records])
 
-    def _failed(self, append: _Append, request: Request, failure: Failure) -> None:
-        """A request failed as a whole."""
+    def _fail(self, append: _Append, request: PutRequest, failure: Failure) -> None:
+        """Record that a request failed as a whole."""
         if failure.code in THROTTLED:
-            for route, records in request.runs:
+            for route, records in request.segments:
                 records[0].error = _refusal(failure.code, request.topic)
                 route.put_off()
             return
         if failure.code in INVALID and len(request.records) > 1:
-            for record in request.records:  # nothing was done, and one of them is to blame
+            for record in request.records:  # nothing was done, and one of them is the cause
                 record.alone = True
             return
         error: PinflowError
@@ -160,33 +160,33 @@ class Put:
         elif failure.code in INVALID:
             error = NotCarriedError(f"Kinesis does not take the record: {failure.code}", where=request.topic)
         else:
-            append.lost = error = failure.told("take records", request.topic, request.topic)
-        for route, _ in request.runs:
+            append.lost = error = failure.translate("take records", request.topic, request.topic)
+        for route, _ in request.segments:
             if isinstance(error, NotCarriedError):
                 route.records.popleft().error = error
             else:
                 route.refuse(error)
 
 
-def _settle(run: Run, told: list[dict[str, Any]]) -> None:
-    """Take from an answer where records are, and give back to their route those that were refused."""
+def _settle(segment: RouteSegment, results: list[dict[str, Any]]) -> None:
+    """Take the records' shards and numbers from an answer, and give those that were refused back to their route."""
     left: list[Outgoing] = []
-    for record, entry in zip(run.records, told, strict=True):
-        if entry.get("ErrorCode"):
-            record.error = _refusal(entry["ErrorCode"], record.topic)
+    for record, result in zip(segment.records, results, strict=True):
+        if result.get("ErrorCode"):
+            record.error = _refusal(result["ErrorCode"], record.topic)
             left.append(record)
         else:
             record.error = None
-            record.shard = shard_number(entry["ShardId"])
-            record.sequence = int(entry["SequenceNumber"])
-    run.give_back(left)
+            record.shard = shard_number(result["ShardId"])
+            record.sequence = int(result["SequenceNumber"])
+    segment.give_back(left)
     if left:
-        run.route.put_off()
+        segment.route.put_off()
     else:
-        run.route.start_over()
+        segment.route.start_over()
 
 
-_TOO_MUCH = OverloadedError(
+_OVERLOADED = OverloadedError(
     "the records are more than the stream's shards, or one key, take in a second; these were not appended",
     hint="send them again, slower; or give the stream more shards",
 )

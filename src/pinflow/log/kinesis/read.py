@@ -3,8 +3,8 @@
 A position names the last record before it. Kinesis itself says nothing when records after it were dropped by its
 retention: it goes on at the oldest that is left. So where a position is taken up, the record that it names is read
 again: while that one is there nothing after it is gone. When it is not, records may be gone or there may have been
-none: that cannot be told, and is a `GapError` unless `gaps=skip` has it passed over with a warning. A reader that has
-been at the end of the shard within `TRUST_S` knows that nothing is gone.
+none: the two cannot be distinguished. It is a `GapError`, unless `gaps=skip` has it ignored with a warning. A reader
+that has been at the end of the shard within `TRUST_S` knows that nothing is gone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinflow.errors import GapError, UnavailableError
 from pinflow.log.kinesis.errors import INVALID, Failure
-from pinflow.log.kinesis.place import Place, shard_id
+from pinflow.log.kinesis.positions import ShardPosition, shard_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinflow.log.kinesis.client import Client
 
-__all__ = ["Cursor", "Cursors", "Wanted", "gap_of"]
+__all__ = ["Cursor", "Cursors", "ShardRef", "gap_error"]
 
 PAGE_RECORDS = 10_000
 """Records of one `GetRecords`, Kinesis' own limit."""
@@ -41,8 +41,8 @@ EXPIRED = "ExpiredIteratorException"
 _log = logging.getLogger(__name__)
 
 
-class Wanted(NamedTuple):
-    """A shard of a stream, by the words of pinflow and of Kinesis."""
+class ShardRef(NamedTuple):
+    """A shard of a stream, by its topic and by the stream's own name."""
 
     topic: str
     stream: str
@@ -53,30 +53,32 @@ class Wanted(NamedTuple):
 
 
 class Cursor:
-    """Reads one shard on from a place. Not safe to share.
+    """Reads one shard on from a position. Not safe to share.
 
     Attributes:
-        place: Where the next record that it gives stands.
+        position: Where the next record that it gives stands.
     """
 
-    def __init__(self, client: Client, wanted: Wanted, place: Place, *, checked: bool, skip: bool) -> None:
-        self.place = place
+    def __init__(
+        self, client: Client, shard: ShardRef, position: ShardPosition, *, checked: bool, skip: bool
+    ) -> None:
+        self.position = position
         self._client = client
-        self._wanted = wanted
+        self._shard = shard
         self._skip = skip
         self._pages: deque[dict[str, Any]] = deque()
-        self._fetched = place.sequence
-        self._missing = place.sequence if checked else ""
+        self._fetched = position.sequence
+        self._missing = position.sequence if checked else ""
         self._iterator: str | None = None
         self._started = self._ended = False
         self._at_end: float | None = None
 
-    def read(self, max_records: int, max_bytes: int, paced: Callable[[], None]) -> list[dict[str, Any]]:
-        """Records as Kinesis gives them: until the end of the shard, or so many, or about so many bytes.
+    def read(self, max_records: int, max_bytes: int, pace: Callable[[], None]) -> list[dict[str, Any]]:
+        """Records as Kinesis gives them: until the end of the shard, or `max_records`, or about `max_bytes`.
 
         Raises:
             GapError: Some may be gone.
-            UnavailableError: Kinesis cannot be asked now, or gives empty pages without end.
+            UnavailableError: Kinesis cannot be reached now, or gives empty pages without end.
         """
         taken: list[dict[str, Any]] = []
         size = empty = 0
@@ -85,42 +87,42 @@ class Cursor:
             while self._pages and len(taken) < max_records:
                 size += len(self._pages[0]["Data"])
                 if taken and size > max_bytes:
-                    return self._given(taken)
+                    return self._give(taken)
                 taken.append(self._pages.popleft())
             if len(taken) >= max_records or size >= max_bytes or at_end:
-                return self._given(taken)
+                return self._give(taken)
             try:
-                at_end = self._fetch(min(PAGE_RECORDS, max_records - len(taken)), paced)
+                at_end = self._fetch(min(PAGE_RECORDS, max_records - len(taken)), pace)
             except UnavailableError:
                 if not taken:
                     raise
-                return self._given(taken)  # what is here is good, and the next read will say it again
+                return self._give(taken)  # what is here is good, and the next read raises it again
             except BaseException:
-                self._pages.extendleft(reversed(taken))  # the place has not moved: they come again
+                self._pages.extendleft(reversed(taken))  # the position has not moved: they come again
                 raise
             empty = 0 if self._pages or at_end else empty + 1
             if empty > EMPTY_PAGES:
                 if taken:
-                    return self._given(taken)
+                    return self._give(taken)
                 raise UnavailableError(
-                    f"Kinesis gave {empty} pages without a record and without an end", where=str(self._wanted)
+                    f"Kinesis gave {empty} pages without a record and without an end", where=str(self._shard)
                 )
 
     def was_at_end(self, since: float) -> bool:
         """Whether all was read that was there at some moment after `since` (seconds since 1970)."""
         return self._at_end is not None and self._at_end >= since and not self._pages
 
-    def _given(self, taken: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _give(self, taken: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if taken:
-            self.place = self.place._replace(
-                before=self.place.before + len(taken), sequence=taken[-1]["SequenceNumber"]
+            self.position = self.position._replace(
+                before=self.position.before + len(taken), sequence=taken[-1]["SequenceNumber"]
             )
         return taken
 
-    def _fetch(self, limit: int, paced: Callable[[], None]) -> bool:
+    def _fetch(self, limit: int, pace: Callable[[], None]) -> bool:
         """Get a page; True if it reaches the end of what is there now."""
         limit = min(PAGE_RECORDS, limit + bool(self._missing))
-        page = self._page(limit, paced)
+        page = self._page(limit, pace)
         self._iterator = page.get("NextShardIterator")
         self._ended = self._iterator is None
         records: list[dict[str, Any]] = page["Records"]
@@ -128,22 +130,22 @@ class Cursor:
         if at_end:
             self._at_end = time.time()  # goes on while the machine sleeps
         if records or at_end:
-            records = self._checked(records)
+            records = self._without_last_read(records)
         if records:
             self._fetched = records[-1]["SequenceNumber"]
             self._pages.extend(records)
         return at_end
 
-    def _page(self, limit: int, paced: Callable[[], None]) -> dict[str, Any]:
+    def _page(self, limit: int, pace: Callable[[], None]) -> dict[str, Any]:
         while True:
             if self._iterator is None:
                 self._iterator = self._new_iterator()
-            paced()
+            pace()
             try:
                 return self._client.read("get_records", ShardIterator=self._iterator, Limit=limit)
             except Failure as failure:
                 if failure.code != EXPIRED:
-                    raise failure.told("give records", self._wanted.topic, str(self._wanted)) from failure
+                    raise failure.translate("give records", self._shard.topic, str(self._shard)) from failure
                 self._iterator = None
 
     def _new_iterator(self) -> str:
@@ -159,17 +161,17 @@ class Cursor:
         try:
             answer = self._client.read(
                 "get_shard_iterator",
-                StreamName=self._wanted.stream,
-                ShardId=shard_id(self._wanted.shard),
+                StreamName=self._shard.stream,
+                ShardId=shard_id(self._shard.shard),
                 **kind,
             )
         except Failure as failure:
             if failure.code in INVALID:
-                raise gap_of(self._wanted, f"the stream has no record {self._fetched}") from failure
-            raise failure.told("give records", self._wanted.topic, str(self._wanted)) from failure
+                raise gap_error(self._shard, f"the stream has no record {self._fetched}") from failure
+            raise failure.translate("give records", self._shard.topic, str(self._shard)) from failure
         return str(answer["ShardIterator"])
 
-    def _checked(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _without_last_read(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The records without the one that the position names, which has to be the first of them."""
         missing, self._missing = self._missing, ""
         if not missing:
@@ -179,39 +181,39 @@ class Cursor:
         what = "the last record that was read has left the stream, and others after it may have left unread"
         if not self._skip:
             self._missing, self._iterator, self._ended = missing, None, False
-            raise gap_of(self._wanted, what)
-        _log.warning("%s: %s: going on with the oldest that is there", self._wanted, what)
+            raise gap_error(self._shard, what)
+        _log.warning("%s: %s: going on with the oldest that is there", self._shard, what)
         return records
 
 
-def gap_of(wanted: Wanted, what: str) -> GapError:
-    """Records of a shard that may be gone unread."""
+def gap_error(shard: ShardRef, what: str) -> GapError:
+    """The error for records of a shard that may be gone unread."""
     return GapError(
         what,
-        where=str(wanted),
-        hint="if nothing was posted while no job ran, or to go on without: gaps=skip in log.url",
+        where=str(shard),
+        hint="if nothing was posted while no job ran, or to go on without them: gaps=skip in log.url",
     )
 
 
 class Cursors:
-    """The cursors at which reads ended, one a shard. Safe to use from several threads."""
+    """The cursors of reads that ended, one for each shard. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, int], Cursor] = {}
         self._lock = threading.Lock()
 
-    def take(self, wanted: Wanted, place: Place) -> Cursor | None:
-        """The cursor that stands at a place, if there is one; it is the caller's until it is put back."""
+    def take(self, shard: ShardRef, position: ShardPosition) -> Cursor | None:
+        """The cursor that stands at a position, if there is one; it is the caller's until it is put back."""
         with self._lock:
-            held = self._held.pop((wanted.topic, wanted.shard), None)
-            return held if held is not None and held.place == place else None
+            held = self._held.pop((shard.topic, shard.shard), None)
+            return held if held is not None and held.position == position else None
 
-    def put(self, wanted: Wanted, cursor: Cursor) -> None:
+    def put(self, shard: ShardRef, cursor: Cursor) -> None:
         """Keep a cursor for the next read."""
         with self._lock:
-            self._held[wanted.topic, wanted.shard] = cursor
+            self._held[shard.topic, shard.shard] = cursor
 
     def forget(self, topic: str) -> None:
-        """Drop those of a topic."""
+        """Drop the cursors of a topic."""
         with self._lock:
             self._held = {key: cursor for key, cursor in self._held.items() if key[0] != topic}

@@ -1,4 +1,4 @@
-"""Records on their way to a stream: what Kinesis is given of each, and what became of it."""
+"""Records on their way to a stream: what is sent of each, and what became of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from pinflow.errors import NotCarriedError, PinflowError, TooLargeError, UnknownPartitionError
-from pinflow.log.records import ANYWHERE, AppendResult
+from pinflow.log.records import AppendResult
 
 if TYPE_CHECKING:
     from pinflow.log.kinesis.streams import Shard
     from pinflow.log.records import ProduceBatch
 
-__all__ = ["Outgoing", "appended", "hash_of", "outgoing"]
+__all__ = ["Outgoing", "append_result", "hash_of", "prepare"]
 
 LONGEST_KEY = 256
 """Characters of a partition key, Kinesis' own limit."""
@@ -29,7 +29,7 @@ class Outgoing:
         key: Its partition key.
         hash: What decides its shard.
         bound_for: The shard that takes it, as far as is known.
-        alone: Whether to send it in a request of its own, for others fail with it.
+        alone: Whether to send it in a request of its own, as others would fail with it.
         error: Why it was not appended, or not yet.
         shard: Where it is.
         sequence: Its sequence number there.
@@ -51,29 +51,29 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """What counts for Kinesis' limits, in bytes."""
+        """Bytes that count for Kinesis' limits."""
         return len(self.data) + len(self.key.encode())
 
     def entry(self) -> dict[str, object]:
-        """It in a `PutRecords`."""
+        """The record as an entry of `PutRecords`."""
         return {"Data": self.data, "PartitionKey": self.key, "ExplicitHashKey": str(self.hash)}
 
 
 def hash_of(route: bytes) -> int:
-    """What decides the shard of a route, as Kinesis hashes a partition key."""
+    """The hash key of a route, computed as Kinesis computes that of a partition key."""
     return int.from_bytes(md5(route, usedforsecurity=False).digest())
 
 
-def outgoing(batch: ProduceBatch, shards: list[Shard], largest: int) -> list[Outgoing | PinflowError]:
-    """The records of a batch as Kinesis gets them, or why it cannot.
+def prepare(batch: ProduceBatch, shards: list[Shard], largest: int) -> list[Outgoing | PinflowError]:
+    """The records of a batch as they are sent, or why one cannot be sent.
 
     Args:
         batch: The batch.
-        shards: Those of its topic, needed where it asks for a partition by its number, and to keep to their rates.
+        shards: The shards of its topic: needed where the batch names a partition, and to keep within their rates.
         largest: The largest record that the stream takes, in bytes.
     """
     fixed: int | None = None
-    if batch.partition != ANYWHERE:
+    if batch.partition is not None:
         open_now = {shard.number: shard for shard in shards if not shard.closed}
         if batch.partition not in open_now:
             numbers = ", ".join(map(str, open_now))
@@ -83,7 +83,7 @@ def outgoing(batch: ProduceBatch, shards: list[Shard], largest: int) -> list[Out
             )
             return [error] * len(batch.records)
         fixed = open_now[batch.partition].low
-    made = [_outgoing(batch, index, fixed, largest) for index in range(len(batch.records))]
+    made = [_prepare_one(batch, index, fixed, largest) for index in range(len(batch.records))]
     _bind(made, shards)
     return made
 
@@ -96,7 +96,7 @@ def _bind(records: list[Outgoing | PinflowError], shards: list[Shard]) -> None:
             record.bound_for = taking[at - 1][1]
 
 
-def _outgoing(batch: ProduceBatch, index: int, fixed: int | None, largest: int) -> Outgoing | PinflowError:
+def _prepare_one(batch: ProduceBatch, index: int, fixed: int | None, largest: int) -> Outgoing | PinflowError:
     records = batch.records
     value, key = records.values[index], records.keys[index] if records.keys is not None else None
     if value is None or (records.headers is not None and records.headers[index]):
@@ -104,7 +104,7 @@ def _outgoing(batch: ProduceBatch, index: int, fixed: int | None, largest: int) 
         return NotCarriedError(f"Kinesis cannot carry {what}", where=batch.topic)
     route = batch.routes[index] if batch.routes is not None else None
     if route is None:
-        route = key if fixed is None and key is not None else b"%d" % batch.partition
+        route = key if fixed is None and key is not None else b"%d" % (batch.partition or 0)
     try:
         text = (key if key is not None else route).decode()
     except UnicodeDecodeError:
@@ -120,7 +120,7 @@ def _outgoing(batch: ProduceBatch, index: int, fixed: int | None, largest: int) 
     return made
 
 
-def appended(records: list[Outgoing | PinflowError]) -> AppendResult:
+def append_result(records: list[Outgoing | PinflowError]) -> AppendResult:
     """What became of the records of a batch."""
     refused: dict[int, PinflowError] = {}
     for index, each in enumerate(records):

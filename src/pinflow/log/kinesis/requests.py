@@ -1,4 +1,4 @@
-"""Records on their way, by routes, and packed into requests."""
+"""Records on their way, by routes, and how they are packed into requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pinflow.errors import PinflowError
     from pinflow.log.kinesis.records import Outgoing
 
-__all__ = ["REQUEST_RECORDS", "Request", "Route", "Run", "packed"]
+__all__ = ["REQUEST_RECORDS", "PutRequest", "Route", "RouteSegment", "pack"]
 
 REQUEST_RECORDS = 500
 """Records of one `PutRecords`, Kinesis' own limit."""
@@ -51,7 +51,7 @@ class Route:
         self.pause = FIRST_PAUSE_S
 
 
-class Run(NamedTuple):
+class RouteSegment(NamedTuple):
     """Records that left their route to be put, in order."""
 
     route: Route
@@ -62,38 +62,38 @@ class Run(NamedTuple):
         self.route.records.extendleft(reversed(left))
 
 
-class Request(NamedTuple):
-    """What one `PutRecords` carries: runs of different routes of one topic."""
+class PutRequest(NamedTuple):
+    """What one `PutRecords` carries: segments of different routes of one topic."""
 
     topic: str
-    runs: list[Run]
+    segments: list[RouteSegment]
 
     @property
     def records(self) -> list[Outgoing]:
         """All of its records, in order."""
-        return [record for run in self.runs for record in run.records]
+        return [record for segment in self.segments for record in segment.records]
 
 
-def packed(runs: Sequence[Run]) -> list[Request]:
-    """Runs in as few requests as may be; what does not fit with its run goes back to its route."""
-    requests: list[Request] = []
+def pack(segments: Sequence[RouteSegment]) -> list[PutRequest]:
+    """Pack segments into as few requests as possible; what does not fit goes back to the front of its route."""
+    requests: list[PutRequest] = []
     filling: dict[str, _Filling] = {}
-    for route, records in runs:
+    for route, records in segments:
         topic = records[0].topic
         if records[0].alone:
-            requests.append(Request(topic, [Run(route, records)]))
+            requests.append(PutRequest(topic, [RouteSegment(route, records)]))
             continue
         at = filling.get(topic)
         if at is None or not at.takes(records[0]):
-            at = filling[topic] = _Filling(Request(topic, []))
+            at = filling[topic] = _Filling(PutRequest(topic, []))
             requests.append(at.request)
         fitting = 1
         at.add(records[0])
         while fitting < len(records) and at.takes(records[fitting]):
             at.add(records[fitting])
             fitting += 1
-        at.request.runs.append(Run(route, records[:fitting]))
-        Run(route, records).give_back(records[fitting:])
+        at.request.segments.append(RouteSegment(route, records[:fitting]))
+        RouteSegment(route, records).give_back(records[fitting:])
     return requests
 
 
@@ -102,7 +102,7 @@ class _Filling:
 
     __slots__ = ("_bytes", "_records", "request")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: PutRequest) -> None:
         self.request = request
         self._records = 0
         self._bytes = 0

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pinflow.errors import UnavailableError, UnknownTopicError
 from pinflow.log.kinesis.errors import GONE, IN_USE, Failure
-from pinflow.log.kinesis.fresh import TtlCache
-from pinflow.log.kinesis.place import shard_number
+from pinflow.log.kinesis.positions import shard_number
+from pinflow.log.kinesis.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
     from pinflow.log.kinesis.client import Client
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["CreatingError", "Description", "Shard", "Streams"]
 
-NAMES_FRESH_S = 2.0
+NAMES_TTL_S = 2.0
 """`ListStreams` may be called five times a second by all of an account."""
 
-SHARDS_FRESH_S = 5.0
-"""So long may a split or a merge go unnoticed; what is read stays in order all the same."""
+SHARDS_TTL_S = 5.0
+"""A split or a merge may go unnoticed for this time; what is read stays in order all the same."""
 
-DESCRIPTION_FRESH_S = 10.0
+DESCRIPTION_TTL_S = 10.0
 """`DescribeStreamSummary` may be called twenty times a second by all of an account."""
 
 
@@ -65,49 +65,49 @@ class Description(NamedTuple):
 
 
 class CreatingError(UnavailableError):
-    """Only this stream takes nothing yet, and tells nothing of its shards: the log as a whole is not away."""
+    """This stream takes nothing yet, and does not show its shards. The log as a whole is available."""
 
 
 class Streams:
     """Asks Kinesis about streams. Safe to use from several threads."""
 
-    def __init__(self, client: Client, address: Address, where: str) -> None:
+    def __init__(self, client: Client, settings: KinesisSettings, where: str) -> None:
         self._client = client
-        self._address = address
+        self._settings = settings
         self._where = where
-        self._beside = ThreadPoolExecutor(1, "pinflow-streams")
-        self._names: TtlCache[list[str]] = TtlCache(NAMES_FRESH_S, self._beside, keep=False)
-        self._shards: TtlCache[list[Shard]] = TtlCache(SHARDS_FRESH_S, self._beside, keep=True)
-        self._descriptions: TtlCache[Description] = TtlCache(DESCRIPTION_FRESH_S, self._beside, keep=True)
+        self._executor = ThreadPoolExecutor(1, "pinflow-streams")
+        self._names: TtlCache[list[str]] = TtlCache(NAMES_TTL_S, self._executor, keep=False)
+        self._shards: TtlCache[list[Shard]] = TtlCache(SHARDS_TTL_S, self._executor, keep=True)
+        self._descriptions: TtlCache[Description] = TtlCache(DESCRIPTION_TTL_S, self._executor, keep=True)
 
     def close(self) -> None:
         """End the thread."""
-        self._beside.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
 
     def topics(self) -> list[str]:
         """The topics, sorted; those of streams that are being deleted are left out."""
-        return self._names.get("", self._asked_names)
+        return self._names.get("", self._list_names)
 
     def shards(self, topic: str, *, wait: bool = True) -> list[Shard]:
         """The shards of a stream by their numbers, closed ones included; none while it is being created.
 
-        Without `wait` as they were, while they are asked for again, unless nothing was known of them.
+        Without `wait` they are those of the last answer, if any, while Kinesis is asked again in the background.
 
         Raises:
             UnknownTopicError: There is no such stream.
         """
-        shards = self._shards.get(topic, lambda: self._asked_shards(topic), wait=wait)
+        shards = self._shards.get(topic, lambda: self._list_shards(topic), wait=wait)
         if not shards:
             self._shards.forget(topic)
         return shards
 
-    def described(self, topic: str, *, wait: bool = True) -> Description:
+    def describe(self, topic: str, *, wait: bool = True) -> Description:
         """A stream's description; without `wait` as `shards`.
 
         Raises:
             UnknownTopicError: There is no such stream, or it is being deleted.
         """
-        found = self._descriptions.get(topic, lambda: self._asked_description(topic), wait=wait)
+        found = self._descriptions.get(topic, lambda: self._ask_description(topic), wait=wait)
         if found.status == "DELETING":
             raise UnknownTopicError(f"topic {topic!r} is being deleted", where=self._where)
         return found
@@ -115,7 +115,7 @@ class Streams:
     def status(self, topic: str) -> str:
         """A stream's status as it is now; empty if it is not there."""
         try:
-            return self._asked_description(topic).status
+            return self._ask_description(topic).status
         except UnknownTopicError:
             return ""
 
@@ -125,7 +125,7 @@ class Streams:
         self._shards.forget(topic)
         self._descriptions.forget(topic)
 
-    def _asked_names(self) -> list[str]:
+    def _list_names(self) -> list[str]:
         names: list[str] = []
         deleting: set[str] = set()
         more: dict[str, Any] = {}
@@ -140,34 +140,34 @@ class Streams:
             if not page["HasMoreStreams"]:
                 break
             more = {"ExclusiveStartStreamName": names[-1]}
-        topics = [self._address.topic(name) for name in names if name not in deleting]
+        topics = [self._settings.topic(name) for name in names if name not in deleting]
         return sorted({topic for topic in topics if topic is not None})
 
-    def _asked_shards(self, topic: str) -> list[Shard]:
+    def _list_shards(self, topic: str) -> list[Shard]:
         shards: list[Shard] = []
-        more: dict[str, Any] = {"StreamName": self._address.stream(topic)}
+        more: dict[str, Any] = {"StreamName": self._settings.stream(topic)}
         while True:
             try:
                 page = self._call("list_shards", topic, **more)
             except CreatingError:
                 return []
-            shards += map(_shard, page["Shards"])
+            shards += map(_parse_shard, page["Shards"])
             if not page.get("NextToken"):
                 return sorted(shards)
             more = {"NextToken": page["NextToken"]}
 
-    def _asked_description(self, topic: str) -> Description:
-        told = self._call("describe_stream_summary", topic, StreamName=self._address.stream(topic))[
+    def _ask_description(self, topic: str) -> Description:
+        described = self._call("describe_stream_summary", topic, StreamName=self._settings.stream(topic))[
             "StreamDescriptionSummary"
         ]
         return Description(
-            arn=told["StreamARN"],
-            status=told["StreamStatus"],
-            made=round(told["StreamCreationTimestamp"].timestamp() * 1000),
-            retention_hours=told["RetentionPeriodHours"],
-            record_bytes=told.get("MaxRecordSizeInKiB", 1024) << 10,
-            by_key=told.get("RecordDistributionStrategy", "USER_PARTITION_KEY") == "USER_PARTITION_KEY",
-            on_demand=told.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND",
+            arn=described["StreamARN"],
+            status=described["StreamStatus"],
+            made=round(described["StreamCreationTimestamp"].timestamp() * 1000),
+            retention_hours=described["RetentionPeriodHours"],
+            record_bytes=described.get("MaxRecordSizeInKiB", 1024) << 10,
+            by_key=described.get("RecordDistributionStrategy", "USER_PARTITION_KEY") == "USER_PARTITION_KEY",
+            on_demand=described.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND",
         )
 
     def _call(self, operation: str, topic: str, **request: Any) -> dict[str, Any]:
@@ -178,16 +178,16 @@ class Streams:
                 self.forget(topic)
             if failure.code in IN_USE:
                 raise CreatingError(f"topic {topic!r} is being created", where=self._where) from None
-            raise failure.told(f"answer {operation}", topic, self._where) from failure
+            raise failure.translate(f"answer {operation}", topic, self._where) from failure
 
 
-def _shard(told: dict[str, Any]) -> Shard:
-    parents = [told[name] for name in ("ParentShardId", "AdjacentParentShardId") if told.get(name)]
+def _parse_shard(described: dict[str, Any]) -> Shard:
+    parents = [described[name] for name in ("ParentShardId", "AdjacentParentShardId") if described.get(name)]
     return Shard(
-        number=shard_number(told["ShardId"]),
-        low=int(told["HashKeyRange"]["StartingHashKey"]),
-        high=int(told["HashKeyRange"]["EndingHashKey"]),
+        number=shard_number(described["ShardId"]),
+        low=int(described["HashKeyRange"]["StartingHashKey"]),
+        high=int(described["HashKeyRange"]["EndingHashKey"]),
         parents=tuple(sorted(map(shard_number, parents))),
-        first=told["SequenceNumberRange"]["StartingSequenceNumber"],
-        last=told["SequenceNumberRange"].get("EndingSequenceNumber", ""),
+        first=described["SequenceNumberRange"]["StartingSequenceNumber"],
+        last=described["SequenceNumberRange"].get("EndingSequenceNumber", ""),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.log.kinesis.errors import IN_USE, Failure
+from pinflow.log.protocol import TopicAdmin
 
 if TYPE_CHECKING:
     import builtins
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.streams import Streams
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["KinesisTopics"]
 
@@ -24,27 +25,28 @@ SETTLE_S = 0.6
 call of the log 1.5 seconds."""
 
 LOOK_S = 0.1
-"""Between two looks at a stream that is coming or going."""
+"""Between two looks at a stream that is being created or deleted."""
 
 LISTS_AT_ONCE = 8
 """Streams whose shards are asked for at once."""
 
 
-class KinesisTopics:
-    """`TopicAdmin` of the Kinesis log.
+@final
+class KinesisTopics(TopicAdmin):
+    """The topics of a Kinesis log.
 
     Args:
         client: Calls Kinesis.
-        address: Names the streams.
+        settings: The log's options, which give the streams their names.
         streams: What is known of them.
-        forget: Told of a topic that came or went.
+        forget: Called with a topic that was created or deleted.
     """
 
     def __init__(
-        self, client: Client, address: Address, streams: Streams, forget: Callable[[str], None]
+        self, client: Client, settings: KinesisSettings, streams: Streams, forget: Callable[[str], None]
     ) -> None:
         self._client = client
-        self._address = address
+        self._settings = settings
         self._streams = streams
         self._forget = forget
 
@@ -61,7 +63,7 @@ class KinesisTopics:
 
     def configs(self, topic: str) -> dict[str, str]:
         """See `TopicAdmin.configs`."""
-        described = self._streams.described(topic, wait=False)
+        described = self._streams.describe(topic, wait=False)
         return {
             "cleanup.policy": "delete",
             "max.message.bytes": str(described.record_bytes),
@@ -76,33 +78,33 @@ class KinesisTopics:
             UnknownTopicError: No stream of this log can have the name.
             UnavailableError: A stream of the name is being deleted.
         """
-        mode = "ON_DEMAND" if self._address.on_demand else "PROVISIONED"
+        mode = "ON_DEMAND" if self._settings.on_demand else "PROVISIONED"
         request: dict[str, object] = {
-            "StreamName": self._address.stream(topic),
+            "StreamName": self._settings.stream(topic),
             "StreamModeDetails": {"StreamMode": mode},
         }
-        if not self._address.on_demand:
+        if not self._settings.on_demand:
             request["ShardCount"] = partitions
-        if self._address.record_mib > 1:
-            request["MaxRecordSizeInKiB"] = self._address.record_mib << 10
+        if self._settings.record_mib > 1:
+            request["MaxRecordSizeInKiB"] = self._settings.record_mib << 10
         try:
             self._client.ask("create_stream", **request)
         except Failure as failure:
             if failure.code not in IN_USE:
-                raise failure.told("create the stream", "", topic) from failure
+                raise failure.translate("create the stream", "", topic) from failure
             self._forget(topic)
             if self._streams.status(topic) == "DELETING":
                 raise UnavailableError(f"topic {topic!r} is still being deleted", where=topic) from None
             raise TopicExistsError(f"topic {topic!r} is there already", where=topic) from None
-        self._settled(topic, lambda status: status == "ACTIVE")
+        self._wait_until(topic, lambda status: status == "ACTIVE")
 
     def delete(self, topic: str) -> None:
         """See `TopicAdmin.delete`."""
         try:
-            self._client.ask("delete_stream", StreamName=self._address.stream(topic))
+            self._client.ask("delete_stream", StreamName=self._settings.stream(topic))
         except Failure as failure:
-            raise failure.told("delete the stream", topic, topic) from failure
-        self._settled(topic, lambda status: not status)
+            raise failure.translate("delete the stream", topic, topic) from failure
+        self._wait_until(topic, lambda status: not status)
 
     def _count(self, topic: str) -> int | None:
         try:
@@ -110,7 +112,7 @@ class KinesisTopics:
         except UnknownTopicError:
             return None  # deleted since it was listed
 
-    def _settled(self, topic: str, done: Callable[[str], bool]) -> None:
+    def _wait_until(self, topic: str, done: Callable[[str], bool]) -> None:
         deadline = time.monotonic() + SETTLE_S
         while not done(self._streams.status(topic)) and time.monotonic() < deadline:
             time.sleep(LOOK_S)

@@ -15,7 +15,7 @@ from pinflow.errors import ConfigError, UnknownTopicError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Address", "address_of"]
+__all__ = ["KinesisSettings", "address_of"]
 
 REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
@@ -37,7 +37,7 @@ LARGEST_RECORD_MIB = 10
 """The largest that Kinesis lets a stream be set to."""
 
 
-class Address(NamedTuple):
+class KinesisSettings(NamedTuple):
     """Where a Kinesis log is, and how it is used.
 
     Attributes:
@@ -95,7 +95,7 @@ class Address(NamedTuple):
         return stream.removeprefix(self.prefix) or None if mine else None
 
 
-def address_of(url: str) -> Address:
+def address_of(url: str) -> KinesisSettings:
     """Read a URL.
 
     Raises:
@@ -133,7 +133,7 @@ def address_of(url: str) -> Address:
         raise ConfigError(
             "a prefix has letters, digits, '_', '.' and '-'", where=f"log.url = {masked(url)}", hint=EXAMPLE
         )
-    return Address(parts.netloc, prefix)._replace(**options)
+    return KinesisSettings(parts.netloc, prefix)._replace(**options)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:

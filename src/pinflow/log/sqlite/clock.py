@@ -56,7 +56,7 @@ def _last(db: sqlite3.Connection) -> int:
 
 
 def exact_from(db: sqlite3.Connection) -> int | None:
-    """From which time on times only rise, microseconds since 1970 UTC; None in a log that version 0.1 wrote alone."""
+    """From which time on times only rise, microseconds since 1970 UTC; None in a log of version 0.1."""
     if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'clock'").fetchone() == (0,):
         return None
     (found,) = db.execute("SELECT found FROM clock").fetchone()

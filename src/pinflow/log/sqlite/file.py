@@ -1,4 +1,4 @@
-"""Opening the SQLite file of a log, and telling its errors as ours."""
+"""Opening the SQLite file of a log, and translating SQLite's errors into ours."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, PinflowError, UnavailableError
-from pinflow.log.sqlite import answers as sqlite_answers
-from pinflow.log.sqlite import clock as sqlite_clock
-from pinflow.log.sqlite.reader import Undisturbed, open_to_read
+from pinflow.log.sqlite import clock, idempotency
+from pinflow.log.sqlite.reader import ImmutableConnection, open_to_read
 
 __all__ = ["Reading", "Transaction", "connect", "path_of"]
 
 BUSY_TIMEOUT_S = 0.75
 """How long a statement waits for another process's lock before the log counts as unavailable: long against a commit,
-and short enough that the gateway says so to its clients within two seconds."""
+and short enough that the gateway answers its clients within two seconds."""
 
 WAL_AUTOCHECKPOINT_PAGES = 4000
-"""16 MB of WAL between checkpoints: long enough to write in runs, short enough that readers stay fast."""
+"""16 MB of WAL between checkpoints: long enough to write in one go, short enough that readers stay fast."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL);
@@ -44,11 +43,11 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         AbsentError: It is only to be read, and not there.
         UnavailableError: It cannot be opened.
         TerminalError: It is only to be read, and this user may not.
-        CorruptError: It is no database.
+        CorruptError: It is not a database.
     """
     try:
         if not read_only:
-            return _opened(path)
+            return _open(path)
         path.stat()
         return open_to_read(path, timeout=BUSY_TIMEOUT_S)
     except FileNotFoundError as error:
@@ -56,17 +55,17 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             "there is no log yet", where=str(path), hint="pinflow gateway, or pinflow demo"
         ) from error
     except (sqlite3.Error, OSError) as error:
-        raise _told("opened", error, str(path)) from error
+        raise _translate_error("opened", error, str(path)) from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
     if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'clock'").fetchone() == (0,):
-        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{sqlite_answers.SCHEMA}{sqlite_clock.SCHEMA}COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}{idempotency.SCHEMA}{clock.SCHEMA}COMMIT;")
     return db
 
 
@@ -82,7 +81,7 @@ def path_of(url: str) -> Path:
 
 
 class Reading:
-    """Gives the connection, and tells SQLite's errors as ours."""
+    """Gives the connection, and raises SQLite's errors as ours."""
 
     def __init__(self, db: sqlite3.Connection, where: str) -> None:
         self._db = db
@@ -92,16 +91,16 @@ class Reading:
         return self._db
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(self._db, Undisturbed) and self._db.torn:
+        if isinstance(self._db, ImmutableConnection) and self._db.torn:
             raise UnavailableError(
                 "the log began to be written while it was read", where=self._where, hint="run it again"
             ) from error
         if isinstance(error, sqlite3.Error):
-            raise _told("read", error, self._where) from error
+            raise _translate_error("read", error, self._where) from error
 
 
 class Transaction:
-    """`BEGIN IMMEDIATE` … `COMMIT`, with SQLite's errors told as ours."""
+    """`BEGIN IMMEDIATE` … `COMMIT`, which raises SQLite's errors as ours."""
 
     def __init__(self, db: sqlite3.Connection, where: str) -> None:
         self._db = db
@@ -111,7 +110,7 @@ class Transaction:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
-            raise _told("written", error, self._where) from error
+            raise _translate_error("written", error, self._where) from error
         return self._db
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -120,18 +119,18 @@ class Transaction:
                 self._db.execute("COMMIT")
             except sqlite3.Error as failed:
                 self._rollback()
-                raise _told("written", failed, self._where) from failed
+                raise _translate_error("written", failed, self._where) from failed
             return
         self._rollback()
         if isinstance(error, sqlite3.Error):
-            raise _told("written", error, self._where) from error
+            raise _translate_error("written", error, self._where) from error
 
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
 
-def _told(verb: str, error: Exception, where: str) -> PinflowError:
+def _translate_error(verb: str, error: Exception, where: str) -> PinflowError:
     code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
     if code in DAMAGED:
         return CorruptError(

@@ -2,19 +2,19 @@
 
 Rows:
 
-- `identity`: one row, drawn when the file was made, that tells this log from any other.
+- `identity`: one row, drawn when the file was made, which no other log has.
 - `topic`: a name, its number of partitions, and whether it lives.
 - `tail`: the next offset of every partition. It outlives its topic, so that offsets never start again.
 - `batch`: consecutive records of one partition as one msgpack body, with their first offset, count, the time the
   last of them was accepted (microseconds since 1970 UTC) and the CRC-32 of the body.
-- `clock`: the last time that rows that are gone have had, see `sqlite_clock`.
-- `answered`: what answers a request that comes again, see `sqlite_answers`.
+- `clock`: the last time that rows that are gone have had, see `clock`.
+- `answered`: the responses of requests that may come again, see `idempotency`.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, final
 from zlib import crc32
 
 import msgspec
@@ -22,39 +22,40 @@ import msgspec
 from pinflow.errors import (
     CorruptError,
     GapError,
-    TopicExistsError,
 )
 from pinflow.failpoints import hit
 from pinflow.findings import Finding
+from pinflow.log.offsets import offset_of, position_at
+from pinflow.log.partition import CountedOffsets, Partition
+from pinflow.log.protocol import IdempotentLog
 from pinflow.log.records import (
     AppendResult,
     Capabilities,
     Chunk,
     IdempotencyKey,
-    Partition,
     PartitionRange,
     ProduceBatch,
     Records,
     StoredResponse,
 )
-from pinflow.log.sqlite import answers as sqlite_answers
 from pinflow.log.sqlite.clock import days_ahead, exact_from, keep_last, next_moment
 from pinflow.log.sqlite.file import Reading, Transaction, connect, path_of
-from pinflow.log.sqlite.reader import Undisturbed
+from pinflow.log.sqlite.idempotency import find, store
+from pinflow.log.sqlite.reader import ImmutableConnection
 from pinflow.log.sqlite.rows import (
     StoredRecords,
     batches_from,
-    capped,
-    extent,
+    cap,
     insert,
+    offset_range,
     offsets_of,
     rows_of,
     topic_row,
 )
-from pinflow.log.sqlite.trim import BATCHES_A_TRIM, TrimLimits, droppable
+from pinflow.log.sqlite.topics import SqliteTopics
+from pinflow.log.sqlite.trim import BATCHES_A_TRIM, TrimLimits, find_droppable
 
 if TYPE_CHECKING:
-    import builtins
     import sqlite3
     from collections.abc import Mapping, Sequence
 
@@ -66,10 +67,11 @@ DAYS_AHEAD = 1.0
 """A clock is set back by less now and then, and nobody needs to know."""
 
 
-class SqliteLog:
-    """`EventLog` on a SQLite file, `sqlite:///path/to/log.db`."""
+@final
+class SqliteLog(IdempotentLog):
+    """The embedded log on a SQLite file, `sqlite:///path/to/log.db`."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(idempotent=True)
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._path = path_of(url)
@@ -77,45 +79,45 @@ class SqliteLog:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self.topics = SqliteTopics(self)
+        self._topics = SqliteTopics(self)
 
     def append(self, batches: Sequence[ProduceBatch]) -> list[AppendResult]:
         """See `EventLog.append`: one transaction, one row a partition, one fsync; no two batches share a time."""
-        return self.append_once(batches, ())
+        return self.append_idempotent(batches, ())
 
-    def append_once(
-        self, batches: Sequence[ProduceBatch], tokens: Sequence[IdempotencyKey]
+    def append_idempotent(
+        self, batches: Sequence[ProduceBatch], keys: Sequence[IdempotencyKey]
     ) -> list[AppendResult]:
-        """See `IdempotentLog.append_once`: the tokens are rows of the same transaction."""
+        """See `IdempotentLog.append_idempotent`: the keys are rows of the same transaction."""
         rows = rows_of(batches)
         with self.transaction() as db:
             moment = next_moment(db)
             firsts = {(row.topic, row.partition): insert(db, row, moment + row.at) for row in rows}
             offsets = offsets_of(batches, firsts)
-            placed = [(first, len(batch.records)) for first, batch in zip(offsets, batches, strict=True)]
-            if tokens:
-                sqlite_answers.keep(db, tokens, placed)
+            appended = [(first, len(batch.records)) for first, batch in zip(offsets, batches, strict=True)]
+            if keys:
+                store(db, keys, appended)
             hit("log", "inserted")
         hit("log", "committed")
-        return [AppendResult(range(first, first + count)) for first, count in placed]
+        return [AppendResult(range(first, first + count)) for first, count in appended]
 
-    def answered(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
-        """See `IdempotentLog.answered`."""
+    def stored_responses(self, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
+        """See `IdempotentLog.stored_responses`."""
         with self.reading() as db:
-            return sqlite_answers.find(db, keys)
+            return find(db, keys)
 
     def read(
         self, topic: str, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
         """See `EventLog.read`."""
         with self.reading() as db:
-            return self._read(db, _Wanted(topic, partition, position, max_records, max_bytes))
+            return self._read(db, _ReadRequest(topic, partition, position, max_records, max_bytes))
 
-    def _read(self, db: sqlite3.Connection, wanted: _Wanted) -> Chunk:
+    def _read(self, db: sqlite3.Connection, wanted: _ReadRequest) -> Chunk:
         topic, partition, position, max_records, max_bytes = wanted
         row = topic_row(db, topic, live=False)
-        begin, end = extent(db, row.id, partition)
-        start = begin if position is None else int(position)
+        begin, end = offset_range(db, row.id, partition)
+        start = begin if position is None else offset_of(position)
         if start > end:
             raise CorruptError(
                 f"the log ends at offset {end}, but was read up to {start} before: it has lost records",
@@ -133,9 +135,9 @@ class SqliteLog:
         parts: list[Records] = []
         size = 0
         for first, accepted_at, body in batches_from(db, row.id, partition, start, end):
-            records = self._decoded(body, topic, partition, first)
+            records = self._decode_row(body, topic, partition, first)
             skip = max(0, start - first)
-            part = capped(records.plain, skip, max_records - len(offsets), max_bytes - size)
+            part = cap(records.plain, skip, max_records - len(offsets), max_bytes - size)
             offsets += range(first + skip, first + skip + len(part))
             timestamps += records.timestamps(accepted_at)[skip : skip + len(part)]
             parts.append(part)
@@ -144,24 +146,32 @@ class SqliteLog:
                 break
         stop = offsets[-1] + 1 if offsets else start
         merged = Records.concat(parts) if parts else Records([])
-        return Chunk(topic, partition, str(start), str(stop), offsets, timestamps, merged)
+        return Chunk(topic, partition, position_at(start), position_at(stop), offsets, timestamps, merged)
 
-    def partitions(self, topic: str) -> list[Partition]:
-        """See `EventLog.partitions`: all are open."""
+    def describe(self, topic: str) -> list[Partition]:
+        """See `EventLog.describe`: all are open."""
         return [
-            Partition(each.partition, first=each.begin, next=int(each.end)) for each in self.ranges(topic)
+            Partition(partition, numbering=CountedOffsets(begin, end))
+            for partition, (begin, end) in self._offset_ranges(topic)
         ]
 
     def ranges(self, topic: str, known: Mapping[int, str] | None = None) -> list[PartitionRange]:  # noqa: ARG002 - it counts
         """See `EventLog.ranges`."""
+        return [
+            PartitionRange(partition, position_at(begin), position_at(end), accepted=end)
+            for partition, (begin, end) in self._offset_ranges(topic)
+        ]
+
+    def _offset_ranges(self, topic: str) -> list[tuple[int, tuple[int, int]]]:
         with self.reading() as db:
             row = topic_row(db, topic, live=False)
             tails = db.execute("SELECT partition FROM tail WHERE topic = ? ORDER BY partition", (row.id,))
-            places = [(partition, extent(db, row.id, partition)) for (partition,) in tails.fetchall()]
-        return [
-            PartitionRange(partition, str(begin), str(end), accepted=end)
-            for partition, (begin, end) in places
-        ]
+            return [(partition, offset_range(db, row.id, partition)) for (partition,) in tails.fetchall()]
+
+    @property
+    def topics(self) -> SqliteTopics:
+        """See `EventLog.topics`."""
+        return self._topics
 
     @property
     def identity(self) -> str:
@@ -188,8 +198,8 @@ class SqliteLog:
         """See `EventLog.trim`: whole batches, some a transaction. The file keeps its size; the room is used again."""
         with self.reading() as db:
             row = topic_row(db, topic, live=False)
-            limits = TrimLimits(min(map(int, committed), default=0), older_than_ms, keep_bytes)
-            firsts, dropped = droppable(db, row.id, partition, limits)
+            limits = TrimLimits(min(map(offset_of, committed), default=0), older_than_ms, keep_bytes)
+            firsts, dropped = find_droppable(db, row.id, partition, limits)
         for at in range(0, len(firsts), BATCHES_A_TRIM):
             last = firsts[at : at + BATCHES_A_TRIM][-1]
             with self.transaction() as db:
@@ -200,8 +210,8 @@ class SqliteLog:
                 )
         return dropped
 
-    def examine(self) -> list[Finding]:
-        """See `Examined.examine`: times of acceptance that a wrong clock has put far ahead."""
+    def check(self) -> list[Finding]:
+        """See `EventLog.check`: times of acceptance that a wrong clock has put far ahead."""
         with self.reading() as db:
             ahead = days_ahead(db) if exact_from(db) is not None else 0.0
         if ahead < DAYS_AHEAD:
@@ -225,7 +235,7 @@ class SqliteLog:
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, opened on first use, and again when another has begun to write."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if isinstance(db, Undisturbed) and db.outdated:
+        if isinstance(db, ImmutableConnection) and db.outdated:
             with self._lock:
                 self._connections.remove(db)
             db.close()
@@ -237,14 +247,14 @@ class SqliteLog:
         return db
 
     def reading(self) -> Reading:
-        """This thread's connection for reading, SQLite's errors told as ours."""
+        """This thread's connection for reading, which raises SQLite's errors as ours."""
         return Reading(self.connection(), str(self._path))
 
     def transaction(self) -> Transaction:
         """A write transaction on this thread's connection; waits `BUSY_TIMEOUT_S` for another writer."""
         return Transaction(self.connection(), str(self._path))
 
-    def _decoded(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> StoredRecords:
+    def _decode_row(self, body: tuple[int, bytes], topic: str, partition: int, first: int) -> StoredRecords:
         crc, data = body
         if crc32(data) != crc:
             raise CorruptError(
@@ -255,65 +265,9 @@ class SqliteLog:
         return _decode(data)
 
 
-class _Wanted(NamedTuple):
+class _ReadRequest(NamedTuple):
     topic: str
     partition: int
     position: str | None
     max_records: int
     max_bytes: int
-
-
-_READABLE = """
-SELECT name FROM topic
-WHERE live OR EXISTS (SELECT 1 FROM batch WHERE batch.topic = topic.id)
-ORDER BY name
-"""
-
-
-class SqliteTopics:
-    """`TopicAdmin` of the SQLite log."""
-
-    def __init__(self, log: SqliteLog) -> None:
-        self._log = log
-
-    def list(self) -> dict[str, int]:
-        """See `TopicAdmin.list`."""
-        with self._log.reading() as db:
-            return dict(db.execute("SELECT name, partitions FROM topic WHERE live ORDER BY name").fetchall())
-
-    def readable(self) -> builtins.list[str]:
-        """See `TopicAdmin.readable`."""
-        with self._log.reading() as db:
-            return [name for (name,) in db.execute(_READABLE)]
-
-    def configs(self, topic: str) -> dict[str, str]:  # noqa: ARG002 - all are alike
-        """See `TopicAdmin.configs`. Nothing is dropped by age or size alone, so both limits are off."""
-        return {
-            "cleanup.policy": "delete",
-            "message.timestamp.type": "LogAppendTime",
-            "retention.bytes": "-1",
-            "retention.ms": "-1",
-        }
-
-    def create(self, topic: str, partitions: int) -> None:
-        """See `TopicAdmin.create`."""
-        with self._log.transaction() as db:
-            row = db.execute("SELECT id, live FROM topic WHERE name = ?", (topic,)).fetchone()
-            if row is not None and row[1]:
-                raise TopicExistsError(f"topic {topic!r} is there already", where=topic)
-            db.execute(
-                "INSERT INTO topic (name, partitions, live) VALUES (?, ?, 1)"
-                " ON CONFLICT (name) DO UPDATE SET partitions = excluded.partitions, live = 1",
-                (topic, partitions),
-            )
-            (ident,) = db.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone()
-            db.executemany(
-                "INSERT OR IGNORE INTO tail (topic, partition, next) VALUES (?, ?, 0)",
-                [(ident, partition) for partition in range(partitions)],
-            )
-
-    def delete(self, topic: str) -> None:
-        """See `TopicAdmin.delete`."""
-        with self._log.transaction() as db:
-            row = topic_row(db, topic)
-            db.execute("UPDATE topic SET live = 0 WHERE id = ?", (row.id,))

@@ -6,7 +6,7 @@ runs, and after one that was killed; the last to close a log deletes them.
 1. Both are there: SQLite reads them in its read-only mode, and makes no file.
 2. They are not, and this user may write: the same; SQLite makes them.
 3. They are not, and this user may not: the file is whole by itself, and is opened as one that nobody changes. SQLite
-   takes no lock then, so that a writer which starts meanwhile is not seen; `Undisturbed` notices it.
+   takes no lock then, so that a writer which starts meanwhile is not seen; `ImmutableConnection` notices it.
 4. There is a `-wal` to be read alone, and the other file cannot be made: the log cannot be read by this user.
 """
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
     from pinflow.errors import PinflowError
 
-__all__ = ["Undisturbed", "open_to_read"]
+__all__ = ["ImmutableConnection", "open_to_read"]
 
 TRIES = 5
 """A writer may make or delete the two files between the look at them and the opening."""
 
 
-class Undisturbed(sqlite3.Connection):
-    """A connection to a file that nobody changes. It takes no lock, so whoever reads asks whether that still holds.
+class ImmutableConnection(sqlite3.Connection):
+    """A connection to a file that nobody changes. It takes no lock: a reader checks afterwards whether that was true.
 
     Attributes:
         path: The file.
-        written: What `_written` was before it was opened.
+        fingerprint: The file's inode, size and time of writing before it was opened.
     """
 
     path: Path
-    written: tuple[int, int, int]
+    fingerprint: tuple[int, int, int]
 
     @property
     def outdated(self) -> bool:
@@ -49,7 +49,7 @@ class Undisturbed(sqlite3.Connection):
     @property
     def torn(self) -> bool:
         """Whether the file itself was written since, so that what was read may be neither the old nor the new."""
-        return _written(self.path) != self.written
+        return _fingerprint(self.path) != self.fingerprint
 
 
 def open_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
@@ -61,28 +61,28 @@ def open_to_read(path: Path, *, timeout: float) -> sqlite3.Connection:
         sqlite3.Error: As SQLite says.
     """
     if not os.access(path, os.R_OK):
-        raise _forbidden(path)
+        raise _forbidden_error(path)
     for left in reversed(range(TRIES)):
-        beside = (_size(path, "-wal"), _size(path, "-shm"))
+        sizes = (_size(path, "-wal"), _size(path, "-shm"))
         writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         try:
-            if writable or min(beside) >= 0:
-                return _connected(path, timeout, sqlite3.Connection)
-            if beside[0] <= 0:
-                return _connected(path, timeout, Undisturbed)
+            if writable or min(sizes) >= 0:
+                return _connect(path, timeout, sqlite3.Connection)
+            if sizes[0] <= 0:
+                return _connect(path, timeout, ImmutableConnection)
         except sqlite3.OperationalError:
-            if not left or (_size(path, "-wal"), _size(path, "-shm")) == beside:
+            if not left or (_size(path, "-wal"), _size(path, "-shm")) == sizes:
                 raise
     raise UnavailableError(
-        "what was written last to the log cannot be read by this user: that takes a file beside it, which is not there",
+        "what was written last to the log cannot be read by this user: a file that is needed next to it does not exist",
         where=f"{path}-shm",
         hint="run pinflow status as the user who writes the log, then this again",
     )
 
 
-def _connected(path: Path, timeout: float, kind: type[sqlite3.Connection]) -> sqlite3.Connection:
-    mode = "mode=ro&immutable=1" if kind is Undisturbed else "mode=ro"
-    written = _written(path)
+def _connect(path: Path, timeout: float, kind: type[sqlite3.Connection]) -> sqlite3.Connection:
+    mode = "mode=ro&immutable=1" if kind is ImmutableConnection else "mode=ro"
+    fingerprint = _fingerprint(path)
     db = sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?{mode}",
         uri=True,
@@ -91,8 +91,8 @@ def _connected(path: Path, timeout: float, kind: type[sqlite3.Connection]) -> sq
         check_same_thread=False,
         factory=kind,
     )
-    if isinstance(db, Undisturbed):
-        db.path, db.written = path, written
+    if isinstance(db, ImmutableConnection):
+        db.path, db.fingerprint = path, fingerprint
     try:
         empty = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'identity'").fetchone() == (0,)
     except sqlite3.Error:
@@ -105,21 +105,21 @@ def _connected(path: Path, timeout: float, kind: type[sqlite3.Connection]) -> sq
 
 
 def _size(path: Path, suffix: str) -> int:
-    """The size of a file beside it in bytes; -1 where there is none."""
+    """The size in bytes of the file that has this suffix besides; -1 where there is none."""
     try:
         return path.with_name(path.name + suffix).stat().st_size
     except FileNotFoundError:
         return -1
 
 
-def _written(path: Path) -> tuple[int, int, int]:
+def _fingerprint(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _forbidden(path: Path) -> PinflowError:
+def _forbidden_error(path: Path) -> PinflowError:
     return TerminalError(
         "this user may not read the log",
         where=str(path),
-        hint="let its owner allow it, for the file and those beside it that begin with its name, or run as the owner",
+        hint="let its owner allow it, for the file and those next to it that begin with its name, or run as the owner",
     )

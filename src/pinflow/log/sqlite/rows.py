@@ -23,9 +23,9 @@ __all__ = [
     "StoredRecords",
     "Topic",
     "batches_from",
-    "capped",
-    "extent",
+    "cap",
     "insert",
+    "offset_range",
     "offsets_of",
     "rows_of",
     "topic_row",
@@ -42,10 +42,10 @@ class Topic(NamedTuple):
 
 
 def topic_row(db: sqlite3.Connection, topic: str, *, live: bool = True) -> Topic:
-    """The row of a topic, which must be live unless told otherwise.
+    """The row of a topic; with `live`, of one that was not deleted.
 
     Raises:
-        UnknownTopicError: There is none.
+        UnknownTopicError: There is no such topic.
     """
     row = db.execute("SELECT id, partitions, live FROM topic WHERE name = ?", (topic,)).fetchone()
     if row is None or (live and not row[2]):
@@ -57,16 +57,17 @@ class Row(NamedTuple):
     """What an append adds to a partition: its records as one body, the last of them accepted by batch `at`."""
 
     topic: str
-    partition: int
+    partition: int | None
     records: int
     body: bytes
     at: int
 
 
 class StoredRecords(Records, frozen=True, array_like=True, gc=False):
-    """Records as the body of a row: in runs of (microseconds, records) how much earlier than the row's time each came.
+    """Records as the body of a row.
 
-    None where the row is of one batch.
+    `earlier` says, as pairs of microseconds and a number of records, how much earlier than the row's time they were
+    accepted; None where all the row is one batch.
     """
 
     earlier: list[tuple[int, int]] | None = None
@@ -85,7 +86,7 @@ class StoredRecords(Records, frozen=True, array_like=True, gc=False):
 
 def rows_of(batches: Sequence[ProduceBatch]) -> list[Row]:
     """The rows of an append, one a partition, in the order in which their last records came."""
-    merged: dict[tuple[str, int], list[int]] = {}
+    merged: dict[tuple[str, int | None], list[int]] = {}
     for at, batch in enumerate(batches):
         merged.setdefault((batch.topic, batch.partition), []).append(at)
     rows = []
@@ -106,7 +107,7 @@ def insert(db: sqlite3.Connection, added: Row, accepted_at: int) -> int:
     """
     topic, partition, count, body, _ = added
     row = topic_row(db, topic)
-    if not 0 <= partition < row.partitions:
+    if partition is None or not 0 <= partition < row.partitions:
         raise UnknownPartitionError(
             f"topic {topic!r} has partitions 0 to {row.partitions - 1}, not {partition}", where=topic
         )
@@ -124,17 +125,17 @@ def insert(db: sqlite3.Connection, added: Row, accepted_at: int) -> int:
     return first
 
 
-def offsets_of(batches: Sequence[ProduceBatch], firsts: dict[tuple[str, int], int]) -> list[int]:
+def offsets_of(batches: Sequence[ProduceBatch], firsts: dict[tuple[str, int | None], int]) -> list[int]:
     """The first offset of every batch, given that of every partition; batches of one partition follow each other."""
     offsets = []
     for batch in batches:
-        place = (batch.topic, batch.partition)
-        offsets.append(firsts[place])
-        firsts[place] += len(batch.records)
+        topic_partition = (batch.topic, batch.partition)
+        offsets.append(firsts[topic_partition])
+        firsts[topic_partition] += len(batch.records)
     return offsets
 
 
-def extent(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:
+def offset_range(db: sqlite3.Connection, topic: int, partition: int) -> tuple[int, int]:
     """The first offset still kept, and the next one to be given out.
 
     Raises:
@@ -172,7 +173,7 @@ def batches_from(
         yield first_offset, microseconds(accepted_at), (crc, body)
 
 
-def capped(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:
+def cap(records: Records, skip: int, max_records: int, max_bytes: int) -> Records:
     """The records after `skip` that still fit: at least one, at most `max_records`."""
     rest = records.slice(skip, skip + max(1, max_records))
     if rest.headers is None and sum(map(len, filter(None, rest.values))) <= max_bytes:

@@ -9,10 +9,10 @@ from pinflow.log.sqlite.clock import microseconds
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["BATCHES_A_TRIM", "TrimLimits", "droppable"]
+__all__ = ["BATCHES_A_TRIM", "TrimLimits", "find_droppable"]
 
 BATCHES_A_TRIM = 500
-"""Batches dropped in one transaction: an appending gateway waits for it, so it takes milliseconds."""
+"""Batches dropped in one transaction. A gateway that appends waits for it, so it must take milliseconds only."""
 
 
 class TrimLimits(NamedTuple):
@@ -23,21 +23,21 @@ class TrimLimits(NamedTuple):
     keep_bytes: int | None
 
 
-def droppable(
+def find_droppable(
     db: sqlite3.Connection, topic: int, partition: int, limits: TrimLimits
 ) -> tuple[list[int], int]:
     """The first offsets of the oldest batches that may go, in order, and how many records they hold.
 
     A batch may go only when all before it may, so that a partition never has a gap.
     """
-    place = (topic, partition)
+    key = (topic, partition)
     (kept,) = db.execute(
-        "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE topic = ? AND partition = ?", place
+        "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE topic = ? AND partition = ?", key
     ).fetchone()
     rows = db.execute(
         "SELECT first, count, accepted_at, length(body) FROM batch"
         " WHERE topic = ? AND partition = ? AND first + count <= ? ORDER BY first",
-        (*place, limits.committed),
+        (*key, limits.committed),
     )
     firsts: list[int] = []
     records = 0

@@ -8,8 +8,8 @@ import pytest
 from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
 
 from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
-from pinflow.log import ANYWHERE, AppendResult, Capabilities, IdempotencyKey, ProduceBatch, Records, open_log
-from pinflow.log.idempotency import AnswersBeside
+from pinflow.log import AppendResult, Capabilities, IdempotencyKey, ProduceBatch, Records, open_log
+from pinflow.log.idempotency import LogWithIdempotencyStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,10 +55,10 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
     plain: Plain, tmp_path: Path
 ) -> None:
     plain.refused = {1: TooLargeError("too large")}
-    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    (first,) = log.append_once([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    log = LogWithIdempotencyStore(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    (first,) = log.append_idempotent([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
     log._file.close()
-    again = AnswersBeside(plain, tmp_path / "answers.db").answered([b"k", b"other"])  # type: ignore[arg-type]
+    again = LogWithIdempotencyStore(plain, tmp_path / "answers.db").stored_responses([b"k", b"other"])  # type: ignore[arg-type]
     assert list(again) == [b"k"]
     (kept,) = again[b"k"].appended
     assert (kept.offsets, kept.partitions) == (first.offsets, first.partitions)
@@ -66,7 +66,7 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
         (1, TooLargeError, "too large")
     ]
     with pytest.raises(RepeatedError):
-        log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
+        log.append_idempotent([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
     log._file.close()
 
 
@@ -77,9 +77,9 @@ def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(
         pass
 
     plain.refused = {1: StartingError("not yet")}
-    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    log.append_once([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
-    (kept,) = log.answered([b"k"])[b"k"].appended
+    log = LogWithIdempotencyStore(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    log.append_idempotent([ProduceBatch("a", 0, Records([b"1", b"2"]))], [token(b"k")])
+    (kept,) = log.stored_responses([b"k"])[b"k"].appended
     assert [(index, type(error), error.what) for index, error in kept.refused.items()] == [
         (1, UnavailableError, "not yet")
     ]
@@ -88,25 +88,25 @@ def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(
 
 def test_a_request_of_which_nothing_was_kept_is_judged_anew(plain: Plain, tmp_path: Path) -> None:
     plain.refused = {0: UnavailableError("away")}
-    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
-    log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
-    assert log.answered([b"k"]) == {}
+    log = LogWithIdempotencyStore(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    log.append_idempotent([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
+    assert log.stored_responses([b"k"]) == {}
     log._file.close()
 
 
 def test_the_same_key_twice_in_one_append_is_told_before_anything_is_appended(
     plain: Plain, tmp_path: Path
 ) -> None:
-    log = AnswersBeside(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
+    log = LogWithIdempotencyStore(plain, tmp_path / "answers.db")  # type: ignore[arg-type]
     with pytest.raises(RepeatedError):
-        log.append_once([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k"), token(b"k")])
+        log.append_idempotent([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k"), token(b"k")])
     assert plain.ranges("a")[0].accepted == 0
     log._file.close()
 
 
 def test_a_gateway_answers_a_retry_byte_for_byte_and_appends_nothing(tmp_path: Path) -> None:
     def wrap(log: EventLog) -> Any:
-        return AnswersBeside(Plain(log), tmp_path / "answers.db")  # type: ignore[arg-type]
+        return LogWithIdempotencyStore(Plain(log), tmp_path / "answers.db")  # type: ignore[arg-type]
 
     headers = KAFKA_JSON | {"idempotency-key": "k"}
     with gateway(tmp_path, wrap=wrap) as client:
@@ -134,13 +134,13 @@ def test_a_log_that_places_records_gives_a_retry_the_same_places(tmp_path: Path)
             return [
                 AppendResult(
                     [(1 << 90) + offset for offset in became.offsets],
-                    [4 if batch.partition == ANYWHERE else batch.partition] * len(became.offsets),
+                    [4 if batch.partition is None else batch.partition] * len(became.offsets),
                 )
                 for batch, became in zip(batches, self._log.append(real), strict=True)
             ]
 
     def wrap(log: EventLog) -> Any:
-        return AnswersBeside(Placing(log), tmp_path / "answers.db")  # type: ignore[arg-type]
+        return LogWithIdempotencyStore(Placing(log), tmp_path / "answers.db")  # type: ignore[arg-type]
 
     body = (
         b'{"records":[{"value":{"index":1}},{"value":2,"partition":3},{"value":"' + b"x" * 200 + b'"},'

@@ -1,4 +1,4 @@
-"""What `doctor` asks of Kinesis, and whose account it is."""
+"""What is worth knowing or repairing in the streams, for `pinflow doctor`, and whose account it is."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from pinflow.errors import PinflowError, UnavailableError
 from pinflow.findings import Finding
 from pinflow.log.kinesis.errors import DENIED, GONE, INVALID, PERMISSIONS, THROTTLED, Failure
-from pinflow.log.kinesis.place import shard_id
+from pinflow.log.kinesis.positions import shard_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.streams import Streams
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
-__all__ = ["account_of", "findings"]
+__all__ = ["account_of", "check"]
 
 NOBODY = "pinflow-asks-whose-account-this-is"
-"""A stream that nobody has: Kinesis says whose account it looked in."""
+"""The name of a stream that does not exist: Kinesis' error names the account in which it looked."""
 
 ACCOUNT = re.compile(r"\b(?:account |:)(\d{12})\b")
 """In "Stream x under account 123456789012 not found.", and in the ARN of what one may not describe."""
@@ -34,25 +34,25 @@ FEW_HOURS = 24
 """Kinesis' least and default retention: a pipeline that is stopped for a day loses records."""
 
 BEYOND = str(1 << 128)
-"""No hash key is so large: a record that asks for it is refused as invalid, after the permission was looked at."""
+"""Larger than any hash key: Kinesis refuses such a record as invalid after it has checked the permission."""
 
 
-def account_of(client: Client, address: Address, where: str) -> str:
+def account_of(client: Client, settings: KinesisSettings, where: str) -> str:
     """The number of the account, by `DescribeStreamSummary` alone: there may be no stream yet.
 
     Raises:
-        UnavailableError: Kinesis cannot be asked, or does not say.
+        UnavailableError: Kinesis cannot be reached, or does not name the account.
     """
     try:
-        told = client.ask("describe_stream_summary", StreamName=f"{address.prefix}{NOBODY}"[:128])
-        said = str(told["StreamDescriptionSummary"]["StreamARN"])
+        answer = client.ask("describe_stream_summary", StreamName=f"{settings.prefix}{NOBODY}"[:128])
+        said = str(answer["StreamDescriptionSummary"]["StreamARN"])
     except Failure as failure:
         if failure.code not in GONE | DENIED:
-            raise failure.told("answer", "", where) from failure
+            raise failure.translate("answer", "", where) from failure
         said = failure.message
     numbers = ACCOUNT.findall(said)
     if numbers:
-        return str(numbers[-1])  # of what was asked for; who asks stands before it
+        return str(numbers[-1])  # the stream's; the caller's stands before it
     raise UnavailableError(
         "Kinesis does not say whose account it is",
         where=where,
@@ -60,18 +60,18 @@ def account_of(client: Client, address: Address, where: str) -> str:
     )
 
 
-def findings(client: Client, address: Address, streams: Streams) -> list[Finding]:
-    """What is worth knowing or mending.
+def check(client: Client, settings: KinesisSettings, streams: Streams) -> list[Finding]:
+    """What is worth knowing or repairing.
 
     Raises:
         UnavailableError: Kinesis cannot be reached, or its streams may not be listed.
     """
     topics = streams.topics()
-    found = [*_skew(client)]
+    found = [*_check_clock(client)]
     short = []
     for topic in topics:
-        found += _of_stream(client, address, streams, topic)
-        if _keeps_hours(streams, topic) <= FEW_HOURS:
+        found += _check_stream(client, settings, streams, topic)
+        if _retention_hours(streams, topic) <= FEW_HOURS:
             short.append(topic)
     if short:
         more = f" and {len(short) - 1} more" if len(short) > 1 else ""
@@ -84,15 +84,15 @@ def findings(client: Client, address: Address, streams: Streams) -> list[Finding
     return found
 
 
-def _skew(client: Client) -> Iterator[Finding]:
+def _check_clock(client: Client) -> Iterator[Finding]:
     try:
         answer = client.ask("list_streams", Limit=1)
     except Failure as failure:
-        raise failure.told("list streams", "", "log.url") from failure
-    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    if told is None:
+        raise failure.translate("list streams", "", "log.url") from failure
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if date is None:
         return
-    ahead = time.time() - parsedate_to_datetime(told).timestamp()
+    ahead = time.time() - parsedate_to_datetime(date).timestamp()
     if abs(ahead) >= SKEW_S:
         yield Finding(
             f"this machine's clock is {ahead:+.0f} s off that of Kinesis, which refuses what is 300 s off",
@@ -100,9 +100,11 @@ def _skew(client: Client) -> Iterator[Finding]:
         )
 
 
-def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -> Iterator[Finding]:
+def _check_stream(
+    client: Client, settings: KinesisSettings, streams: Streams, topic: str
+) -> Iterator[Finding]:
     try:
-        described, shards = streams.described(topic), streams.shards(topic)
+        described, shards = streams.describe(topic), streams.shards(topic)
     except PinflowError as error:
         yield Finding(f"{topic}: {error.what}", error.hint, broken=True)
         return
@@ -111,15 +113,15 @@ def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -
         return
     if not described.by_key:
         yield Finding(
-            f"{topic}: the stream spreads records as it likes (record distribution AUTO), so those of one post are not"
-            " in order",
+            f"{topic}: the stream assigns records to shards freely (record distribution AUTO), so those of"
+            " one post are not in order",
             "set it to USER_PARTITION_KEY",
             broken=True,
         )
     number = next((shard.number for shard in shards if not shard.closed), 0)
     for action, failure in (
-        ("put", _put(client, address, topic)),
-        ("read", _read(client, address, topic, number)),
+        ("put", _try_put(client, settings, topic)),
+        ("read", _try_read(client, settings, topic, number)),
     ):
         if failure is None:
             continue
@@ -135,28 +137,28 @@ def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -
             yield Finding(what, "look again in a minute", broken=True)
 
 
-def _keeps_hours(streams: Streams, topic: str) -> int:
+def _retention_hours(streams: Streams, topic: str) -> int:
     try:
-        return streams.described(topic).retention_hours
+        return streams.describe(topic).retention_hours
     except PinflowError:
-        return FEW_HOURS + 1  # that it cannot be described is told already
+        return FEW_HOURS + 1  # that it cannot be described is a finding already
 
 
-def _put(client: Client, address: Address, topic: str) -> Failure | None:
-    """Try to put what cannot be put, so that only the permission is tried."""
+def _try_put(client: Client, settings: KinesisSettings, topic: str) -> Failure | None:
+    """Put a record that cannot be put, so that only the permission is tried."""
     record = {"Data": b"", "PartitionKey": "doctor", "ExplicitHashKey": BEYOND}
     try:
-        client.put(StreamName=address.stream(topic), Records=[record])
+        client.put(StreamName=settings.stream(topic), Records=[record])
     except Failure as failure:
         return None if failure.code in INVALID else failure
     return None
 
 
-def _read(client: Client, address: Address, topic: str, number: int) -> Failure | None:
+def _try_read(client: Client, settings: KinesisSettings, topic: str, number: int) -> Failure | None:
     try:
         iterator = client.read(
             "get_shard_iterator",
-            StreamName=address.stream(topic),
+            StreamName=settings.stream(topic),
             ShardId=shard_id(number),
             ShardIteratorType="LATEST",
         )["ShardIterator"]

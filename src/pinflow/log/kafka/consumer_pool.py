@@ -1,4 +1,4 @@
-"""The readers of a log: lent to one thread at a time, and kept to go on where they stand."""
+"""The consumers of a log: each is lent to one thread at a time, and kept to read on from where it stands."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pinflow.log.kafka.clients import Clients
-    from pinflow.log.kafka.marks import TopicOffsets
+    from pinflow.log.kafka.watermarks import TopicOffsets
     from pinflow.log.records import Chunk
 
 __all__ = ["ConsumerPool"]
 
 MAX_IDLE = 32
-"""Readers kept. Each has a connection to every broker, and a cluster limits those."""
+"""How many idle readers are kept. Each has a connection to every broker, and a cluster limits those."""
 
 
 class _Idle(NamedTuple):
@@ -40,27 +40,27 @@ class ConsumerPool:
         self._empty: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def read(
-        self, marked: TopicOffsets, partition: int, position: str | None, *, max_records: int, max_bytes: int
+        self, offsets: TopicOffsets, partition: int, position: str | None, *, max_records: int, max_bytes: int
     ) -> Chunk:
-        """See `EventLog.read`; `marked` says what there is."""
-        lane = (marked.topic, marked.topic_id, partition)
+        """See `EventLog.read`; `offsets` says what there is."""
+        key = (offsets.topic, offsets.topic_id, partition)
         skip = self._clients.settings.gaps == "skip"
-        start = marked.start(partition, position, empty=self._empty.get(lane), skip=skip)
-        asked, end = str(start) if position is None else position, marked.ends[partition]
+        start = offsets.start(partition, position, empty=self._empty.get(key), skip=skip)
+        requested, end = str(start) if position is None else position, offsets.ends[partition]
         if start.offset >= end:
-            return chunk_of(marked.topic, partition, asked, start, [])
-        with self._lent(marked, partition, start.offset) as reader:
+            return chunk_of(offsets.topic, partition, requested, start, [])
+        with self._lend(offsets, partition, start.offset) as reader:
             try:
                 messages = reader.read(partition, start, end, max_records=max_records, max_bytes=max_bytes)
             except KafkaException as error:
-                raise self._clients.failed(error, "the log cannot be read", marked.topic) from error
+                raise self._clients.translate(error, "the log cannot be read", offsets.topic) from error
         if not messages:
             # Only markers of transactions, or what was never committed. Retention takes them too.
-            self._empty[lane] = (start.offset, end)
-        return chunk_of(marked.topic, partition, asked, start, messages)
+            self._empty[key] = (start.offset, end)
+        return chunk_of(offsets.topic, partition, requested, start, messages)
 
     def close(self) -> None:
-        """Close all that are not lent; those are closed when they come back."""
+        """Close all readers that are not lent; the others are closed when they come back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -68,19 +68,21 @@ class ConsumerPool:
             each.reader.close()
 
     @contextmanager
-    def _lent(self, marked: TopicOffsets, partition: int, offset: int) -> Iterator[TopicReader]:
-        reader = self._taken(marked, partition, offset) or TopicReader(self._clients, marked.topic)
+    def _lend(self, offsets: TopicOffsets, partition: int, offset: int) -> Iterator[TopicReader]:
+        reader = self._take(offsets, partition, offset) or TopicReader(self._clients, offsets.topic)
         try:
             yield reader
         except BaseException:
             reader.close()  # where it stands now is not known
             raise
-        self._back(_Idle(marked.topic, marked.topic_id, reader))
+        self._give_back(_Idle(offsets.topic, offsets.topic_id, reader))
 
-    def _taken(self, marked: TopicOffsets, partition: int, offset: int) -> TopicReader | None:
+    def _take(self, offsets: TopicOffsets, partition: int, offset: int) -> TopicReader | None:
         with self._lock:
             fit = [
-                each for each in self._idle if (each.topic, each.topic_id) == (marked.topic, marked.topic_id)
+                each
+                for each in self._idle
+                if (each.topic, each.topic_id) == (offsets.topic, offsets.topic_id)
             ]
             if not fit:
                 return None
@@ -88,7 +90,7 @@ class ConsumerPool:
             self._idle.remove(best)
             return best.reader
 
-    def _back(self, idle: _Idle) -> None:
+    def _give_back(self, idle: _Idle) -> None:
         with self._lock:
             self._idle.append(idle)
             dropped = self._idle if self._closed else self._idle[:-MAX_IDLE]

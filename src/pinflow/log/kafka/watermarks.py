@@ -12,8 +12,8 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.errors import CorruptError, GapError, UnknownPartitionError, UnknownTopicError
 from pinflow.log.kafka.clients import ASK_S, LOOK_AGAIN_S
-from pinflow.log.kafka.errors import UNSETTLED, error_of, unsettled
-from pinflow.log.kafka.positions import Position
+from pinflow.log.kafka.errors import UNSETTLED, error_of, no_leader_error
+from pinflow.log.kafka.positions import KafkaPosition
 
 if TYPE_CHECKING:
     from pinflow.log.kafka.clients import Clients
@@ -25,10 +25,10 @@ SETTLE_S = 3.0
 """How long a partition may be between two leaders before it counts as away."""
 
 GONE_S = 1.0
-"""How long brokers must not know a topic that was there, before it counts as deleted."""
+"""For how long brokers must not know a topic that existed, before it counts as deleted."""
 
-FRESH_S = 0.1
-"""A job asks for the ranges of a topic and then reads its partitions in turn; they need not all be asked again."""
+RECENT_S = 0.1
+"""For how long an answer serves: a job asks for the partitions of a topic, and then reads each in turn."""
 
 
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -46,26 +46,26 @@ class TopicOffsets(NamedTuple):
     begins: list[int]
     ends: list[int]
 
-    def position(self, offset: int, passed: int = 0) -> Position:
+    def position(self, offset: int, passed: int = 0) -> KafkaPosition:
         """A position in this topic."""
-        return Position(offset, passed, self.topic_id)
+        return KafkaPosition(offset, passed, self.topic_id)
 
     def ends_before(self, partition: int, text: str | None) -> bool:
         """Whether a position of this very topic lies beyond the end."""
         if text is None or not 0 <= partition < len(self.ends):
             return False
-        place = Position.parse(text)
-        return place.offset > self.ends[partition] and place.topic_id in {"", self.topic_id}
+        position = KafkaPosition.parse(text)
+        return position.offset > self.ends[partition] and position.topic_id in {"", self.topic_id}
 
     def start(
         self, partition: int, text: str | None, *, empty: tuple[int, int] | None = None, skip: bool = False
-    ) -> Position:
+    ) -> KafkaPosition:
         """Where to read from.
 
         Args:
             partition: Its number.
             text: The position, None for the begin.
-            empty: From the first of these offsets up to the second there was no record.
+            empty: Two offsets between which there was no record.
             skip: Go on at the begin, with a warning, where the position lies before it.
 
         Raises:
@@ -74,8 +74,13 @@ class TopicOffsets(NamedTuple):
             CorruptError: It lies beyond the end.
         """
         where = f"{self.topic} partition {partition}"
-        place = Position.parse(text) if text is not None else None
-        if place is not None and place.topic_id and self.topic_id and place.topic_id != self.topic_id:
+        position = KafkaPosition.parse(text) if text is not None else None
+        if (
+            position is not None
+            and position.topic_id
+            and self.topic_id
+            and position.topic_id != self.topic_id
+        ):
             raise GapError(
                 "the topic was deleted and made again; what it held is gone",
                 where=where,
@@ -87,11 +92,11 @@ class TopicOffsets(NamedTuple):
                 where=self.topic,
             )
         begin, end = self.begins[partition], self.ends[partition]
-        if place is None:
+        if position is None:
             return self.position(begin, begin)
-        if place.offset < begin:
-            known = empty[1] if empty is not None and empty[0] == place.offset else 0
-            gone = f"offsets {place.offset} to {begin - 1} are no longer in the log"
+        if position.offset < begin:
+            known = empty[1] if empty is not None and empty[0] == position.offset else 0
+            gone = f"offsets {position.offset} to {begin - 1} are no longer in the log"
             if begin > known and not skip:
                 raise GapError(
                     gone,
@@ -100,25 +105,25 @@ class TopicOffsets(NamedTuple):
                 )
             if begin > known:
                 _log.warning("%s: %s: going on with the oldest that is there", where, gone)
-            return place._replace(offset=begin, passed=place.passed + begin - place.offset)
-        if place.offset > end:
+            return position._replace(offset=begin, passed=position.passed + begin - position.offset)
+        if position.offset > end:
             raise CorruptError(
-                f"the log ends at offset {end}, but was read up to {place.offset} before: it has lost records",
+                f"the log ends at offset {end}, but was read up to {position.offset} before: it has lost records",
                 where=where,
                 hint="pinflow audit says what has landed",
             )
-        return place
+        return position
 
 
 class Watermarks:
-    """Asks for them. What `ask` has found, `fresh` of the same thread gives once a partition, for a moment."""
+    """Asks for the offsets of topics. For a moment `recent` returns what `ask` found, once for each partition."""
 
     def __init__(self, clients: Clients, topics: KafkaTopics) -> None:
         self._clients = clients
         self._topics = topics
         self._local = threading.local()
         self._generation = 0
-        self._met: set[str] = set()
+        self._seen_topics: set[str] = set()
 
     def ask(self, topic: str) -> TopicOffsets:
         """Ask the brokers.
@@ -129,82 +134,82 @@ class Watermarks:
         """
         deadline = time.monotonic() + SETTLE_S
         while True:
-            known = self._found(topic)
+            known = self._find(topic)
             try:
-                marked = TopicOffsets(topic, known.topic_id, *self._offsets(topic, known.partitions))
+                offsets = TopicOffsets(topic, known.topic_id, *self._offsets(topic, known.partitions))
             except KafkaException as error:
                 if error_of(error).code() not in UNSETTLED:
-                    raise self._clients.failed(error, "the log cannot be read", topic) from error
+                    raise self._clients.translate(error, "the log cannot be read", topic) from error
                 if time.monotonic() > deadline:
-                    raise unsettled(topic, error_of(error)) from error
+                    raise no_leader_error(topic, error_of(error)) from error
                 time.sleep(LOOK_AGAIN_S)
             else:
-                self._met.add(topic)
+                self._seen_topics.add(topic)
                 unused = set(range(known.partitions))
-                self._seen()[topic] = _Seen(marked, time.monotonic(), self._generation, unused)
-                return marked
+                self._recent_of_thread()[topic] = _Recent(offsets, time.monotonic(), self._generation, unused)
+                return offsets
 
-    def _found(self, topic: str) -> TopicInfo:
+    def _find(self, topic: str) -> TopicInfo:
         """The topic. One that was there is looked for again, as a broker that has just started may not know it yet."""
         deadline = time.monotonic() + GONE_S
         while True:
             try:
                 return self._topics.find(topic)
             except UnknownTopicError:
-                if topic not in self._met or time.monotonic() > deadline:
-                    self._met.discard(topic)
+                if topic not in self._seen_topics or time.monotonic() > deadline:
+                    self._seen_topics.discard(topic)
                     raise
             time.sleep(LOOK_AGAIN_S)
 
-    def fresh(self, topic: str, partition: int, position: str | None) -> TopicOffsets:
-        """The same, perhaps as this thread was told a moment ago. Raises as `ask`.
+    def recent(self, topic: str, partition: int, position: str | None) -> TopicOffsets:
+        """The offsets of a topic, perhaps as this thread found them a moment ago. Raises as `ask`.
 
         A new leader may not know at once how far the one before had come: it is given time to reach the position.
         """
         deadline = time.monotonic() + SETTLE_S
-        marked = self._seen_or_asked(topic, partition)
-        while marked.ends_before(partition, position) and time.monotonic() < deadline:
+        offsets = self._recent_or_ask(topic, partition)
+        while offsets.ends_before(partition, position) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN_S)
-            marked = self.ask(topic)
-        return marked
+            offsets = self.ask(topic)
+        return offsets
 
-    def _seen_or_asked(self, topic: str, partition: int) -> TopicOffsets:
-        seen = self._seen().get(topic)
+    def _recent_or_ask(self, topic: str, partition: int) -> TopicOffsets:
+        seen = self._recent_of_thread().get(topic)
         if (
             seen is None
             or partition not in seen.unused
             or seen.generation != self._generation
-            or time.monotonic() - seen.at > FRESH_S
+            or time.monotonic() - seen.at > RECENT_S
         ):
-            marked = self.ask(topic)
-            self._seen()[topic].unused.discard(partition)
-            return marked
+            offsets = self.ask(topic)
+            self._recent_of_thread()[topic].unused.discard(partition)
+            return offsets
         seen.unused.discard(partition)
-        return seen.marked
+        return seen.offsets
 
     def expire(self) -> None:
-        """What was asked before is no longer true: something was appended or dropped here."""
+        """Forget what was found: something was appended or dropped here."""
         self._generation += 1
 
     def _offsets(self, topic: str, partitions: int) -> tuple[list[int], list[int]]:
-        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        asked = [TopicPartition(topic, partition) for partition in range(partitions)]
         admin, level = self._clients.admin, IsolationLevel.READ_COMMITTED
-        begins = admin.list_offsets(dict.fromkeys(places, EARLIEST), request_timeout=ASK_S)
-        ends = admin.list_offsets(dict.fromkeys(places, LATEST), isolation_level=level, request_timeout=ASK_S)
-        found = [[asked[place].result().offset for place in places] for asked in (begins, ends)]
-        if min(map(min, found), default=0) < 0:  # no error, and no answer: the leader is being changed
-            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader tells offsets now"))
+        begins = admin.list_offsets(dict.fromkeys(asked, EARLIEST), request_timeout=ASK_S)
+        ends = admin.list_offsets(dict.fromkeys(asked, LATEST), isolation_level=level, request_timeout=ASK_S)
+        found = [[answers[each].result().offset for each in asked] for answers in (begins, ends)]
+        if min(map(min, found), default=0) < 0:  # no error, and no offset: the leader is being changed
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, "no leader reports offsets now"))
         return found[0], found[1]
 
-    def _seen(self) -> dict[str, _Seen]:
-        seen: dict[str, _Seen] | None = getattr(self._local, "seen", None)
+    def _recent_of_thread(self) -> dict[str, _Recent]:
+        seen: dict[str, _Recent] | None = getattr(self._local, "seen", None)
         if seen is None:
             seen = self._local.seen = {}
         return seen
 
 
-class _Seen(NamedTuple):
-    marked: TopicOffsets
+class _Recent(NamedTuple):
+    offsets: TopicOffsets
     at: float
     generation: int
     unused: set[int]

@@ -1,4 +1,4 @@
-"""What is odd about a cluster and its topics, for `pinflow doctor`."""
+"""What is worth knowing or repairing in a cluster and its topics, for `pinflow doctor`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from pinflow.log.kafka.clients import Clients
 
-__all__ = ["examine"]
+__all__ = ["check"]
 
 SHORT_RETENTION_MS = 24 * 3600 * 1000
-"""A topic that keeps its records for less may lose them while a job is stopped over a night."""
+"""A topic that keeps its records for a shorter time may lose them while a job is stopped overnight."""
 
 CLOCK_MS = 5_000
-"""Records stamped later than this machine's clock by more show that two clocks differ."""
+"""Records stamped further ahead of this machine's clock than this show that two clocks differ."""
 
 SHOWN = 3
-"""So many topics are named in a sentence."""
+"""How many topics a sentence names."""
 
 NEEDED = (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)
 """What pinflow does with every topic. Some stations do less; `doctor` asks for all of them."""
@@ -42,12 +42,12 @@ OLD, NEW = "inter.broker.protocol.version", "group.coordinator.rebalance.protoco
 Configs = dict[str, str]
 
 
-def examine(clients: Clients, topics: Iterable[str]) -> list[Finding]:
+def check(clients: Clients, topics: Iterable[str]) -> list[Finding]:
     """Look at the cluster and at these topics.
 
     Raises:
         UnavailableError: The brokers do not answer.
-        TerminalError: They do not let us in.
+        TerminalError: They do not let this user in.
     """
     names = [*topics]
     try:
@@ -55,24 +55,24 @@ def examine(clients: Clients, topics: Iterable[str]) -> list[Finding]:
             include_authorized_operations=True, request_timeout=ASK_S
         ).result()
         if not names:
-            return [_brokers(clients, cluster), *_may_create(cluster)]
-        asked = clients.admin.describe_topics(
+            return [_describe_brokers(clients, cluster), *_check_create(cluster)]
+        answers = clients.admin.describe_topics(
             TopicCollection(names), include_authorized_operations=True, request_timeout=ASK_S
         )
-        described = {name: future.result() for name, future in asked.items()}
+        described = {name: future.result() for name, future in answers.items()}
         return [
-            _brokers(clients, cluster),
-            *_may_create(cluster),
-            *_permissions(described),
-            *_replicas(described, len(cluster.nodes)),
-            *_configured(clients, described),
-            *_newest(clients, described),
+            _describe_brokers(clients, cluster),
+            *_check_create(cluster),
+            *_check_permissions(described),
+            *_check_replicas(described, len(cluster.nodes)),
+            *_check_configs(clients, described),
+            *_check_clocks(clients, described),
         ]
     except KafkaException as error:
-        raise clients.failed(error, "the cluster cannot be looked at") from error
+        raise clients.translate(error, "the cluster cannot be looked at") from error
 
 
-def _brokers(clients: Clients, cluster: Any) -> Finding:
+def _describe_brokers(clients: Clients, cluster: Any) -> Finding:
     version, count = _version(clients, cluster.nodes[0].id), len(cluster.nodes)
     return Finding(
         f"the cluster has {count} brokers{version}"
@@ -82,12 +82,12 @@ def _brokers(clients: Clients, cluster: Any) -> Finding:
 
 
 def _version(clients: Clients, broker: int) -> str:
-    """As far as a broker's configuration shows it: the protocol does not tell, and this user may not read that."""
-    asked = clients.admin.describe_configs(
+    """The version, as far as this user may read it in a broker's configuration; the protocol does not say it."""
+    answers = clients.admin.describe_configs(
         [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ASK_S
     )
     try:
-        ((_, future),) = asked.items()
+        ((_, future),) = answers.items()
         config = future.result()
     except KafkaException:
         return ""
@@ -96,16 +96,16 @@ def _version(clients: Clients, broker: int) -> str:
     return " of Kafka 4.0 or later" if NEW in config else ""
 
 
-def _may_create(cluster: Any) -> Iterator[Finding]:
+def _check_create(cluster: Any) -> Iterator[Finding]:
     operations = cluster.authorized_operations
     if operations and not {AclOperation.CREATE, AclOperation.ALL}.intersection(operations):
         yield Finding(
             "this user may not create topics by a permission of the cluster (Create)",
-            "create the topics yourself, or allow Create",  # a permission of a prefix is not told
+            "create the topics yourself, or allow Create",  # a permission for a prefix is not shown
         )
 
 
-def _permissions(described: dict[str, Any]) -> Iterator[Finding]:
+def _check_permissions(described: dict[str, Any]) -> Iterator[Finding]:
     for needed in NEEDED:
         lacking = [
             name
@@ -115,13 +115,13 @@ def _permissions(described: dict[str, Any]) -> Iterator[Finding]:
         ]
         if lacking:
             yield Finding(
-                f"this user lacks the permission {needed.name.title()} {_some(lacking)}",
+                f"this user lacks the permission {needed.name.title()} {_name_some(lacking)}",
                 f"allow it {needed.name.title()}; docs/parts/kafka.md lists who needs which",
                 broken=True,
             )
 
 
-def _replicas(described: dict[str, Any], brokers: int) -> Iterator[Finding]:
+def _check_replicas(described: dict[str, Any], brokers: int) -> Iterator[Finding]:
     single, lagging, leaderless = [], [], []
     for name, topic in described.items():
         if brokers > 1 and any(len(each.replicas) < 2 for each in topic.partitions):
@@ -132,27 +132,27 @@ def _replicas(described: dict[str, Any], brokers: int) -> Iterator[Finding]:
             leaderless.append(name)
     if single:
         yield Finding(
-            f"only one broker keeps the records {_some(single)}",
+            f"only one broker keeps the records {_name_some(single)}",
             "create topics with replication=3 in log.url",
         )
     if lagging:
         yield Finding(
-            f"not all replicas are in sync {_some(lagging)}", "see whether a broker is down or slow"
+            f"not all replicas are in sync {_name_some(lagging)}", "see whether a broker is down or slow"
         )
     if leaderless:
         yield Finding(
-            f"some partitions have no leader and take nothing {_some(leaderless)}",
+            f"some partitions have no leader and take nothing {_name_some(leaderless)}",
             "start the brokers that hold them: kafka-topics --describe --unavailable-partitions",
             broken=True,
         )
 
 
-def _configured(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
+def _check_configs(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in described]
-    asked = clients.admin.describe_configs(resources, request_timeout=ASK_S)
+    answers = clients.admin.describe_configs(resources, request_timeout=ASK_S)
     configs: dict[str, Configs] = {}
     try:
-        for resource, future in asked.items():
+        for resource, future in answers.items():
             configs[resource.name] = {name: entry.value for name, entry in future.result().items()}
     except KafkaException as error:
         yield Finding(
@@ -161,10 +161,10 @@ def _configured(clients: Clients, described: dict[str, Any]) -> Iterator[Finding
         )
         return
 
-    for wrong, what, hint, broken in CONFIGURED:
+    for wrong, what, hint, broken in CONFIG_CHECKS:
         found = [name for name, config in configs.items() if wrong(config, described[name])]
         if found:
-            yield Finding(f"{what} {_some(found)}", hint, broken=broken)
+            yield Finding(f"{what} {_name_some(found)}", hint, broken=broken)
 
 
 def _least_in_sync(config: Configs) -> int:
@@ -176,11 +176,11 @@ def _copies(topic: Any) -> int:
 
 
 def _copies_in_sync(topic: Any) -> int:
-    """Of a topic's partition that has the fewest; one without a leader is told as such."""
+    """The fewest copies in sync that a partition of the topic has; one without a leader is a finding of its own."""
     return min((len(each.isr) for each in topic.partitions if each.leader is not None), default=1 << 31)
 
 
-CONFIGURED: tuple[tuple[Callable[[Configs, Any], bool], str, str, bool], ...] = (
+CONFIG_CHECKS: tuple[tuple[Callable[[Configs, Any], bool], str, str, bool], ...] = (
     (
         lambda config, _: "compact" in config.get("cleanup.policy", ""),
         "records may be gone before a job has read them, as cleanup.policy has compact",
@@ -206,25 +206,25 @@ CONFIGURED: tuple[tuple[Callable[[Configs, Any], bool], str, str, bool], ...] = 
         False,
     ),
 )
-"""What is wrong with a topic by its configuration: the test, in words, what to do, and whether it is broken."""
+"""What a topic's configuration may have wrong: the test, the sentence, what to do, and whether it is broken."""
 
 
-def _newest(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
+def _check_clocks(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
     """Whether a producer, or a broker, has a clock ahead of this machine's."""
-    places = [
+    partitions = [
         TopicPartition(name, partition.id)
         for name, topic in described.items()
         for partition in topic.partitions
         if partition.leader is not None
     ]
     newest: OffsetSpec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-    asked = clients.admin.list_offsets(dict.fromkeys(places, newest), request_timeout=ASK_S)
+    answers = clients.admin.list_offsets(dict.fromkeys(partitions, newest), request_timeout=ASK_S)
     ahead = 0
-    for future in asked.values():
+    for future in answers.values():
         try:
             ahead = max(ahead, future.result().timestamp - int(time.time() * 1000))
         except KafkaException:
-            return  # brokers before Kafka 3.0 do not tell the newest time
+            return  # brokers before Kafka 3.0 do not report the newest time
     if ahead > CLOCK_MS:
         yield Finding(
             f"records are stamped {ahead / 1000:.0f} s ahead of this machine's clock",
@@ -232,8 +232,8 @@ def _newest(clients: Clients, described: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _some(topics: list[str]) -> str:
-    """Topics for the end of a sentence: a few by name."""
+def _name_some(topics: list[str]) -> str:
+    """A few topics by name, for the end of a sentence."""
     names = ", ".join(sorted(topics)[:SHOWN])
     more = f" and {len(topics) - SHOWN} more" if len(topics) > SHOWN else ""
     return f"({names}{more})"

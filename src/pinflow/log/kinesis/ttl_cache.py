@@ -1,4 +1,4 @@
-"""Answers that are remembered for a moment."""
+"""Answers that are kept for a few seconds."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ T = TypeVar("T")
 
 
 class TtlCache(Generic[T]):
-    """Values by name that are asked for again when they are older than so many seconds.
+    """Values by name that are asked for again when they are too old.
 
     Args:
-        seconds: How long a value is fresh.
-        beside: Asks where nobody shall wait.
-        keep: Whether an older value serves where the asked one is unavailable.
+        seconds: For how long a value is used.
+        executor: Asks in the background.
+        keep: Whether an older value is returned where a new one is unavailable.
     """
 
-    def __init__(self, seconds: float, beside: Executor, *, keep: bool) -> None:
+    def __init__(self, seconds: float, executor: Executor, *, keep: bool) -> None:
         self._seconds = seconds
-        self._beside = beside
+        self._executor = executor
         self._keep = keep
         self._held: dict[str, tuple[float, T]] = {}
         self._asking: set[str] = set()
         self._lock = threading.Lock()
 
     def get(self, name: str, ask: Callable[[], T], *, wait: bool = True) -> T:
-        """The value; without `wait` the one that is held, if any, while a new one is asked for."""
+        """The value; without `wait` the one that is held, if any, while a new one is asked for in the background."""
         held = self._held.get(name)
         if held is not None and time.monotonic() - held[0] < self._seconds:
             return held[1]
         if held is not None and not wait:
-            self._ask_beside(name, ask)
+            self._ask_in_background(name, ask)
             return held[1]
         try:
             return self._hold(name, ask())
@@ -60,18 +60,18 @@ class TtlCache(Generic[T]):
             self._held[name] = (time.monotonic(), value)
         return value
 
-    def _ask_beside(self, name: str, ask: Callable[[], T]) -> None:
+    def _ask_in_background(self, name: str, ask: Callable[[], T]) -> None:
         with self._lock:
             if name in self._asking:
                 return
             self._asking.add(name)
 
-        def asked() -> None:
+        def refresh() -> None:
             try:
-                with suppress(PinflowError):  # the put itself, or the next who waits, is told
+                with suppress(PinflowError):  # the put itself, or the next caller that waits, gets the error
                     self._hold(name, ask())
             finally:
                 with self._lock:
                     self._asking.discard(name)
 
-        self._beside.submit(asked)
+        self._executor.submit(refresh)

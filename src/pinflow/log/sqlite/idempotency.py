@@ -1,4 +1,7 @@
-"""The table of requests that were answered: written in the transaction of their records."""
+"""The table of responses to requests that may come again: written in the transaction of their records.
+
+Its names, `answered` and `token`, are those of the first version that wrote it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.records import IdempotencyKey
 
-__all__ = ["SCHEMA", "find", "keep"]
+__all__ = ["SCHEMA", "find", "store"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answered (
@@ -26,9 +29,9 @@ CREATE INDEX IF NOT EXISTS answered_expires ON answered (expires);
 """
 
 EXPIRED_A_COMMIT = 16
-"""Expired rows that one commit removes, and two more a row it adds: what expires is always removed faster than made."""
+"""Expired rows that one commit removes, besides two for each row it adds: they are removed faster than made."""
 
-_KEEP = """
+_STORE = """
 INSERT INTO answered (token, fingerprint, answer, expires) VALUES (?, ?, ?, ?)
 ON CONFLICT (token) DO UPDATE SET
     fingerprint = excluded.fingerprint, answer = excluded.answer, expires = excluded.expires
@@ -43,23 +46,25 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[bytes, list[tuple[int, int]]]).decode
 
 
-def keep(db: sqlite3.Connection, tokens: Sequence[IdempotencyKey], placed: Sequence[tuple[int, int]]) -> None:
-    """Keep tokens, given the first offset and the length of every batch of the append; call in its transaction.
+def store(
+    db: sqlite3.Connection, keys: Sequence[IdempotencyKey], appended: Sequence[tuple[int, int]]
+) -> None:
+    """Store keys, given the first offset and the length of every batch of the append; call in its transaction.
 
     Raises:
-        RepeatedError: One is kept already.
+        RepeatedError: One of them is stored already.
     """
     now = time.time_ns() // 1_000_000
-    db.execute(_EXPIRE, (now, EXPIRED_A_COMMIT + 2 * len(tokens)))
-    for token in tokens:
-        answer = _encode((token.note, list(placed[token.start : token.stop])))
-        kept = db.execute(_KEEP, (token.key, token.fingerprint, answer, token.expires, now))
-        if kept.rowcount != 1:
+    db.execute(_EXPIRE, (now, EXPIRED_A_COMMIT + 2 * len(keys)))
+    for key in keys:
+        answer = _encode((key.note, list(appended[key.start : key.stop])))
+        stored = db.execute(_STORE, (key.key, key.fingerprint, answer, key.expires, now))
+        if stored.rowcount != 1:
             raise RepeatedError("a request was appended before")
 
 
 def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, StoredResponse]:
-    """What is kept under these keys and has not expired."""
+    """What is stored under these keys and has not expired."""
     now = time.time_ns() // 1_000_000
     found = {}
     for key in keys:
@@ -67,7 +72,7 @@ def find(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, StoredRes
             "SELECT fingerprint, answer FROM answered WHERE token = ? AND expires > ?", (key, now)
         ).fetchone()
         if row is not None:
-            note, placed = _decode(row[1])
-            appended = [AppendResult(range(first, first + count)) for first, count in placed]
-            found[key] = StoredResponse(row[0], note, appended)
+            note, ranges = _decode(row[1])
+            results = [AppendResult(range(first, first + count)) for first, count in ranges]
+            found[key] = StoredResponse(row[0], note, results)
     return found
