@@ -103,7 +103,7 @@ def test_a_running_land_counts_what_has_landed(runtime: Runtime) -> None:
 
 
 def test_before_the_first_step_everything_is_zero(runtime: Runtime) -> None:
-    with serve_metrics(SideMetrics(runtime.tables, "batch", ID), 0) as url:
+    with serve_metrics([SideMetrics(runtime.tables, "batch", ID)], 0) as url:
         assert set(scraped(url).values()) == {0, 1}
 
 
@@ -111,7 +111,7 @@ def test_receipts_that_cannot_be_read_are_a_counter_of_their_own_and_hide_no_oth
     drain(runtime)
     for receipt in (runtime.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
         receipt.unlink()
-    with serve_metrics(SideMetrics(runtime.tables, "stream", ID), 0) as url:
+    with serve_metrics([SideMetrics(runtime.tables, "stream", ID)], 0) as url:
         assert scraped(url) == {
             name: value for name, value in expected("stream").items() if "user" not in name
         } | {("pinflow_receipts_readable",): 0}
@@ -137,7 +137,7 @@ def test_a_job_that_fails_is_shown_and_hides_no_other(runtime: Runtime) -> None:
     book = FailureReports(runtime.store)
     book.report("stream/posts", "set aside", UnavailableError("it is away"), since=1, now=2)
     book.report("land/posts", "retrying", UnavailableError("it is away"), since=1, now=2)
-    with serve_metrics(SideMetrics(runtime.tables, "stream", ID), 0) as url:
+    with serve_metrics([SideMetrics(runtime.tables, "stream", ID)], 0) as url:
         text = urllib3.request("GET", url, retries=False, timeout=20).data.decode()
     assert 'pinflow_job_failing{job="stream/posts",state="set aside"} 1.0' in text
     assert "land/posts" not in text

@@ -123,6 +123,7 @@ class Capabilities(NamedTuple):
             with a `NotCarriedError`, and a record without a key comes back with its route as its key.
         idempotent: It is an `IdempotentLog`.
         shows_progress: It is a `ProgressLog`.
+        counts_records: It says how many records a partition has accepted without reading them.
     """
 
     assigns_partitions: bool = False
@@ -133,6 +134,7 @@ class Capabilities(NamedTuple):
     text_keys_only: bool = False
     idempotent: bool = False
     shows_progress: bool = False
+    counts_records: bool = True
 
 
 class IdempotencyKey(NamedTuple):

@@ -22,7 +22,7 @@ from pinflow.steps.failures import failing_jobs
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from prometheus_client import Metric
 
@@ -130,14 +130,15 @@ class SideMetrics(_Receipts):
 
 
 @contextmanager
-def serve_metrics(collector: Collector, port: int) -> Iterator[str]:
+def serve_metrics(collectors: Iterable[Collector], port: int) -> Iterator[str]:
     """Answer Prometheus on a port of this machine, 0 for a free one, while the context lasts; gives the address.
 
     Raises:
         UnavailableError: The port is taken, or not to be had.
     """
     registry = CollectorRegistry()
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     try:
         server, thread = start_http_server(port, ADDRESS, registry)
     except OSError as error:

@@ -58,7 +58,12 @@ class KinesisLog(EventLog):
     """The log on Kinesis, `kinesis://<region>/<prefix>?option=value`."""
 
     capabilities = Capabilities(
-        assigns_partitions=True, managed=True, retains_deleted=False, trims=False, text_keys_only=True
+        assigns_partitions=True,
+        managed=True,
+        retains_deleted=False,
+        trims=False,
+        text_keys_only=True,
+        counts_records=False,
     )
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - only `topics` creates streams

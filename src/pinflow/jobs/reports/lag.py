@@ -1,0 +1,97 @@
+"""How many records each job has before it, for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pinflow.errors import PinflowError
+from pinflow.jobs.pipelines import side_pipelines
+from pinflow.jobs.runtime import Runtime
+from pinflow.jobs.topics import accepted, every_topic, landed_only
+from pinflow.steps.standing import read_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import Metric
+
+    from pinflow.config import Settings
+    from pinflow.jobs.pipelines import Side
+
+__all__ = ["LagMetrics", "land_lags", "side_lags"]
+
+_log = logging.getLogger(__name__)
+
+
+def land_lags(runtime: Runtime) -> dict[str, int]:
+    """Job → records that were accepted and have not landed, for every topic of the log."""
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
+    found = {}
+    for topic in every_topic(runtime):
+        total = sum(accepted(runtime, topic, manifest, only_landed=topic in without_log).values())
+        job = f"land/{topic}"
+        found[job] = max(0, total - read_standing(runtime.store, job, manifest).total.records)
+    return found
+
+
+def side_lags(runtime: Runtime, side: Side) -> dict[str, int]:
+    """Job → records that were accepted and are neither clean nor in quarantine, for the topics of a side."""
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
+    topics = set(every_topic(runtime))
+    found = {}
+    for pipeline in side_pipelines(side, runtime.config.id):
+        total = 0
+        if pipeline.topic in topics:
+            came = accepted(runtime, pipeline.topic, manifest, only_landed=pipeline.topic in without_log)
+            total = sum(came.values())
+        table = pipeline.open_table(runtime.tables).snapshot()
+        done = read_standing(runtime.store, pipeline.job, table).total.records
+        found[pipeline.job] = max(0, total - done)
+    return found
+
+
+class LagMetrics(Collector):
+    """`pinflow_lag_records` of the jobs of `land` (None) or of a side; each call reads afresh.
+
+    A log that does not count its records would have to read them, so of its jobs nothing is shown. The parts are
+    opened with the first call and belong to this collector; a context manager.
+    """
+
+    def __init__(self, settings: Settings, side: Side | None = None) -> None:
+        self._settings = settings
+        self._side = side
+        self._lock = Lock()
+        self._stack = ExitStack()
+        self._runtime: Runtime | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge, for the registry. Called from the server's threads, one at a time."""
+        gauge = GaugeMetricFamily(
+            "pinflow_lag_records", "Records that were accepted and the job has not committed", labels=["job"]
+        )
+        with self._lock:
+            try:
+                for job, lag in self._lags().items():
+                    gauge.add_metric([job], lag)
+            except PinflowError as error:
+                _log.warning("lags cannot be read: %s", error.what)
+        yield gauge
+
+    def close(self) -> None:
+        """Close the parts. Safe to repeat."""
+        with self._lock:
+            self._stack.close()
+            self._runtime = None
+
+    def _lags(self) -> dict[str, int]:
+        if self._runtime is None:
+            self._runtime = self._stack.enter_context(Runtime(self._settings, read_only=True))
+        if not self._runtime.log.capabilities.counts_records:
+            return {}
+        return land_lags(self._runtime) if self._side is None else side_lags(self._runtime, self._side)
