@@ -75,7 +75,7 @@ def land(
     stop = stop_on_signals()
     with (
         Runtime(settings) as runtime,
-        _metrics(lambda: LandMetrics(runtime.store), metrics_port),
+        _metrics(lambda: [LandMetrics(runtime.store)], metrics_port),
         Bar() as bar,
     ):
         if drain:
@@ -162,7 +162,7 @@ def _clean(
     stop = stop_on_signals()
     with (
         Runtime(settings) as runtime,
-        _metrics(lambda: SideMetrics(runtime.tables, side, settings.config.id), metrics_port),
+        _metrics(lambda: [SideMetrics(runtime.tables, side, settings.config.id)], metrics_port),
         Bar() as bar,
     ):
         if drain:
@@ -191,7 +191,7 @@ def _start(bar: Bar, total: Callable[[], int]) -> None:
 
 
 @contextmanager
-def _metrics(collector: Callable[[], Collector], port: int | None) -> Iterator[None]:
+def _metrics(collector: Callable[[], list[Collector]], port: int | None) -> Iterator[None]:
     """Serve the counters of a job while it runs, if that is asked for."""
     if port is None:
         yield
