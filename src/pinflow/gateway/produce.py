@@ -1,55 +1,47 @@
-"""Posting records: from the body to the answer, the same for every dialect."""
+"""The wrapper that posts records: from the body to the answer, the same for every dialect and format."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import OverloadedError, UnavailableError, UnknownPartitionError, UnknownTopicError
 from pinflow.gateway.auth.guard import caller_of
 from pinflow.gateway.dialects.hash_keys import partition_of
 from pinflow.gateway.dialects.record_headers import TIMESTAMP
-from pinflow.gateway.http.body import BodyHeaders, ClientGoneError, Limits, read_body
+from pinflow.gateway.http.body import BodyHeaders, ClientGoneError
 from pinflow.gateway.once import asked_once, note_of, placed_again
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
 from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.route import ProduceRoute, route_of
 from pinflow.log import StoredResponse
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from pinflow.config import Gateway
-    from pinflow.gateway.answer import Answer, Dialect, Placed, Posted
+    from pinflow.gateway.answer import Answer, Placed, Posted
     from pinflow.gateway.auth.keys import ApiKey
     from pinflow.gateway.committer import Committer
+    from pinflow.gateway.http.body import Bodies
     from pinflow.gateway.metrics import Metrics
     from pinflow.gateway.once import Asked
     from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
+    from pinflow.gateway.reply import Replies
     from pinflow.gateway.topics import Topics
     from pinflow.log import AppendResult, Headers
 
-__all__ = ["Producer", "Target"]
+__all__ = ["Producer"]
 
 
-class Target(NamedTuple):
-    """Where a request wants its records: a topic, perhaps one partition of it, in the words of a dialect.
-
-    The topic is empty where the body names it.
-    """
-
-    dialect: Dialect
-    topic: str
-    partition: int | None = None
-
-
-class _Request(NamedTuple):
+class _Post(NamedTuple):
     """A request whose body is read."""
 
-    target: Target
+    topic: str
+    partition: int | None
     content_type: bytes
     body: bytes
     posted: Posted
@@ -58,70 +50,84 @@ class _Request(NamedTuple):
 
 
 class Producer:
-    """Handles the produce routes.
+    """Appends the records of the requests that post; passes every other request on.
 
     Args:
+        app: Serves what does not post.
         committer: Makes records durable.
         topics: Knows partitions, creates topics.
         pending: Bounds what requests hold.
-        metrics: Is told of accepted records.
-        gateway: The caps of bodies and records.
+        metrics: Count accepted records.
+        bodies: Read bodies within the caps.
+        replies: Send the answers.
+        gateway: The caps of records, and of requests that wait.
     """
 
     def __init__(
-        self, committer: Committer, topics: Topics, pending: Pending, metrics: Metrics, gateway: Gateway
+        self,
+        app: ASGIApp,
+        committer: Committer,
+        topics: Topics,
+        pending: Pending,
+        metrics: Metrics,
+        bodies: Bodies,
+        replies: Replies,
+        *,
+        gateway: Gateway,
     ) -> None:
+        self._app = app
         self._committer = committer
         self._topics = topics
         self._pending = pending
         self._metrics = metrics
-        self._limits = Limits(gateway.max_body_bytes, gateway.max_inflated_bytes, gateway.body_seconds)
+        self._bodies = bodies
+        self._replies = replies
         self._in_flight = InFlight(gateway.max_requests)
         self._max_record_bytes = gateway.max_record_bytes
         self._turns: dict[str, Turn] = {}
 
-    def start(self) -> None:
-        """Start the thread that inflates."""
-        self._pool = ThreadPoolExecutor(1, "pinflow-inflate")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. One whose client is gone gets no answer."""
+        route = route_of(scope)
+        if not isinstance(route, ProduceRoute):
+            await self._app(scope, receive, send)
+            return
+        answer = await self._produce(route, scope, receive)
+        if answer is not None:
+            await self._replies.send(answer, scope, receive, send)
 
-    def stop(self) -> None:
-        """End that thread."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def __call__(self, target: Target, scope: Scope, receive: Receive) -> Answer | None:
+    async def _produce(self, route: ProduceRoute, scope: Scope, receive: Receive) -> Answer | None:
         """Append the records of a request and say where they are; None if the client is gone."""
         with self._pending.hold() as hold:
             try:
-                request = await self._request(target, scope, receive, hold)
+                post = await self._read(route, scope, receive, hold)
                 with self._in_flight:
-                    placed = await self._append(request)
+                    placed = await self._append(post)
+                refused = len(placed.refused)
+                accepted = len(placed.offsets) - refused
+                self._metrics.records_accepted(route.dialect.name, accepted, refused, len(post.body))
+                return route.dialect.answer(route.format.describe(placed))
             except ClientGoneError:
                 return None
             except asyncio.CancelledError:
                 # The server stops and waits no longer; the client still reads and can act on an answer.
-                return target.dialect.refused(refusal_of(UnavailableError("the gateway is stopping")))
+                return route.dialect.refuse(refusal_of(UnavailableError("the gateway is stopping")))
             except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-                return target.dialect.refused(refusal_of(error))
-            refused = len(placed.refused)
-            accepted = len(placed.offsets) - refused
-            self._metrics.records_accepted(target.dialect.name, accepted, refused, len(request.body))
-            return target.dialect.accepted(placed)
+                return route.dialect.refuse(refusal_of(error))
 
-    async def read(self, headers: BodyHeaders, receive: Receive, hold: Hold) -> bytes:
-        """Read a body within the configured caps; raises as `read_body`."""
-        return await read_body(headers, receive, self._limits, hold, self._pool)
-
-    async def _request(self, target: Target, scope: Scope, receive: Receive, hold: Hold) -> _Request:
+    async def _read(self, route: ProduceRoute, scope: Scope, receive: Receive, hold: Hold) -> _Post:
         headers = BodyHeaders.of(scope["headers"])
-        asked = self._asked(scope, scope["path"])
-        body = await self.read(headers, receive, hold)
+        asked = self._asked(scope, route.path)
+        body = await self._bodies.read(headers, receive, hold)
         came = time.monotonic()
-        posted = target.dialect.parse(headers.content_type, body)
+        posted = route.format.parse(headers.content_type, body)
+        topic = route.topic
         if posted.topic is not None:
-            if not target.topic:
+            if topic is None:
                 asked = self._asked(scope, f"/streams/{posted.topic}")
-            target = _named(target, posted.topic, caller_of(scope))
-        return _Request(target, headers.content_type, body, posted, asked, came)
+            topic = _named(topic, posted.topic, caller_of(scope))
+        assert topic is not None  # noqa: S101 - where the path names none, the format requires the body to
+        return _Post(topic, route.partition, headers.content_type, body, posted, asked, came)
 
     def _asked(self, scope: Scope, path: str) -> Asked | None:
         if not self._committer.answers:
@@ -129,8 +135,8 @@ class Producer:
         caller = caller_of(scope)
         return asked_once(scope["headers"], caller.name if caller is not None else "", scope["method"], path)
 
-    async def _append(self, request: _Request) -> Placed:
-        topic = request.target.topic
+    async def _append(self, request: _Post) -> Placed:
+        topic = request.topic
         try:
             return await self._appended(request)
         except (UnknownTopicError, UnknownPartitionError):
@@ -140,7 +146,7 @@ class Producer:
             self._topics.forget(topic)
             return await self._appended(request)
 
-    async def _appended(self, request: _Request) -> Placed:
+    async def _appended(self, request: _Post) -> Placed:
         routed = await self._routed(request)
         if not routed.batches:
             return routed.placed([])
@@ -156,8 +162,8 @@ class Producer:
         _raise_if_all_failed(kept)
         return routed.placed(kept)
 
-    async def _routed(self, request: _Request) -> Routed:
-        topic, partition, posted = request.target.topic, request.target.partition, request.posted
+    async def _routed(self, request: _Post) -> Routed:
+        topic, partition, posted = request.topic, request.partition, request.posted
         partitions = self._topics.known(topic)
         if partitions is None:
             partitions = await self._topics.find(
@@ -194,17 +200,17 @@ class Producer:
         ]
 
 
-def _named(target: Target, topic: str, caller: ApiKey | None) -> Target:
-    """The target with the topic that the body names.
+def _named(in_path: str | None, topic: str, caller: ApiKey | None) -> str:
+    """The topic that the body names.
 
     Raises:
         Refusal: The path names another one, or the API key is not for it.
     """
-    if target.topic not in {"", topic}:
+    if in_path not in {None, topic}:
         raise Refusal(Reason.INVALID, "the StreamARN names another stream than the path")
     if caller is not None and not caller.allows(topic):
         raise Refusal(Reason.FORBIDDEN, "this API key is not for this topic")
-    return target._replace(topic=topic)
+    return topic
 
 
 def _not_kept(headers: list[Headers]) -> Refusal:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from msgspec import Raw
 
-from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.answer import Answer, Dialect, Placed, Posted, RecordFormat
 from pinflow.gateway.dialects import media
 from pinflow.gateway.dialects.decoding import decoded, reason_of
 from pinflow.gateway.dialects.record_headers import Header, Timestamp, headers_of
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BROKERS",
-    "KafkaRest",
+    "DIALECT",
+    "RECORDS",
     "describe_offsets",
     "describe_partition",
     "describe_topic",
     "json_answer",
     "partition_number",
-    "refused",
+    "refuse",
 ]
 
 BROKERS = {"brokers": [0]}
@@ -134,48 +135,46 @@ _decode_line = msgspec.json.Decoder(Raw).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class KafkaRest:
-    """The dialect of `POST /topics/{topic}`."""
-
-    name = "kafka"
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`: JSON, binary or NDJSON, by the content type."""
-        parse = FORMATS.get(content_type) or FORMATS.get(content_type.partition(b";")[0].strip().lower())
-        if parse is None:
-            raise _other_type(content_type)
-        posted = decoded(parse, body)
-        if not posted.values:
-            raise Refusal(Reason.INVALID, "the request holds no record")
-        return posted
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`: one entry a record, in order; the status is 200 even so."""
-        entries = list(map(_Entry, placed.partitions, placed.offsets))
-        for index, refusal in placed.refused.items():
-            entries[index] = _Entry(None, None, RECORD_CODES[refusal.reason], refusal.message)
-        return Answer(200, _encode(_Accepted(entries)), media.DEFAULT)
-
-    def refused(self, refusal: Refusal) -> Answer:
-        """See `Dialect.refused`."""
-        return refused(refusal)
+def parse(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`: JSON, binary or NDJSON, by the content type."""
+    parse = FORMATS.get(content_type) or FORMATS.get(content_type.partition(b";")[0].strip().lower())
+    if parse is None:
+        raise _other_type(content_type)
+    posted = decoded(parse, body)
+    if not posted.values:
+        raise Refusal(Reason.INVALID, "the request holds no record")
+    return posted
 
 
-def refused(refusal: Refusal) -> Answer:
+def describe_placed(placed: Placed) -> object:
+    """See `RecordFormat`: one entry a record, in order; the status is 200 even where some are refused."""
+    entries = list(map(_Entry, placed.partitions, placed.offsets))
+    for index, refusal in placed.refused.items():
+        entries[index] = _Entry(None, None, RECORD_CODES[refusal.reason], refusal.message)
+    return _Accepted(entries)
+
+
+def json_answer(content: object) -> Answer:
+    """A 200 of this dialect."""
+    return Answer(200, _encode(content), media.DEFAULT)
+
+
+def refuse(refusal: Refusal) -> Answer:
     """An error of this dialect."""
     status, code = CODES[refusal.reason]
     body = _encode({"error_code": code, "message": refusal.message})
     return Answer(status, body, media.DEFAULT, refusal.headers)
 
 
+DIALECT = Dialect("kafka", json_answer, refuse)
+
+RECORDS = RecordFormat(parse, describe_placed)
+"""The format of `POST /topics/{topic}`."""
+
+
 def partition_number(text: str) -> int:
     """The partition that a path names; -1, which no topic has, if it is no number."""
     return int(text) if PARTITION.fullmatch(text) else -1
-
-
-def json_answer(content: object) -> Answer:
-    """A 200 of this dialect."""
-    return Answer(200, _encode(content), media.DEFAULT)
 
 
 def describe_partition(partition: int) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
 from pinflow.gateway.dialects.decoding import decoded
 from pinflow.gateway.dialects.hash_keys import hash_of_text
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "DIALECT",
     "MAX_RECORDS",
     "MAX_SHARDS",
+    "RECORD",
+    "RECORDS",
     "Create",
     "HashKey",
     "Key",
-    "KinesisRecord",
-    "KinesisRecords",
     "hash_key",
     "json_answer",
     "key_bytes",
     "parse_create",
-    "refused",
+    "refuse",
     "stream_of_arn",
 ]
 
@@ -121,67 +122,51 @@ _decode_create = msgspec.json.Decoder(Create).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Kinesis:
-    name = "kinesis"
-
-    def refused(self, refusal: Refusal) -> Answer:
-        """See `Dialect.refused`."""
-        return refused(refusal)
-
-
-class KinesisRecord(_Kinesis):
-    """The dialect of `PUT /streams/{stream}/record`: one record, `Data` kept as its JSON text."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        record = _decoded(_decode, content_type, body)
-        keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
-        hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
-        return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`; a refused record refuses the request."""
-        try:
-            return json_answer(put_one(placed))
-        except Refusal as refusal:
-            return refused(refusal)
+def parse_record(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`; `Data` is kept as its JSON text."""
+    record = _decoded(_decode, content_type, body)
+    keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
+    hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
+    return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
 
 
-class KinesisRecords(_Kinesis):
-    """The dialect of `PUT /streams/{stream}/records`: a text `data` is kept decoded, others as JSON text."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        many = _decoded(_decode_many, content_type, body)
-        if many.records is not None and many.records_upper is not None:
-            raise Refusal(Reason.INVALID, "the request holds both `records` and `Records`")
-        records = many.records if many.records is not None else many.records_upper
-        if not records:
-            raise Refusal(Reason.INVALID, "the request holds no records")
-        if len(records) > MAX_RECORDS:
-            raise Refusal(Reason.INVALID, f"the request holds more than {MAX_RECORDS} records")
-        keys = [_key(record, index) for index, record in enumerate(records)]
-        values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
-        hashes = None
-        if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
-            hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
-        keyed = keys if keys.count(None) != len(keys) else None
-        return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`: one entry a record, in order."""
-        return json_answer(put_many(placed))
-
-
-def refused(refusal: Refusal) -> Answer:
-    """An error of this dialect."""
-    status, kind = TYPES[refusal.reason]
-    return Answer(status, _encode({"__type": kind, "message": refusal.message}), MEDIA_TYPE, refusal.headers)
+def parse_records(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`; a text `data` is kept decoded, others as JSON text."""
+    many = _decoded(_decode_many, content_type, body)
+    if many.records is not None and many.records_upper is not None:
+        raise Refusal(Reason.INVALID, "the request holds both `records` and `Records`")
+    records = many.records if many.records is not None else many.records_upper
+    if not records:
+        raise Refusal(Reason.INVALID, "the request holds no records")
+    if len(records) > MAX_RECORDS:
+        raise Refusal(Reason.INVALID, f"the request holds more than {MAX_RECORDS} records")
+    keys = [_key(record, index) for index, record in enumerate(records)]
+    values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
+    hashes = None
+    if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
+        hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
+    keyed = keys if keys.count(None) != len(keys) else None
+    return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
 
 
 def json_answer(content: object) -> Answer:
     """A 200 of this dialect."""
     return Answer(200, _encode(content), MEDIA_TYPE)
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """An error of this dialect."""
+    status, kind = TYPES[refusal.reason]
+    return Answer(status, _encode({"__type": kind, "message": refusal.message}), MEDIA_TYPE, refusal.headers)
+
+
+DIALECT = Dialect("kinesis", json_answer, refuse)
+
+RECORD = RecordFormat(parse_record, put_one)
+"""The format of `PUT /streams/{stream}/record`."""
+
+RECORDS = RecordFormat(parse_records, put_many)
+"""The format of `PUT /streams/{stream}/records`."""
 
 
 def parse_create(content_type: bytes, body: bytes) -> Create:

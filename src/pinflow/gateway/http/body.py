@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pinflow.gateway.refusal import Reason, Refusal
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pinflow.gateway.pending import Hold
 
-__all__ = ["BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
+__all__ = ["Bodies", "BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
 
 INLINE_BYTES = 32 * 1024
 """Compressed bodies up to this size are inflated on the event loop, where a hand-over would cost more."""
@@ -73,6 +74,29 @@ class _Decompressor(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class Bodies:
+    """Reads bodies within the caps of a gateway.
+
+    Args:
+        limits: The caps.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def start(self) -> None:
+        """Start the thread that inflates."""
+        self._pool = ThreadPoolExecutor(1, "pinflow-inflate")
+
+    def stop(self) -> None:
+        """End that thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, headers: BodyHeaders, receive: Receive, hold: Hold) -> bytes:
+        """Read a body; raises as `read_body`."""
+        return await read_body(headers, receive, self._limits, hold, self._pool)
 
 
 async def read_body(

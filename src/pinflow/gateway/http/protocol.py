@@ -22,8 +22,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pinflow.gateway.http.cycle import Cycle, ExpectingCycle
 from pinflow.gateway.http.framing import FRAMING, TRAILER_PROBLEM, framing_problem, without_offer
-from pinflow.gateway.pages import REFUSED, dialect_of
 from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.route import route_of
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -384,7 +384,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _answer(self, refusal: Refusal) -> bytes:
         scope: Any = self.scope if self.scope is not None and self._state is not _State.IDLE else {}
-        answer = REFUSED[dialect_of(scope.get("path", ""), scope.get("headers", ()))](refusal)
+        answer = route_of(scope).dialect.refuse(refusal)
         headers = (
             (b"content-type", answer.media_type),
             (b"content-length", b"%d" % len(answer.body)),
