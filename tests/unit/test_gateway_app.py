@@ -11,7 +11,7 @@ import pytest
 from tests.gateway_client import KAFKA_JSON, Wrapped, gateway, log_url, until, values
 
 from pinflow.errors import TopicExistsError
-from pinflow.gateway.route import ROUTES, ProduceRoute, find_route
+from pinflow.gateway.route import ROUTES
 from pinflow.log import open_log
 
 if TYPE_CHECKING:
@@ -137,30 +137,6 @@ def test_every_method_of_every_path_has_an_answer_in_json(client: Client, method
         )
     if answer.status_code == 405:
         assert answer.headers["allow"]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "found"),
-    [
-        ("POST", "/topics/a", ("a", None)),
-        ("POST", "/topics/a/partitions/7", ("a", 7)),
-        ("POST", "/topics/a/partitions/x", ("a", -1)),
-        ("PUT", "/streams/a/record", ("a", None)),
-        ("PUT", "/streams/a/records", ("a", None)),
-        ("GET", "/topics/a", None),
-        ("POST", "/topics/", None),
-        ("POST", "/topics/a//", None),
-        ("POST", "/topics/a/partitions/", None),
-        ("POST", "/streams/a/record", None),
-        ("PUT", "/streams/a/other", None),
-        ("PUT", "/streams//record", None),
-        ("POST", "*", None),
-        ("POST", "", None),
-    ],
-)
-def test_which_requests_post(method: str, path: str, found: tuple[str, int | None] | None) -> None:
-    route = find_route(method, path)
-    assert ((route.topic, route.partition) if isinstance(route, ProduceRoute) else None) == found
 
 
 def test_health_and_metrics(client: Client) -> None:

@@ -7,6 +7,7 @@ it is counted all follow from its `Route`.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,6 +74,12 @@ FIXED = frozenset({"/healthz", "/metrics", "/openapi.json"})
 PUBLIC = frozenset({"/healthz"})
 """Paths that need no API key."""
 
+REMEMBERED = 512
+"""Routes that are kept: clients post to the same few paths again and again."""
+
+LONGEST_REMEMBERED = 512
+"""Characters of such a path, so that what is kept stays small whatever clients send."""
+
 
 class _AnyRoute(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What every route says.
@@ -134,11 +141,17 @@ def route_of(scope: MutableMapping[str, Any]) -> Route:
 
 def find_route(method: str, path: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Route:
     """Look a request up in the table. The headers count only where an AWS SDK posts, to `/`."""
+    operation = operation_of(headers) if path == "/" else None
+    if operation is not None or len(path) > LONGEST_REMEMBERED:
+        return _look_up(method, path, operation)
+    return _look_up_remembered(method, path, None)
+
+
+def _look_up(method: str, path: str, operation: str | None) -> Route:
     node, names = _walk(path)
     topic = names[0] if names else None
     if node is None or not node.served:
         return NoRoute(path=path, dialect=_dialect_of(path), topic=_topic_in(path))
-    operation = operation_of(headers) if path == "/" else None
     dialect = node.dialect if operation is None else kinesis_target.DIALECT
     served = node.served.get(method)
     if served is Page.SDK_CALL and operation in kinesis_target.PUTS:
@@ -165,6 +178,9 @@ def find_route(method: str, path: str, headers: Iterable[tuple[bytes, bytes]] = 
         page=served,
         operation=operation,
     )
+
+
+_look_up_remembered = lru_cache(REMEMBERED)(_look_up)
 
 
 class _Node:
