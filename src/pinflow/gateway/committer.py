@@ -25,8 +25,8 @@ from pinflow.log import AppendResult, IdempotencyKey, ProduceBatch, StoredRespon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pinflow.gateway.idempotency import IdempotentRequest
     from pinflow.gateway.metrics import Metrics
-    from pinflow.gateway.once import Once
     from pinflow.log import EventLog
 
 __all__ = ["FAILURE_MEMORY_S", "PATIENCE_S", "STALL_S", "TURN_S", "WATCH_S", "Committer"]
@@ -64,7 +64,7 @@ Kept = list[AppendResult] | StoredResponse
 class _Waiting(NamedTuple):
     batches: Sequence[ProduceBatch]
     size: int
-    once: Once | None
+    once: IdempotentRequest | None
     came: float
     future: asyncio.Future[Kept]
 
@@ -148,7 +148,7 @@ class Committer:
         self,
         batches: Sequence[ProduceBatch],
         size: int,
-        once: Once | None = None,
+        once: IdempotentRequest | None = None,
         *,
         came: float | None = None,
     ) -> Kept:

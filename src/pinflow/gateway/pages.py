@@ -14,7 +14,7 @@ from pinflow.gateway.auth.guard import caller_of
 from pinflow.gateway.dialects import kafka_rest, kinesis_answers, kinesis_rest
 from pinflow.gateway.dialects.kinesis_calls import Calls
 from pinflow.gateway.http.body import BodyHeaders, ClientGoneError
-from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
 from pinflow.gateway.route import NoRoute, Page, PageRoute, ProduceRoute, route_of
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Pages:
         operation = query.route.operation
         if operation is None:
             message = "only AWS SDKs post here, with X-Amz-Target; see /openapi.json"
-            raise Refusal(Reason.ROUTE, message)
+            raise Refusal(RefusalReason.ROUTE, message)
         headers, body = await self._body(query)
         return await self._calls(operation, headers.content_type, body, caller_of(query.scope))
 
@@ -227,6 +227,6 @@ def _topic(query: _Query) -> str:
 
 def _no_route(route: NoRoute) -> Refusal:
     if not route.allow:
-        return Refusal(Reason.ROUTE, "there is nothing at this path; see /openapi.json")
+        return Refusal(RefusalReason.ROUTE, "there is nothing at this path; see /openapi.json")
     headers = ((b"allow", route.allow.encode()),)
-    return Refusal(Reason.METHOD, f"the method is not one of {route.allow}", headers=headers)
+    return Refusal(RefusalReason.METHOD, f"the method is not one of {route.allow}", headers=headers)

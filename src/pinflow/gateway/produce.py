@@ -11,10 +11,10 @@ from pinflow.gateway.auth.guard import caller_of
 from pinflow.gateway.dialects.hash_keys import partition_of
 from pinflow.gateway.dialects.record_headers import TIMESTAMP
 from pinflow.gateway.http.body import BodyHeaders, ClientGoneError
-from pinflow.gateway.once import asked_once, note_of, placed_again
+from pinflow.gateway.idempotency import encode_outcome, read_request_key, restore_placed
 from pinflow.gateway.partitioning import Turn, route
 from pinflow.gateway.pending import InFlight
-from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
 from pinflow.gateway.route import ProduceRoute, route_of
 from pinflow.log import StoredResponse
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pinflow.gateway.auth.keys import ApiKey
     from pinflow.gateway.committer import Committer
     from pinflow.gateway.http.body import Bodies
+    from pinflow.gateway.idempotency import RequestKey
     from pinflow.gateway.metrics import Metrics
-    from pinflow.gateway.once import Asked
     from pinflow.gateway.partitioning import Routed
     from pinflow.gateway.pending import Hold, Pending
     from pinflow.gateway.reply import Replies
@@ -45,7 +45,7 @@ class _Post(NamedTuple):
     content_type: bytes
     body: bytes
     posted: Posted
-    asked: Asked | None
+    asked: RequestKey | None
     came: float
 
 
@@ -129,11 +129,13 @@ class Producer:
         assert topic is not None  # noqa: S101 - where the path names none, the format requires the body to
         return _Post(topic, route.partition, headers.content_type, body, posted, asked, came)
 
-    def _asked(self, scope: Scope, path: str) -> Asked | None:
+    def _asked(self, scope: Scope, path: str) -> RequestKey | None:
         if not self._committer.answers:
             return None
         caller = caller_of(scope)
-        return asked_once(scope["headers"], caller.name if caller is not None else "", scope["method"], path)
+        return read_request_key(
+            scope["headers"], caller.name if caller is not None else "", scope["method"], path
+        )
 
     async def _append(self, request: _Post) -> Placed:
         topic = request.topic
@@ -154,11 +156,11 @@ class Producer:
         if request.asked is None:
             once = None
         else:
-            once = request.asked.once(request.content_type, request.body, note_of(routed))
+            once = request.asked.once(request.content_type, request.body, encode_outcome(routed))
         kept = await self._committer.append(routed.batches, size, once, came=request.came)
         if isinstance(kept, StoredResponse):
             assert once is not None  # noqa: S101 - only a named request is answered by what was kept
-            return placed_again(kept, once)
+            return restore_placed(kept, once)
         _raise_if_all_failed(kept)
         return routed.placed(kept)
 
@@ -207,9 +209,9 @@ def _named(in_path: str | None, topic: str, caller: ApiKey | None) -> str:
         Refusal: The path names another one, or the API key is not for it.
     """
     if in_path not in {None, topic}:
-        raise Refusal(Reason.INVALID, "the StreamARN names another stream than the path")
+        raise Refusal(RefusalReason.INVALID, "the StreamARN names another stream than the path")
     if caller is not None and not caller.allows(topic):
-        raise Refusal(Reason.FORBIDDEN, "this API key is not for this topic")
+        raise Refusal(RefusalReason.FORBIDDEN, "this API key is not for this topic")
     return topic
 
 
@@ -218,7 +220,7 @@ def _not_kept(headers: list[Headers]) -> Refusal:
     index = next(at for at, each in enumerate(headers) if each)
     field = "timestamp" if headers[index][0][0] == TIMESTAMP else "headers"
     return Refusal(
-        Reason.INVALID, f"this log keeps no headers and no timestamp - at `$.records[{index}].{field}`"
+        RefusalReason.INVALID, f"this log keeps no headers and no timestamp - at `$.records[{index}].{field}`"
     )
 
 

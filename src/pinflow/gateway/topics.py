@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.lake.landing.layout import LONGEST_TOPIC
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ class Topics:
         """
         if on_demand and self.by_log:
             raise Refusal(
-                Reason.INVALID, "whether streams are on demand is said by the log's URL: mode=on-demand"
+                RefusalReason.INVALID,
+                "whether streams are on demand is said by the log's URL: mode=on-demand",
             )
         await self.create(stream, self._partitions if shards is None else shards)
 
@@ -209,7 +210,7 @@ class Topics:
     def _require_room(self, topic: str, partitions: int, others: Iterable[str] = ()) -> None:
         problem = room_problem(topic, partitions, self._room, others)
         if problem is not None:
-            raise Refusal(Reason.INVALID, problem)
+            raise Refusal(RefusalReason.INVALID, problem)
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -227,7 +228,7 @@ def check_name(topic: str) -> None:
     """
     problem = name_problem(topic)
     if problem is not None:
-        raise Refusal(Reason.INVALID, problem)
+        raise Refusal(RefusalReason.INVALID, problem)
 
 
 def name_problem(topic: str) -> str | None:

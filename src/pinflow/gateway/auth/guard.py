@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import AbsentError, PinflowError, UnavailableError
 from pinflow.gateway.auth.keys import ApiKey, digest_of, id_of, read_keys
-from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
 from pinflow.gateway.route import route_of
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ class Guard:
         caller = self._caller(scope["headers"])
         if caller is None:
             return Refusal(
-                Reason.UNAUTHORIZED,
+                RefusalReason.UNAUTHORIZED,
                 "an API key is needed: Authorization: Bearer <key>, or Basic with the key's name and the key;"
                 " an AWS SDK sends it as its session token (AWS_SESSION_TOKEN)",
                 headers=CHALLENGES,
             )
         if route.topic is not None and not caller.allows(route.topic):
-            return Refusal(Reason.FORBIDDEN, "this API key is not for this topic")
+            return Refusal(RefusalReason.FORBIDDEN, "this API key is not for this topic")
         scope[CALLER] = caller
         return None
 

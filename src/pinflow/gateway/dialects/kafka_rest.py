@@ -12,7 +12,7 @@ from pinflow.gateway.answer import Answer, Dialect, Placed, Posted, RecordFormat
 from pinflow.gateway.dialects import media
 from pinflow.gateway.dialects.decoding import decoded, reason_of
 from pinflow.gateway.dialects.record_headers import Header, Timestamp, headers_of
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from pinflow.log import Partition
@@ -32,41 +32,41 @@ __all__ = [
 BROKERS = {"brokers": [0]}
 """The gateway is the one broker that its clients see."""
 
-CODES: dict[Reason, tuple[int, int]] = {
-    Reason.ACCEPT: (406, 406),
-    Reason.BROKEN_ENCODING: (400, 400),
-    Reason.CONFLICT: (409, 409),
-    Reason.EXISTS: (409, 409),
-    Reason.FORBIDDEN: (403, 40301),
-    Reason.HEADER: (400, 400),
-    Reason.HEADERS: (431, 431),
-    Reason.INTERNAL: (500, 500),
-    Reason.INVALID: (422, 422),
-    Reason.MALFORMED: (422, 42203),
-    Reason.MEDIA_TYPE: (415, 415),
-    Reason.METHOD: (405, 405),
-    Reason.OVERLOADED: (429, 429),
-    Reason.PARTITION: (404, 40402),
-    Reason.REUSED: (422, 422),
-    Reason.ROUTE: (404, 404),
-    Reason.SLOW: (408, 408),
-    Reason.TOO_LARGE: (413, 413),
-    Reason.TOPIC: (404, 40401),
-    Reason.UNAUTHORIZED: (401, 40101),
-    Reason.UNAVAILABLE: (503, 50003),
+CODES: dict[RefusalReason, tuple[int, int]] = {
+    RefusalReason.ACCEPT: (406, 406),
+    RefusalReason.BROKEN_ENCODING: (400, 400),
+    RefusalReason.CONFLICT: (409, 409),
+    RefusalReason.EXISTS: (409, 409),
+    RefusalReason.FORBIDDEN: (403, 40301),
+    RefusalReason.HEADER: (400, 400),
+    RefusalReason.HEADERS: (431, 431),
+    RefusalReason.INTERNAL: (500, 500),
+    RefusalReason.INVALID: (422, 422),
+    RefusalReason.MALFORMED: (422, 42203),
+    RefusalReason.MEDIA_TYPE: (415, 415),
+    RefusalReason.METHOD: (405, 405),
+    RefusalReason.OVERLOADED: (429, 429),
+    RefusalReason.PARTITION: (404, 40402),
+    RefusalReason.REUSED: (422, 422),
+    RefusalReason.ROUTE: (404, 404),
+    RefusalReason.SLOW: (408, 408),
+    RefusalReason.TOO_LARGE: (413, 413),
+    RefusalReason.TOPIC: (404, 40401),
+    RefusalReason.UNAUTHORIZED: (401, 40101),
+    RefusalReason.UNAVAILABLE: (503, 50003),
 }
-"""Reason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""
+"""RefusalReason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""
 
 RECORD_CODES = {
-    Reason.INTERNAL: 50002,
-    Reason.INVALID: 50002,
-    Reason.OVERLOADED: 50003,
-    Reason.PARTITION: 40402,
-    Reason.TOO_LARGE: 50002,
-    Reason.TOPIC: 40401,
-    Reason.UNAVAILABLE: 50003,
+    RefusalReason.INTERNAL: 50002,
+    RefusalReason.INVALID: 50002,
+    RefusalReason.OVERLOADED: 50003,
+    RefusalReason.PARTITION: 40402,
+    RefusalReason.TOO_LARGE: 50002,
+    RefusalReason.TOPIC: 40401,
+    RefusalReason.UNAVAILABLE: 50003,
 }
-"""Reason → `error_code` in the entry of one record: 50002 an error of the broker, 50003 one to try again after."""
+"""The same → `error_code` in the entry of one record: 50002 an error of the broker, 50003 one to try again after."""
 
 ABSENT = Raw(b"")
 
@@ -142,7 +142,7 @@ def parse(content_type: bytes, body: bytes) -> Posted:
         raise _other_type(content_type)
     posted = decoded(parse, body)
     if not posted.values:
-        raise Refusal(Reason.INVALID, "the request holds no record")
+        raise Refusal(RefusalReason.INVALID, "the request holds no record")
     return posted
 
 
@@ -196,7 +196,9 @@ def describe_offsets(partition: Partition) -> dict[str, int]:
         Refusal: The log does not count its records.
     """
     if partition.next is None:
-        raise Refusal(Reason.INVALID, "this log numbers records without counting them: it has no end offset")
+        raise Refusal(
+            RefusalReason.INVALID, "this log numbers records without counting them: it has no end offset"
+        )
     return {"beginning_offset": int(partition.first), "end_offset": partition.next}
 
 
@@ -230,7 +232,7 @@ def _check_schemas(posted: _Schemas) -> None:
             message = (
                 f"`{name}` asks to convert records; the gateway keeps them as they are sent: leave it out"
             )
-            raise Refusal(Reason.INVALID, message)
+            raise Refusal(RefusalReason.INVALID, message)
 
 
 def _parse_lines(body: bytes) -> Posted:
@@ -242,7 +244,7 @@ def _parse_lines(body: bytes) -> Posted:
         try:
             _decode_line(stripped)
         except msgspec.DecodeError as error:
-            raise Refusal(Reason.MALFORMED, f"line {number}: {reason_of(error, stripped)}") from None
+            raise Refusal(RefusalReason.MALFORMED, f"line {number}: {reason_of(error, stripped)}") from None
         values.append(stripped)
     return Posted(_null_is_none(values))
 
@@ -261,11 +263,11 @@ def _asked(records: list[_Record] | list[_BinaryRecord]) -> list[int | None] | N
 def _other_type(content_type: bytes) -> Refusal:
     if CONVERTED.match(content_type):
         return Refusal(
-            Reason.MEDIA_TYPE,
+            RefusalReason.MEDIA_TYPE,
             "the gateway converts no Avro, Protobuf or JSON Schema: send application/vnd.kafka.json.v2+json",
         )
     kinds = ", ".join(name.decode() for name in FORMATS)
-    return Refusal(Reason.MEDIA_TYPE, f"the content type is not one of {kinds}")
+    return Refusal(RefusalReason.MEDIA_TYPE, f"the content type is not one of {kinds}")
 
 
 FORMATS = {

@@ -12,7 +12,7 @@ from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
 from pinflow.gateway.dialects.decoding import decoded
 from pinflow.gateway.dialects.hash_keys import hash_of_text
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ class Create(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
         """
         asked = self.mode is not None and self.mode.mode == "ON_DEMAND"
         if asked and self.count is not None:
-            raise Refusal(Reason.INVALID, "a stream on demand has no `ShardCount`")
+            raise Refusal(RefusalReason.INVALID, "a stream on demand has no `ShardCount`")
         return asked
 
 
@@ -134,12 +134,12 @@ def parse_records(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`; a text `data` is kept decoded, others as JSON text."""
     many = _decoded(_decode_many, content_type, body)
     if many.records is not None and many.records_upper is not None:
-        raise Refusal(Reason.INVALID, "the request holds both `records` and `Records`")
+        raise Refusal(RefusalReason.INVALID, "the request holds both `records` and `Records`")
     records = many.records if many.records is not None else many.records_upper
     if not records:
-        raise Refusal(Reason.INVALID, "the request holds no records")
+        raise Refusal(RefusalReason.INVALID, "the request holds no records")
     if len(records) > MAX_RECORDS:
-        raise Refusal(Reason.INVALID, f"the request holds more than {MAX_RECORDS} records")
+        raise Refusal(RefusalReason.INVALID, f"the request holds more than {MAX_RECORDS} records")
     keys = [_key(record, index) for index, record in enumerate(records)]
     values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
     hashes = None
@@ -189,7 +189,7 @@ def key_bytes(key: Key) -> bytes:
         return key.encode()
     text = str(key).encode()
     if len(text) > LONGEST_KEY:
-        raise Refusal(Reason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
+        raise Refusal(RefusalReason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
     return text
 
 
@@ -204,7 +204,8 @@ def hash_key(given: HashKey | None, where: str) -> int | None:
     found = hash_of_text(str(given))
     if found is None:
         raise Refusal(
-            Reason.INVALID, f"an ExplicitHashKey is between 0 and 2^128 - 1 - at `{where}.ExplicitHashKey`"
+            RefusalReason.INVALID,
+            f"an ExplicitHashKey is between 0 and 2^128 - 1 - at `{where}.ExplicitHashKey`",
         )
     return found
 
@@ -217,7 +218,9 @@ def stream_of_arn(arn: str) -> str:
     """
     found = ARN.fullmatch(arn)
     if found is None:
-        raise Refusal(Reason.INVALID, "the StreamARN is not arn:aws:kinesis:<region>:<account>:stream/<name>")
+        raise Refusal(
+            RefusalReason.INVALID, "the StreamARN is not arn:aws:kinesis:<region>:<account>:stream/<name>"
+        )
     return found[1]
 
 
@@ -229,7 +232,7 @@ def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -
     if content_type not in CONTENT_TYPES:
         plain = content_type.partition(b";")[0].strip().lower()
         if plain not in CONTENT_TYPES:
-            raise Refusal(Reason.MEDIA_TYPE, "the content type is not application/json")
+            raise Refusal(RefusalReason.MEDIA_TYPE, "the content type is not application/json")
     return decoded(decode, body)
 
 
@@ -238,7 +241,7 @@ def _key(record: _ManyRecord, index: int) -> bytes | None:
     if camel is not None or upper is not None:
         if (key, camel, upper).count(None) < 2:
             message = f"the record has more than one partition key - at `$.records[{index}]`"
-            raise Refusal(Reason.INVALID, message)
+            raise Refusal(RefusalReason.INVALID, message)
         key = upper if camel is None else camel
     return None if key is None else key_bytes(key)
 
@@ -248,7 +251,9 @@ def _data(record: _ManyRecord, index: int) -> bytes:
     if not raw:
         raw = bytes(record.data_upper)
         if not raw:
-            raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
+            raise Refusal(RefusalReason.INVALID, f"the record has no data - at `$.records[{index}]`")
     elif record.data_upper is not ABSENT:
-        raise Refusal(Reason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`")
+        raise Refusal(
+            RefusalReason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`"
+        )
     return _decode_text(raw).encode() if raw.startswith(b'"') else raw

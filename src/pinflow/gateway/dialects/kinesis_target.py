@@ -22,7 +22,7 @@ from pinflow.gateway.dialects.kinesis_rest import (
     key_bytes,
     stream_of_arn,
 )
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,12 +38,12 @@ CBOR = b"application/x-amz-cbor-1.1"
 PREFIX = "Kinesis_20131202."
 
 STATUSES = {
-    Reason.CONFLICT: 400,
-    Reason.FORBIDDEN: 400,
-    Reason.OVERLOADED: 400,
-    Reason.REUSED: 400,
-    Reason.ROUTE: 400,
-    Reason.UNAUTHORIZED: 400,
+    RefusalReason.CONFLICT: 400,
+    RefusalReason.FORBIDDEN: 400,
+    RefusalReason.OVERLOADED: 400,
+    RefusalReason.REUSED: 400,
+    RefusalReason.ROUTE: 400,
+    RefusalReason.UNAUTHORIZED: 400,
 }
 """Statuses other than those of an API in front of Kinesis. SDKs go by `__type`."""
 
@@ -62,9 +62,9 @@ class TargetRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_onl
         """
         named = None if self.arn is None else stream_of_arn(self.arn)
         if self.stream is None and named is None:
-            raise Refusal(Reason.INVALID, "the request names no stream: give StreamName or StreamARN")
+            raise Refusal(RefusalReason.INVALID, "the request names no stream: give StreamName or StreamARN")
         if self.stream is not None and named not in {None, self.stream}:
-            raise Refusal(Reason.INVALID, "StreamName and StreamARN name different streams")
+            raise Refusal(RefusalReason.INVALID, "StreamName and StreamARN name different streams")
         return self.stream or named or ""
 
 
@@ -73,7 +73,9 @@ class _Put(TargetRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         if self.dry_run:
-            raise Refusal(Reason.INVALID, "DryRun is not supported: the gateway would append the records")
+            raise Refusal(
+                RefusalReason.INVALID, "DryRun is not supported: the gateway would append the records"
+            )
 
 
 class _PutRecord(_Put, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -163,11 +165,11 @@ def decoded_request(decode: Callable[[bytes], Any], content_type: bytes, body: b
     plain = content_type.partition(b";")[0].strip().lower()
     if plain == CBOR:
         raise Refusal(
-            Reason.MEDIA_TYPE,
+            RefusalReason.MEDIA_TYPE,
             "the gateway takes no CBOR: set AWS_CBOR_DISABLE=true, or the SDK's own setting",
         )
     if plain not in CONTENT_TYPES:
-        raise Refusal(Reason.MEDIA_TYPE, f"the content type is not {MEDIA_TYPE.decode()}")
+        raise Refusal(RefusalReason.MEDIA_TYPE, f"the content type is not {MEDIA_TYPE.decode()}")
     return decoded(decode, body)
 
 

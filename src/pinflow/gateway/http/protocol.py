@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from pinflow.gateway.http.cycle import Cycle, ExpectingCycle
 from pinflow.gateway.http.requests import ConnectionState, RequestReader
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.gateway.route import route_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class GatewayProtocol(RequestReader):
         super().connection_made(transport)
         self._deadline = self.loop.time() + self._limits.header_s
         if not self._owner.opened(self):
-            self.refuse(Refusal(Reason.UNAVAILABLE, "the gateway has too many connections"), linger=False)
+            self.refuse(
+                Refusal(RefusalReason.UNAVAILABLE, "the gateway has too many connections"), linger=False
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -161,7 +163,7 @@ class GatewayProtocol(RequestReader):
                 self.evict()
             else:
                 part = "headers" if self._state is ConnectionState.HEADERS else "body"
-                self.refuse(Refusal(Reason.SLOW, f"the {part} did not arrive in time"))
+                self.refuse(Refusal(RefusalReason.SLOW, f"the {part} did not arrive in time"))
 
     def refuse(self, refusal: Refusal, *, linger: bool = True) -> None:
         """Take no more; answer what is being sent with this, once those before it are answered, and close."""

@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pinflow.gateway.http.framing import FRAMING, TRAILER_PROBLEM, framing_problem, without_offer
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     import asyncio
@@ -132,7 +132,7 @@ class RequestReader(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP in a dialect's own form."""
-        self.refuse(Refusal(Reason.HEADER, msg))
+        self.refuse(Refusal(RefusalReason.HEADER, msg))
 
     def on_message_begin(self) -> None:
         """A request begins, perhaps behind others in the same packet."""
@@ -160,7 +160,7 @@ class RequestReader(HttpToolsProtocol):
             if name in FRAMING:
                 self._framing.append((name, value))
         elif name in FRAMING:
-            self.refuse(Refusal(Reason.HEADER, TRAILER_PROBLEM))
+            self.refuse(Refusal(RefusalReason.HEADER, TRAILER_PROBLEM))
 
     def on_headers_complete(self) -> None:
         """Hand the request over, unless it is refused; then nothing that follows is taken."""
@@ -171,7 +171,7 @@ class RequestReader(HttpToolsProtocol):
         self._read_target(method, version)
         problem = framing_problem(method, version, self._framing)
         if problem is not None:
-            self.refuse(Refusal(Reason.HEADER, problem))
+            self.refuse(Refusal(RefusalReason.HEADER, problem))
         else:
             self._take(keep_alive=version == "1.1" and parser.should_keep_alive())
 
@@ -202,4 +202,4 @@ class RequestReader(HttpToolsProtocol):
 
     def _too_long(self) -> None:
         limit = self._limits.max_header_bytes
-        self.refuse(Refusal(Reason.HEADERS, f"the headers are longer than {limit} bytes"))
+        self.refuse(Refusal(RefusalReason.HEADERS, f"the headers are longer than {limit} bytes"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow.gateway.partitioning import Routed, members_of
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from pinflow.gateway.answer import Placed
     from pinflow.log import StoredResponse
 
-__all__ = ["HEADER", "Asked", "Once", "asked_once", "note_of", "placed_again"]
+__all__ = [
+    "HEADER",
+    "IdempotentRequest",
+    "RequestKey",
+    "encode_outcome",
+    "read_request_key",
+    "restore_placed",
+]
 
 HEADER = b"idempotency-key"
 
@@ -31,7 +38,7 @@ LONGEST_KEY = 255
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 
-class Once(NamedTuple):
+class IdempotentRequest(NamedTuple):
     """A request that is to be appended once: its name, what it sent, and what its answer is made from."""
 
     key: bytes
@@ -39,33 +46,33 @@ class Once(NamedTuple):
     note: bytes
 
 
-class Asked(NamedTuple):
+class RequestKey(NamedTuple):
     """The name of a request, before its body is known."""
 
     key: bytes
 
-    def once(self, content_type: bytes, body: bytes, note: bytes) -> Once:
+    def once(self, content_type: bytes, body: bytes, note: bytes) -> IdempotentRequest:
         """The request with its body, inflated."""
-        return Once(self.key, sha256(content_type + b"\n" + body).digest(), note)
+        return IdempotentRequest(self.key, sha256(content_type + b"\n" + body).digest(), note)
 
 
-class _Refused(msgspec.Struct, array_like=True, gc=False):
+class _StoredRefusal(msgspec.Struct, array_like=True, gc=False):
     index: int
     reason: str
     message: str
 
 
-class _Note(msgspec.Struct, array_like=True, gc=False):
+class _StoredOutcome(msgspec.Struct, array_like=True, gc=False):
     partitions: list[int]
-    refused: list[_Refused]
+    refused: list[_StoredRefusal]
     cuts: list[int] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Note).decode
+_decode = msgspec.msgpack.Decoder(_StoredOutcome).decode
 
 
-def asked_once(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> Asked | None:
+def read_request_key(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> RequestKey | None:
     """The name that a request has in its `Idempotency-Key`, None without one.
 
     Args:
@@ -83,29 +90,31 @@ def asked_once(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> Asked | N
         key = key[1:-1]
     if len(values) > 1 or not 0 < len(key) <= LONGEST_KEY or not _PRINTABLE.issuperset(key):
         raise Refusal(
-            Reason.HEADER, f"an Idempotency-Key is one, of 1 to {LONGEST_KEY} printable ASCII characters"
+            RefusalReason.HEADER,
+            f"an Idempotency-Key is one, of 1 to {LONGEST_KEY} printable ASCII characters",
         )
     parts = [part.encode("utf-8", "surrogatepass") for part in scope]
-    return Asked(sha256(b"".join(b"%d:%s" % (len(part), part) for part in (*parts, key))).digest())
+    return RequestKey(sha256(b"".join(b"%d:%s" % (len(part), part) for part in (*parts, key))).digest())
 
 
-def note_of(routed: Routed) -> bytes:
+def encode_outcome(routed: Routed) -> bytes:
     """What the answer to a request is made from again, besides its offsets."""
     refused = [
-        _Refused(index, refusal.reason.name, refusal.message) for index, refusal in routed.refused.items()
+        _StoredRefusal(index, refusal.reason.name, refusal.message)
+        for index, refusal in routed.refused.items()
     ]
-    return _encode(_Note(routed.partitions, refused, list(routed.cuts)))
+    return _encode(_StoredOutcome(routed.partitions, refused, list(routed.cuts)))
 
 
-def placed_again(answered: StoredResponse, once: Once) -> Placed:
+def restore_placed(answered: StoredResponse, once: IdempotentRequest) -> Placed:
     """Where the records of a request are that was appended before.
 
     Raises:
         Refusal: It was another request that had this key.
     """
     if answered.fingerprint != once.fingerprint:
-        raise Refusal(Reason.REUSED, "this Idempotency-Key was used with another body")
+        raise Refusal(RefusalReason.REUSED, "this Idempotency-Key was used with another body")
     note = _decode(answered.note)
     members = members_of(note.partitions, note.cuts)
-    refused = {each.index: Refusal(Reason[each.reason], each.message) for each in note.refused}
+    refused = {each.index: Refusal(RefusalReason[each.reason], each.message) for each in note.refused}
     return Routed([], members, note.partitions, refused).placed(answered.appended)
