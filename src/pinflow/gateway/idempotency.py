@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: what names a request, tells it from another, and makes its first answer again.
+"""`Idempotency-Key`: what names a request, distinguishes it from another, and gives its first answer again.
 
 The header is that of the IETF draft "The Idempotency-Key HTTP Header Field". What is kept of a request is not its
 answer but what the answer follows from: the partition of each record, the refusals, and (by the log) the first offsets.
-So it can be written in the transaction that draws the offsets, and the answer comes out byte for byte the same.
+So it can be written in the transaction that assigns the offsets, and the answer is the same byte for byte.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 
 class IdempotentRequest(NamedTuple):
-    """A request that is to be appended once: its name, what it sent, and what its answer is made from."""
+    """A request that is appended once: its hashed key, a hash of what it sent, and what its answer is made from."""
 
     key: bytes
     fingerprint: bytes
@@ -47,12 +47,12 @@ class IdempotentRequest(NamedTuple):
 
 
 class RequestKey(NamedTuple):
-    """The name of a request, before its body is known."""
+    """The hashed key of a request whose body is not read yet."""
 
     key: bytes
 
-    def once(self, content_type: bytes, body: bytes, note: bytes) -> IdempotentRequest:
-        """The request with its body, inflated."""
+    def with_body(self, content_type: bytes, body: bytes, note: bytes) -> IdempotentRequest:
+        """The request, now that its body is read and inflated."""
         return IdempotentRequest(self.key, sha256(content_type + b"\n" + body).digest(), note)
 
 
@@ -73,11 +73,11 @@ _decode = msgspec.msgpack.Decoder(_StoredOutcome).decode
 
 
 def read_request_key(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> RequestKey | None:
-    """The name that a request has in its `Idempotency-Key`, None without one.
+    """The key that a request has in its `Idempotency-Key`, None without one.
 
     Args:
         headers: Of the request, names in lower case.
-        scope: Who asks for what: the same key names another request in another scope.
+        scope: Who sends what where. The same key in another scope names another request.
 
     Raises:
         Refusal: The header is there twice, is empty, too long, or holds other than printable ASCII.
@@ -98,7 +98,7 @@ def read_request_key(headers: Iterable[tuple[bytes, bytes]], *scope: str) -> Req
 
 
 def encode_outcome(routed: Routed) -> bytes:
-    """What the answer to a request is made from again, besides its offsets."""
+    """What the answer to a request is made from, besides its offsets."""
     refused = [
         _StoredRefusal(index, refusal.reason.name, refusal.message)
         for index, refusal in routed.refused.items()
@@ -106,15 +106,15 @@ def encode_outcome(routed: Routed) -> bytes:
     return _encode(_StoredOutcome(routed.partitions, refused, list(routed.cuts)))
 
 
-def restore_placed(answered: StoredResponse, once: IdempotentRequest) -> Placed:
-    """Where the records of a request are that was appended before.
+def restore_placed(stored: StoredResponse, request: IdempotentRequest) -> Placed:
+    """Where the records are of a request that was appended before.
 
     Raises:
-        Refusal: It was another request that had this key.
+        Refusal: Another request had this key.
     """
-    if answered.fingerprint != once.fingerprint:
+    if stored.fingerprint != request.fingerprint:
         raise Refusal(RefusalReason.REUSED, "this Idempotency-Key was used with another body")
-    note = _decode(answered.note)
+    note = _decode(stored.note)
     members = members_of(note.partitions, note.cuts)
     refused = {each.index: Refusal(RefusalReason[each.reason], each.message) for each in note.refused}
-    return Routed([], members, note.partitions, refused).placed(answered.appended)
+    return Routed([], members, note.partitions, refused).placed(stored.appended)

@@ -45,8 +45,8 @@ class _Post(NamedTuple):
     content_type: bytes
     body: bytes
     posted: Posted
-    asked: RequestKey | None
-    came: float
+    key: RequestKey | None
+    arrived: float
 
 
 class Producer:
@@ -117,19 +117,19 @@ class Producer:
 
     async def _read(self, route: ProduceRoute, scope: Scope, receive: Receive, hold: Hold) -> _Post:
         headers = BodyHeaders.of(scope["headers"])
-        asked = self._asked(scope, route.path)
+        key = self._read_key(scope, route.path)
         body = await self._bodies.read(headers, receive, hold)
-        came = time.monotonic()
+        arrived = time.monotonic()
         posted = route.format.parse(headers.content_type, body)
         topic = route.topic
         if posted.topic is not None:
             if topic is None:
-                asked = self._asked(scope, f"/streams/{posted.topic}")
-            topic = _named(topic, posted.topic, caller_of(scope))
+                key = self._read_key(scope, f"/streams/{posted.topic}")
+            topic = _check_topic(topic, posted.topic, caller_of(scope))
         assert topic is not None  # noqa: S101 - where the path names none, the format requires the body to
-        return _Post(topic, route.partition, headers.content_type, body, posted, asked, came)
+        return _Post(topic, route.partition, headers.content_type, body, posted, key, arrived)
 
-    def _asked(self, scope: Scope, path: str) -> RequestKey | None:
+    def _read_key(self, scope: Scope, path: str) -> RequestKey | None:
         if not self._committer.answers:
             return None
         caller = caller_of(scope)
@@ -137,55 +137,55 @@ class Producer:
             scope["headers"], caller.name if caller is not None else "", scope["method"], path
         )
 
-    async def _append(self, request: _Post) -> Placed:
-        topic = request.topic
+    async def _append(self, post: _Post) -> Placed:
+        topic = post.topic
         try:
-            return await self._appended(request)
+            return await self._try_append(post)
         except (UnknownTopicError, UnknownPartitionError):
-            # Known here but gone in the log: deleted elsewhere. Nothing was appended, so try once more.
+            # Known here but gone in the log: deleted elsewhere. Nothing was appended, so this is tried once more.
             if self._topics.known(topic) is None:
                 raise
             self._topics.forget(topic)
-            return await self._appended(request)
+            return await self._try_append(post)
 
-    async def _appended(self, request: _Post) -> Placed:
-        routed = await self._routed(request)
+    async def _try_append(self, post: _Post) -> Placed:
+        routed = await self._partition(post)
         if not routed.batches:
             return routed.placed([])
-        size = len(request.body)
-        if request.asked is None:
-            once = None
-        else:
-            once = request.asked.once(request.content_type, request.body, encode_outcome(routed))
-        kept = await self._committer.append(routed.batches, size, once, came=request.came)
-        if isinstance(kept, StoredResponse):
-            assert once is not None  # noqa: S101 - only a named request is answered by what was kept
-            return restore_placed(kept, once)
-        _raise_if_all_failed(kept)
-        return routed.placed(kept)
+        size = len(post.body)
+        idempotent = None
+        if post.key is not None:
+            note = encode_outcome(routed)
+            idempotent = post.key.with_body(post.content_type, post.body, note)
+        outcome = await self._committer.append(routed.batches, size, idempotent, arrived=post.arrived)
+        if isinstance(outcome, StoredResponse):
+            assert idempotent is not None  # noqa: S101 - only a request with a key is answered by what was stored
+            return restore_placed(outcome, idempotent)
+        _raise_if_all_failed(outcome)
+        return routed.placed(outcome)
 
-    async def _routed(self, request: _Post) -> Routed:
-        topic, partition, posted = request.topic, request.partition, request.posted
+    async def _partition(self, post: _Post) -> Routed:
+        topic, partition, posted = post.topic, post.partition, post.posted
         partitions = self._topics.known(topic)
         if partitions is None:
             partitions = await self._topics.find(
-                topic, within=request.came + self._committer.turn_s - time.monotonic()
+                topic, within=post.arrived + self._committer.turn_s - time.monotonic()
             )
         if partition is not None:
             if not self._topics.by_log and not 0 <= partition < partitions:
                 raise UnknownPartitionError(f"the topic has partitions 0 to {partitions - 1}")
             posted = posted._replace(partitions=[partition] * len(posted.values))
-        if posted.headers is not None and self._topics.bare:
-            raise _not_kept(posted.headers)
+        if posted.headers is not None and self._topics.drops_headers:
+            raise _refuse_headers(posted.headers)
         if posted.hashes is not None:
-            posted = posted._replace(partitions=await self._by_hash(topic, posted.hashes, partitions))
+            posted = posted._replace(partitions=await self._place_by_hash(topic, posted.hashes, partitions))
         turn = self._turns.get(topic)
         if turn is None:
             turn = self._turns[topic] = Turn()
-        cap = self._max_record_bytes if len(request.body) > self._max_record_bytes else None
+        cap = self._max_record_bytes if len(post.body) > self._max_record_bytes else None
         return route(topic, posted, partitions, turn, max_record_bytes=cap, by_log=self._topics.by_log)
 
-    async def _by_hash(self, topic: str, hashes: list[int | None], partitions: int) -> list[int | None]:
+    async def _place_by_hash(self, topic: str, hashes: list[int | None], partitions: int) -> list[int | None]:
         """The partition of each record that asks for one by a hash key."""
         if not self._topics.by_log:
             return [None if each is None else partition_of(each, partitions) for each in hashes]
@@ -202,8 +202,8 @@ class Producer:
         ]
 
 
-def _named(in_path: str | None, topic: str, caller: ApiKey | None) -> str:
-    """The topic that the body names.
+def _check_topic(in_path: str | None, topic: str, caller: ApiKey | None) -> str:
+    """Check the topic that the body names, and return it.
 
     Raises:
         Refusal: The path names another one, or the API key is not for it.
@@ -215,8 +215,8 @@ def _named(in_path: str | None, topic: str, caller: ApiKey | None) -> str:
     return topic
 
 
-def _not_kept(headers: list[Headers]) -> Refusal:
-    """A log without headers would lose them, and the sender's time with them."""
+def _refuse_headers(headers: list[Headers]) -> Refusal:
+    """Why headers are refused: a log without them would lose them, and the sender's time with them."""
     index = next(at for at, each in enumerate(headers) if each)
     field = "timestamp" if headers[index][0][0] == TIMESTAMP else "headers"
     return Refusal(
@@ -225,7 +225,7 @@ def _not_kept(headers: list[Headers]) -> Refusal:
 
 
 def _raise_if_all_failed(appended: list[AppendResult]) -> None:
-    """A log that is away for every record is told as such, so that a client tries the request again."""
+    """A log that is away for every record fails the request, so that a client sends it again as a whole."""
     errors = [error for each in appended for error in each.refused.values()]
     if errors and len(errors) == sum(len(each.offsets) for each in appended):
         for kind in (UnavailableError, OverloadedError, UnknownTopicError):
