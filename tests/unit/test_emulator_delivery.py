@@ -28,7 +28,7 @@ from pinflow.source.synthetic.synthetic import synthetic_blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pinflow.emulator.run import Doors
+    from pinflow.emulator.emulation import EndpointChoice
 
 ID = "0a6a638f5991"
 BATCH = tuple(f"{ID}.{kind}" for kind in ("pin", "geo", "user"))
@@ -94,7 +94,7 @@ def run(
     url: str,
     gateway: StandIn,
     *,
-    to: Doors = "batch",
+    to: EndpointChoice = "batch",
     rate: float | Literal["max"] | None = "max",
     **options: Any,
 ) -> Report:
@@ -113,7 +113,7 @@ def published(count: int) -> list[int]:
 @pytest.mark.parametrize(("to", "topics"), [("batch", BATCH), ("stream", STREAM), ("both", BATCH + STREAM)])
 @pytest.mark.parametrize("batch_posts", [1, 7, 100])
 def test_every_door_gets_the_published_posts_as_rows_of_the_source(
-    url: str, gateway: StandIn, to: Doors, topics: tuple[str, ...], batch_posts: int
+    url: str, gateway: StandIn, to: EndpointChoice, topics: tuple[str, ...], batch_posts: int
 ) -> None:
     report = run(url, gateway, to=to, posts=20, batch_posts=batch_posts)
     assert set(gateway.kept) == set(topics)
@@ -196,7 +196,7 @@ def test_headers_go_with_every_request(url: str, gateway: StandIn) -> None:
     ids=lambda f: f.status,
 )
 def test_a_request_that_fails_for_now_is_sent_again(
-    url: str, gateway: StandIn, to: Doors, fault: Fault
+    url: str, gateway: StandIn, to: EndpointChoice, fault: Fault
 ) -> None:
     gateway.faults = [Fault(), fault, fault]
     report = run(url, gateway, to=to, posts=6, batch_posts=3)
@@ -206,7 +206,7 @@ def test_a_request_that_fails_for_now_is_sent_again(
 
 @pytest.mark.parametrize("to", ["batch", "stream"])
 def test_a_request_whose_answer_is_lost_is_sent_again_and_counted_once(
-    url: str, gateway: StandIn, to: Doors
+    url: str, gateway: StandIn, to: EndpointChoice
 ) -> None:
     gateway.faults = [LOST]
     report = run(url, gateway, to=to, posts=3)
@@ -218,7 +218,7 @@ def test_a_request_whose_answer_is_lost_is_sent_again_and_counted_once(
 
 @pytest.mark.parametrize("to", ["batch", "stream"])
 def test_a_request_keeps_its_key_when_it_is_sent_again_and_no_other_has_it(
-    url: str, gateway: StandIn, to: Doors
+    url: str, gateway: StandIn, to: EndpointChoice
 ) -> None:
     gateway.faults = [LOST, NOT_NOW, Fault(status=409)]
     run(url, gateway, to=to, posts=3)
@@ -249,7 +249,7 @@ def test_the_rest_of_a_request_is_a_request_of_its_own(url: str, gateway: StandI
     ],
 )
 def test_only_the_records_that_failed_for_now_are_sent_again(
-    url: str, gateway: StandIn, to: Doors, code: object
+    url: str, gateway: StandIn, to: EndpointChoice, code: object
 ) -> None:
     gateway.faults = [Fault(entries=(0, 3), code=code), Fault(entries=(1,), code=code)]
     report = run(url, gateway, to=to, posts=5)
@@ -264,7 +264,7 @@ def test_only_the_records_that_failed_for_now_are_sent_again(
     ("to", "code"), [("batch", 50002), ("batch", 40402), ("stream", "ValidationException")]
 )
 def test_records_that_are_refused_for_good_are_counted_and_the_others_kept(
-    url: str, gateway: StandIn, to: Doors, code: object
+    url: str, gateway: StandIn, to: EndpointChoice, code: object
 ) -> None:
     gateway.faults = [Fault(entries=(1, 2), code=code)]
     report = run(url, gateway, to=to, posts=5)
@@ -305,7 +305,7 @@ def test_a_request_refused_later_on_is_counted_and_the_rest_goes_on(url: str, ga
     ],
 )
 def test_unknown_topics_end_it_at_the_first_posts(
-    url: str, gateway: StandIn, to: Doors, status: int, body: bytes
+    url: str, gateway: StandIn, to: EndpointChoice, status: int, body: bytes
 ) -> None:
     gateway.always = Fault(status=status, body=body)
     with pytest.raises(UnknownTopicError, match=r"Topic not found\.") as raised:

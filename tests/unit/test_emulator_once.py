@@ -17,14 +17,14 @@ from pinflow.log import open_log
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pinflow.emulator.run import Doors
+    from pinflow.emulator.emulation import EndpointChoice
 
 ID = "0a6a638f5991"
 POSTS = 30
 
 
 @pytest.mark.parametrize("to", ["batch", "stream"])
-def test_answers_that_are_lost_double_no_record(tmp_path: Path, to: Doors) -> None:
+def test_answers_that_are_lost_double_no_record(tmp_path: Path, to: EndpointChoice) -> None:
     url = f"sqlite:///{tmp_path}/source.db"
     source.create(url, 12_000)
     with server_process(tmp_path) as (_, gateway_url), dropping(gateway_url, every=3) as proxy:

@@ -15,7 +15,7 @@ from tests.gateway_client import JSON, KAFKA_JSON, gateway, values
 from pinflow.errors import OverloadedError
 from pinflow.gateway.http.body import BodyHeaders, ClientGoneError, Limits, read_body
 from pinflow.gateway.pending import Pending
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def read(
     return asyncio.run(reading())
 
 
-def reason(call: Callable[[], bytes]) -> Reason:
+def reason(call: Callable[[], bytes]) -> RefusalReason:
     with pytest.raises(Refusal) as refused:
         call()
     return refused.value.reason
@@ -69,18 +69,19 @@ class TestCompressed:
     ) -> None:
         limits = Limits(1 * MiB, 1 * MiB)
         many = compress(b"") * 65
-        assert reason(lambda: read(many, encoding=encoding, limits=limits)) is Reason.BROKEN_ENCODING
+        assert reason(lambda: read(many, encoding=encoding, limits=limits)) is RefusalReason.BROKEN_ENCODING
 
     def test_cut_off_or_broken_is_refused(self, encoding: bytes, compress: Callable[[bytes], bytes]) -> None:
         whole = compress(b"some text that is long enough")
         for broken in (b"", whole[:-3], b"not compressed", whole + b"rest"):
-            assert reason(lambda broken=broken: read(broken, encoding=encoding)) is Reason.BROKEN_ENCODING  # type: ignore[misc]
+            found = reason(lambda broken=broken: read(broken, encoding=encoding))  # type: ignore[misc]
+            assert found is RefusalReason.BROKEN_ENCODING
 
     def test_exactly_at_the_cap_is_taken(self, encoding: bytes, compress: Callable[[bytes], bytes]) -> None:
         limits = Limits(1000, 300)
         assert len(read(compress(b"x" * 300), encoding=encoding, limits=limits)) == 300
         too_long = compress(b"x" * 301)
-        assert reason(lambda: read(too_long, encoding=encoding, limits=limits)) is Reason.TOO_LARGE
+        assert reason(lambda: read(too_long, encoding=encoding, limits=limits)) is RefusalReason.TOO_LARGE
 
     def test_a_bomb_takes_no_more_memory_than_the_cap(
         self, encoding: bytes, compress: Callable[[bytes], bytes]
@@ -89,7 +90,7 @@ class TestCompressed:
         limits = Limits(len(bomb), 4 * MiB)
         tracemalloc.start()
         try:
-            assert reason(lambda: read(bomb, encoding=encoding, limits=limits)) is Reason.TOO_LARGE
+            assert reason(lambda: read(bomb, encoding=encoding, limits=limits)) is RefusalReason.TOO_LARGE
             assert tracemalloc.get_traced_memory()[1] < 16 * MiB
         finally:
             tracemalloc.stop()
@@ -98,12 +99,12 @@ class TestCompressed:
 def test_unknown_encodings_are_refused_and_identity_is_not() -> None:
     assert read(b"x", encoding=b"identity") == b"x"
     for encoding in (b"br", b"deflate", b"gzip, gzip", b"\xff"):
-        assert reason(lambda encoding=encoding: read(b"x", encoding=encoding)) is Reason.MEDIA_TYPE  # type: ignore[misc]
+        assert reason(lambda encoding=encoding: read(b"x", encoding=encoding)) is RefusalReason.MEDIA_TYPE  # type: ignore[misc]
 
 
 def test_a_body_over_the_cap_is_refused_by_its_length_or_as_it_comes() -> None:
-    assert reason(lambda: read(b"", length=b"1001")) is Reason.TOO_LARGE
-    assert reason(lambda: read(b"x" * 600, b"x" * 401)) is Reason.TOO_LARGE
+    assert reason(lambda: read(b"", length=b"1001")) is RefusalReason.TOO_LARGE
+    assert reason(lambda: read(b"x" * 600, b"x" * 401)) is RefusalReason.TOO_LARGE
     assert len(read(b"x" * 600, b"x" * 400, length=b"1000")) == 1000
 
 
@@ -137,7 +138,7 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
 
     with pytest.raises(Refusal) as refused:
         asyncio.run(reading())
-    assert refused.value.reason is Reason.SLOW
+    assert refused.value.reason is RefusalReason.SLOW
     assert (b"connection", b"close") in refused.value.headers
 
 

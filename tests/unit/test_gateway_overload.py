@@ -213,7 +213,9 @@ def test_one_that_came_early_is_not_kept_waiting_by_those_before_it(tmp_path: Pa
             running = asyncio.create_task(committer.append(batch, 1))
             await until(log.entered.is_set)
             fresh = asyncio.create_task(committer.append(batch, 1))
-            early = asyncio.create_task(committer.append(batch, 1, came=time.monotonic() - committer.turn_s))
+            early = asyncio.create_task(
+                committer.append(batch, 1, arrived=time.monotonic() - committer.turn_s)
+            )
             with pytest.raises(UnavailableError, match="nothing was appended"):
                 await early
             assert not fresh.done()

@@ -8,7 +8,7 @@ from pinflow.datasets.numbers import post_number_of
 from pinflow.errors import TooLargeError, UnavailableError
 from pinflow.gateway.answer import Posted
 from pinflow.gateway.partitioning import Turn, route
-from pinflow.gateway.refusal import Reason
+from pinflow.gateway.refusal import RefusalReason
 from pinflow.log import AppendResult, partition_for
 
 
@@ -118,8 +118,8 @@ def test_records_that_the_log_refused_are_told_one_by_one() -> None:
     assert placed.offsets == [5, -1, -1]
     assert placed.partitions == [0, -1, -1]
     assert {at: each.reason for at, each in placed.refused.items()} == {
-        1: Reason.TOO_LARGE,
-        2: Reason.UNAVAILABLE,
+        1: RefusalReason.TOO_LARGE,
+        2: RefusalReason.UNAVAILABLE,
     }
 
 

@@ -1,4 +1,4 @@
-"""Sending through one door until every record is acknowledged or refused."""
+"""Sending through one endpoint until every record is acknowledged or refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry, parse_url
 
-from pinflow.emulator.doors import Item, Refused, refusal
+from pinflow.emulator.endpoints import Item, Rejection, read_rejection
 from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
 
 if TYPE_CHECKING:
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
-    from pinflow.emulator.doors import Door, Request
+    from pinflow.emulator.endpoints import Endpoint, EndpointRequest
     from pinflow.emulator.pace import Clock
     from pinflow.source import Post
 
-__all__ = ["MESSAGES", "Delivery", "Tally"]
+__all__ = ["MESSAGES", "Delivery", "TopicCounts"]
 
 ATTEMPTS = 8
-"""Attempts in a row that settle no record: about ten seconds, the time of a gateway's restart."""
+"""Attempts in a row that settle no record: about ten seconds, as long as a gateway takes to restart."""
 
 ATTEMPTS_AT_FIRST = 4
-"""Before the gateway ever answered: under a second, because then it most likely does not run at all."""
+"""The same before the gateway ever answered: under a second, because then it most likely does not run at all."""
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 """The delay doubles from the first to the longest; half of it is drawn, so clients do not return together."""
 
 LONGEST_RETRY_AFTER_S = 30.0
-"""A server may ask for more patience than this and does not get it."""
+"""The most that a `Retry-After` is followed."""
 
 RETRIED_STATUSES = frozenset({408, 409, 425, 429})
-"""Besides all from 500 on. 409 says that the same request is under way."""
+"""Besides all from 500 on. 409 means that the same request is under way."""
 
 MESSAGES = 5
-"""Reasons of refusals that are kept: the others are mostly the same."""
+"""How many reasons of refusals are kept: most are alike."""
 
 
 @dataclass
-class Tally:
+class TopicCounts:
     """Records of one topic so far."""
 
     sent: int = 0
@@ -56,7 +56,7 @@ class Tally:
 
 
 class _Trouble(NamedTuple):
-    """Why something has to be sent again, how long the server wants to be left alone, and whether it was answered."""
+    """Why records have to be sent again, after how many seconds at least, and whether there was an answer."""
 
     reason: str
     retry_after: float = 0.0
@@ -64,24 +64,26 @@ class _Trouble(NamedTuple):
 
 
 class Delivery:
-    """Sends posts through one door. One thread at a time.
+    """Sends posts through one endpoint. One thread at a time.
 
     A record counts as acknowledged when the answer says so of that record. When no answer comes, or one that
-    says "later", the request is sent again, and of a request that succeeded in part only the rest. A request
-    whose answer was lost on the way is therefore sent twice although its records are kept already: delivery
-    is at-least-once, and a post that comes twice is one row downstream, since its latest record counts.
+    says "later", the request is sent again under the same `Idempotency-Key`. Of a request that succeeded in part
+    only the rest is sent again. A gateway that cannot answer from what it stored may append a record twice:
+    delivery is at-least-once, and a post that arrives twice is one row downstream, since its latest record counts.
 
     Attributes:
-        tallies: What became of the records, by topic.
+        counts: What became of the records, by topic.
         retries: Requests sent again so far.
         messages: The first few reasons of refusals.
     """
 
-    def __init__(self, door: Door, http: HTTPConnectionPool, url: str, *, clock: Clock, stop: Event) -> None:
-        self.tallies = {topic: Tally() for topic in door.topics}
+    def __init__(
+        self, endpoint: Endpoint, http: HTTPConnectionPool, url: str, *, clock: Clock, stop: Event
+    ) -> None:
+        self.counts = {topic: TopicCounts() for topic in endpoint.topics}
         self.retries = 0
         self.messages: list[str] = []
-        self._door = door
+        self._endpoint = endpoint
         self._http = http
         self._url = url.rstrip("/")
         self._prefix = parse_url(self._url).path or ""
@@ -89,30 +91,30 @@ class Delivery:
         self._stop = stop
         self._jitter = Random()
         self._answered = False
-        self._first_refusal: tuple[Refused, str] | None = None
+        self._first_rejection: tuple[Rejection, str] | None = None
 
     def send(self, posts: Sequence[Post]) -> None:
-        """Send pin, geo and user of these posts, in this order, and block until all have their verdict.
+        """Send pin, geo and user of these posts, in this order, and block until every record has its verdict.
 
         After a stop an attempt that fails is not repeated, and its records stay without a verdict.
 
         Raises:
             UnavailableError: The attempts ended without an answer that settles it.
             UnknownTopicError: Nothing was ever acknowledged, as the gateway does not know the topics.
-            TerminalError: Nothing was ever acknowledged and all refused, or the answer is no gateway's.
+            TerminalError: All records were refused and none was ever acknowledged, or the answer is not a gateway's.
         """
-        pin, geo, user = self._door.topics
+        pin, geo, user = self._endpoint.topics
         self._send(pin, [Item(post.number, post.pin) for post in posts])
         self._send(geo, [Item(post.number, post.geo) for post in posts])
         self._send(user, [Item(post.number, post.user) for post in posts])
-        if not self._acknowledged() and not self._stop.is_set():
-            self._give_up_refused()
+        if not self._count_acknowledged() and not self._stop.is_set():
+            self._give_up_rejected()
 
     def _send(self, topic: str, items: list[Item]) -> None:
-        most = self._door.most_records
+        most = self._endpoint.most_records
         for start in range(0, len(items), most):
             portion = items[start : start + most]
-            self.tallies[topic].sent += len(portion)
+            self.counts[topic].sent += len(portion)
             self._settle(topic, portion)
 
     def _settle(self, topic: str, items: list[Item]) -> None:
@@ -134,22 +136,22 @@ class Delivery:
             self._clock.wait(self._delay(attempts, trouble), self._stop)
 
     def _attempt(self, topic: str, items: list[Item], key: str) -> tuple[list[Item], _Trouble]:
-        """Send once and count; return what has to be sent again and why."""
-        request = self._door.request(topic, items)
+        """Send once and count; return the items that have to be sent again, and why."""
+        request = self._endpoint.request(topic, items)
         try:
             answer = self._request(request, key)
         except HTTPError as error:
             return items, _Trouble(str(error))
         self._answered = True
         if answer.status >= 500 or answer.status in RETRIED_STATUSES:
-            return items, _Trouble(refusal(answer.status, answer.data).message, _retry_after(answer))
+            return items, _Trouble(read_rejection(answer.status, answer.data).message, _retry_after(answer))
         if not 200 <= answer.status < 300:
-            self._refused_whole(topic, items, refusal(answer.status, answer.data))
+            self._count_rejected(topic, items, read_rejection(answer.status, answer.data))
             return [], _Trouble("")
         again = self._count(topic, items, answer.data)
         return again, _Trouble("the gateway asks to send some records again", answered=True)
 
-    def _request(self, request: Request, key: str) -> BaseHTTPResponse:
+    def _request(self, request: EndpointRequest, key: str) -> BaseHTTPResponse:
         return self._http.request(
             request.method,
             self._prefix + request.path,
@@ -163,24 +165,24 @@ class Delivery:
 
     def _count(self, topic: str, items: list[Item], body: bytes) -> list[Item]:
         try:
-            verdicts = self._door.verdicts(body, len(items))
+            verdicts = self._endpoint.verdicts(body, len(items))
         except (ValueError, msgspec.DecodeError) as error:
             raise TerminalError(
-                f"the answer is none of a gateway: {error}",
+                f"the answer is not one of a gateway: {error}",
                 where=f"{self._url}, topic {topic}",
                 hint="check emulator.url with pinflow config show",
             ) from error
-        tally = self.tallies[topic]
-        tally.acknowledged += verdicts.acknowledged
-        self._note(tally, verdicts.refused)
-        return [items[place] for place in verdicts.again]
+        counted = self.counts[topic]
+        counted.acknowledged += verdicts.acknowledged
+        self._note(counted, verdicts.refused)
+        return [items[index] for index in verdicts.again]
 
-    def _refused_whole(self, topic: str, items: list[Item], refused: Refused) -> None:
-        self._note(self.tallies[topic], [refused.message] * len(items))
-        self._first_refusal = self._first_refusal or (refused, topic)
+    def _count_rejected(self, topic: str, items: list[Item], refused: Rejection) -> None:
+        self._note(self.counts[topic], [refused.message] * len(items))
+        self._first_rejection = self._first_rejection or (refused, topic)
 
-    def _note(self, tally: Tally, reasons: list[str]) -> None:
-        tally.refused += len(reasons)
+    def _note(self, counted: TopicCounts, reasons: list[str]) -> None:
+        counted.refused += len(reasons)
         for reason in reasons:
             if len(self.messages) >= MESSAGES:
                 return
@@ -192,22 +194,22 @@ class Delivery:
         jittered: float = delay * (0.5 + self._jitter.random() / 2)
         return max(jittered, trouble.retry_after)
 
-    def _acknowledged(self) -> int:
-        return sum(tally.acknowledged for tally in self.tallies.values())
+    def _count_acknowledged(self) -> int:
+        return sum(counted.acknowledged for counted in self.counts.values())
 
     def _unavailable(self, topic: str, trouble: _Trouble, attempts: int) -> UnavailableError:
         return UnavailableError(
             f"the gateway did not take the records in {attempts} attempts ({trouble.reason}); "
-            f"{self._acknowledged():,} records were acknowledged before",
+            f"{self._count_acknowledged():,} records were acknowledged before",
             where=f"{self._url}, topic {topic}",
             hint="pinflow gateway",
         )
 
-    def _give_up_refused(self) -> None:
-        if self._first_refusal is None:
-            refused, topic = Refused(200, self.messages[0], unknown_topic=False), self._door.topics[0]
+    def _give_up_rejected(self) -> None:
+        if self._first_rejection is None:
+            refused, topic = Rejection(200, self.messages[0], unknown_topic=False), self._endpoint.topics[0]
         else:
-            refused, topic = self._first_refusal
+            refused, topic = self._first_rejection
         kind = UnknownTopicError if refused.unknown_topic else TerminalError
         raise kind(
             f"the gateway refused all records of the first posts: {refused.message}",
@@ -216,7 +218,7 @@ class Delivery:
         )
 
 
-def _hint(refused: Refused) -> str:
+def _hint(refused: Rejection) -> str:
     if refused.unknown_topic:
         return "set gateway.create_topics, or check id and emulator.url with pinflow config show"
     if refused.status in {401, 403}:
@@ -225,7 +227,7 @@ def _hint(refused: Refused) -> str:
 
 
 def _new_key() -> str:
-    """A name that no other request has, in this run or another: not from the seeded draw."""
+    """A key that no other request has, in this emulation or another: it is not drawn with the seed."""
     return str(uuid4())
 
 

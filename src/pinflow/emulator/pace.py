@@ -21,7 +21,7 @@ class Clock(Protocol):
         """Seconds since some moment; never goes back."""
 
     def wait(self, seconds: float, stop: Event) -> None:
-        """Block for so long, or until `stop` is set."""
+        """Block for this long, or until `stop` is set."""
 
 
 class SystemClock:
@@ -32,7 +32,7 @@ class SystemClock:
         return time.monotonic()
 
     def wait(self, seconds: float, stop: Event) -> None:
-        """Block for so long, or until `stop` is set."""
+        """Block for this long, or until `stop` is set."""
         stop.wait(seconds)
 
 
@@ -52,7 +52,7 @@ class Pace(Protocol):
 
 
 class Unpaced:
-    """As fast as the gateway takes them, so many posts at once."""
+    """As fast as the gateway takes them, `at_once` posts together."""
 
     eager = True
 
@@ -82,7 +82,7 @@ class Drawn:
 
 
 class Steady:
-    """So many posts a second, on a schedule from the first one on: delays are made up and do not add up."""
+    """`rate` posts a second, on a schedule from the first one on: what is late is made up for; delays do not add up."""
 
     eager = False
 
@@ -94,7 +94,7 @@ class Steady:
         self._sent = 0
 
     def next(self, supply: Supply, stop: Event) -> list[Post]:
-        """See `Pace`: all posts that are due by now, up to so many at once."""
+        """See `Pace`: all posts that are due by now, up to `at_once`."""
         taken = supply.take(1)
         if not taken:
             return []

@@ -19,7 +19,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What an emulation did.
 
     Attributes:
-        posts: Posts sent, to every door each.
+        posts: Posts sent, to every endpoint each.
         skipped: Drawn numbers that the source does not hold; another was drawn for each.
         sent: Records sent, all topics.
         acknowledged: Records that an answer says are kept.

@@ -1,20 +1,22 @@
-"""An answer, and what a dialect has to give and to say."""
+"""An answer, and what a dialect and a format of records have to give and to say."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from pinflow.gateway.refusal import Refusal
     from pinflow.log import Headers
 
-__all__ = ["Answer", "Dialect", "Placed", "Posted"]
+__all__ = ["Answer", "Dialect", "Placed", "Posted", "RecordFormat"]
 
 
 class Answer(NamedTuple):
-    """A whole HTTP answer. It is an ASGI application too, so that Starlette routes can return it."""
+    """A whole HTTP answer. It is an ASGI application too."""
 
     status: int
     body: bytes
@@ -57,22 +59,28 @@ class Placed(NamedTuple):
     by_log: bool = False
 
 
-class Dialect(Protocol):
-    """One way to post records: how to read a body and how to say what became of it."""
+class Dialect(NamedTuple):
+    """How one protocol words its answers.
 
-    @property
-    def name(self) -> str:
-        """A short name for metrics."""
+    Attributes:
+        name: The label of its answers in the metrics.
+        answer: Makes a 200 of its content.
+        refuse: Makes the answer that says why nothing was done.
+    """
 
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """Read a body.
+    name: str
+    answer: Callable[[object], Answer]
+    refuse: Callable[[Refusal], Answer]
 
-        Raises:
-            Refusal: It is not of the content type, or not of the shape.
-        """
 
-    def accepted(self, placed: Placed) -> Answer:
-        """Say where the records are; all that were not refused are durable."""
+class RecordFormat(NamedTuple):
+    """One way to post records.
 
-    def refused(self, refusal: Refusal) -> Answer:
-        """Say why nothing was done."""
+    Attributes:
+        parse: Reads a body, given its content type. Raises `Refusal` where it is not of that type or of the shape.
+        describe: The content of the answer: where the records are. All that were not refused are durable. Raises
+            `Refusal` where a refused record refuses the request.
+    """
+
+    parse: Callable[[bytes, bytes], Posted]
+    describe: Callable[[Placed], object]

@@ -5,7 +5,7 @@ The order, for each group:
 1. On the event loop: take what waits, up to `MAX_COMMIT_BYTES`, and hand it to the thread.
 2. In the thread: look up which of its requests were answered before; append the others in one call of the log, which
    returns when they, and what answers them again, are durable.
-3. On the event loop again: hand over the next group, and only now tell the requests of this one.
+3. On the event loop again: hand over the next group, and only now answer the requests of this one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pinflow.log import AppendResult, IdempotencyKey, ProduceBatch, StoredRespon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pinflow.gateway.idempotency import IdempotentRequest
     from pinflow.gateway.metrics import Metrics
-    from pinflow.gateway.once import Once
     from pinflow.log import EventLog
 
 __all__ = ["FAILURE_MEMORY_S", "PATIENCE_S", "STALL_S", "TURN_S", "WATCH_S", "Committer"]
@@ -38,17 +38,17 @@ STALL_S = 1.5
 """An append that takes longer counts as a log that is away: twice the log's own wait for a lock."""
 
 TURN_S = 1.0
-"""How long a request may look its topic up and wait for its turn: then nothing of it is appended, and it is told so."""
+"""How long a request may look its topic up and wait for its turn; then it is refused, and nothing of it is appended."""
 
 PATIENCE_S = 1.75
-"""How long after it came a request may be without an answer, its append included. With `WATCH_S` a client has its 503
-within two seconds."""
+"""How long after its arrival a request may be without an answer, its append included. With `WATCH_S` a client has its
+503 within two seconds."""
 
 WATCH_S = 0.1
 """How often the ages of the running append and of the requests are looked at."""
 
 IDEMPOTENCY_S = 86_400.0
-"""How long what answers a request again is kept, if nobody says otherwise."""
+"""How long the response to a request is stored, unless the configuration says otherwise."""
 
 FAILURE_MEMORY_S = 10.0
 """How long one failed append makes the log count as unavailable when nothing has been appended since."""
@@ -57,20 +57,20 @@ STOP_S = 0.4
 """How long a stop waits, twice, for the append under way. The server has waited before, and has 3 s in all."""
 
 
-Kept = list[AppendResult] | StoredResponse
-"""What became of each batch of a request; or, of one that was answered before, what was kept of it."""
+Outcome = list[AppendResult] | StoredResponse
+"""What became of each batch of a request; or, if it was answered before, its stored response."""
 
 
 class _Waiting(NamedTuple):
     batches: Sequence[ProduceBatch]
     size: int
-    once: Once | None
-    came: float
-    future: asyncio.Future[Kept]
+    idempotent: IdempotentRequest | None
+    arrived: float
+    future: asyncio.Future[Outcome]
 
 
 _Group = list[_Waiting]
-_Outcomes = list[tuple[_Waiting, Kept | Exception]]
+_Outcomes = list[tuple[_Waiting, Outcome | Exception]]
 
 
 class Committer:
@@ -83,9 +83,10 @@ class Committer:
 
     Args:
         log: What to append to. Its `append` is called from one thread only.
-        metrics: Is told of every append.
-        stall_s: After how many seconds a running append counts as a log that is away; the other waits follow it.
-        keep_s: How long what answers a request again is kept.
+        metrics: Counts every append.
+        stall_s: After how many seconds a running append counts as a log that is away; the other waits are in
+            proportion to it.
+        keep_s: How long responses are stored.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Committer:
 
     @property
     def answers(self) -> bool:
-        """Whether the log can take a request once."""
+        """Whether the log stores the responses to requests, so that one that is sent again is not appended again."""
         return self._answers is not None
 
     def start(self) -> None:
@@ -130,7 +131,7 @@ class Committer:
         self._groups: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pinflow-commit", daemon=True)
         self._thread.start()
-        self._watch = self._loop.create_task(self._watching())
+        self._watch = self._loop.create_task(self._watch_ages())
         self._running = True
 
     async def stop(self) -> None:
@@ -148,17 +149,17 @@ class Committer:
         self,
         batches: Sequence[ProduceBatch],
         size: int,
-        once: Once | None = None,
+        idempotent: IdempotentRequest | None = None,
         *,
-        came: float | None = None,
-    ) -> Kept:
+        arrived: float | None = None,
+    ) -> Outcome:
         """Append and return what became of each batch, in order, once they are durable.
 
         Args:
-            batches: Records, in the order in which those of a post came.
+            batches: Records, in the order in which those of a post arrived.
             size: About how many bytes they are.
-            once: Names the request. If it was appended before, nothing is, and what was kept of it is returned.
-            came: When the request was whole, by the monotonic clock; now, if not told.
+            idempotent: Names the request. If it was appended before, nothing is, and its stored response is returned.
+            arrived: When the request was complete, by the monotonic clock; by default now.
 
         Raises:
             UnavailableError: The log cannot be written now, or does not answer in time.
@@ -168,11 +169,11 @@ class Committer:
         """
         if self._stalled or not self._running:
             raise UnavailableError("the log does not answer; nothing was appended")
-        future: asyncio.Future[Kept] = self._loop.create_future()
-        came = time.monotonic() if came is None else came
-        self._waiting.append(_Waiting(batches, size, once, came, future))
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        arrived = time.monotonic() if arrived is None else arrived
+        self._waiting.append(_Waiting(batches, size, idempotent, arrived, future))
         if not self._group and not self._scheduled:
-            # Not at once: requests that came in the same moment shall be of the same group.
+            # Not at once: requests that arrive in the same moment shall be of the same group.
             self._scheduled = True
             self._loop.call_soon(self._hand_over)
         return await future
@@ -184,25 +185,25 @@ class Committer:
         size = 0
         while self._waiting and size < MAX_COMMIT_BYTES:  # 1
             waiting = self._waiting.popleft()
-            if waiting.future.done():  # it has waited too long
+            if waiting.future.done():  # it waited too long
                 continue
             self._group.append(waiting)
             size += waiting.size
         if not self._group:
             return
         self._began = time.monotonic()
-        came = min(waiting.came for waiting in self._group)
-        self._deadline = min(self._began + self._stall_s, came + self._patience_s)
+        arrived = min(waiting.arrived for waiting in self._group)
+        self._deadline = min(self._began + self._stall_s, arrived + self._patience_s)
         self._idle.clear()
         self._groups.put(self._group)
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
-            outcomes = self._append(group)  # 2
+            outcomes = self._append_group(group)  # 2
             with suppress(RuntimeError):  # the loop is closed: a stop gave up on this thread
-                self._loop.call_soon_threadsafe(self._done, outcomes)
+                self._loop.call_soon_threadsafe(self._finish, outcomes)
 
-    def _done(self, outcomes: _Outcomes) -> None:
+    def _finish(self, outcomes: _Outcomes) -> None:
         self._group = []
         self._stalled = False
         self._fail_waiting(outcomes)
@@ -218,7 +219,7 @@ class Committer:
                 waiting.future.set_result(outcome)
 
     def _fail_waiting(self, outcomes: _Outcomes) -> None:
-        """Where the log is away, those that wait would each wait for it anew, and longer than a client shall."""
+        """Where the log is away, each of those that wait would wait for it again, longer than a client shall."""
         for _, outcome in outcomes:
             if isinstance(outcome, UnavailableError):
                 for waiting in self._waiting:
@@ -227,45 +228,47 @@ class Committer:
                 self._waiting.clear()
                 return
 
-    def _append(self, group: _Group) -> _Outcomes:
+    def _append_group(self, group: _Group) -> _Outcomes:
         try:
-            return self._appended(group)
+            return self._try_append(group)
         except UnavailableError as error:
-            return self._failed(group, error)
+            return self._record_failure(group, error)
         except PinflowError as error:
             if len(group) == 1:
-                return self._alone(group, error)
-        except Exception as error:  # noqa: BLE001 - the thread must live; the requests tell and log it
-            return self._failed(group, error)
-        return self._one_by_one(group)
+                return self._fail_or_restore(group, error)
+        except Exception as error:  # noqa: BLE001 - the thread must live on; each request is answered and logs it
+            return self._record_failure(group, error)
+        return self._append_one_by_one(group)
 
-    def _alone(self, group: _Group, error: PinflowError) -> _Outcomes:
-        """A request that failed by itself. One that another process just appended is answered by what that kept."""
+    def _fail_or_restore(self, group: _Group, error: PinflowError) -> _Outcomes:
+        """A request that failed by itself. If another process has just appended it, that one's response answers it."""
         if isinstance(error, RepeatedError):
             try:
-                return self._appended(group)
+                return self._try_append(group)
             except UnavailableError as away:
-                return self._failed(group, away)
+                return self._record_failure(group, away)
             except PinflowError as still:
                 error = still
         return [(group[0], error)]
 
-    def _appended(self, group: _Group) -> _Outcomes:
+    def _try_append(self, group: _Group) -> _Outcomes:
         began = time.perf_counter()
         hit("gateway", "queued")
-        known = self._known(group)
-        fresh = [waiting for waiting in group if waiting.once is None or waiting.once.key not in known]
+        stored = self._find_stored(group)
+        fresh = [
+            waiting for waiting in group if waiting.idempotent is None or waiting.idempotent.key not in stored
+        ]
         batches = [batch for waiting in fresh for batch in waiting.batches]
-        appended = self._written(fresh, batches)
+        appended = self._write(fresh, batches)
         hit("gateway", "appended")
         seconds = time.perf_counter() - began
         self._failed_at = None
         refused = sum([len(each.refused) for each in appended])
         self._metrics.committed(sum([len(batch.records) for batch in batches]) - refused, seconds)
         outcomes: _Outcomes = [
-            (waiting, known[waiting.once.key])
+            (waiting, stored[waiting.idempotent.key])
             for waiting in group
-            if waiting.once is not None and waiting.once.key in known
+            if waiting.idempotent is not None and waiting.idempotent.key in stored
         ]
         start = 0
         for waiting in fresh:
@@ -274,42 +277,42 @@ class Committer:
             start = stop
         return outcomes
 
-    def _known(self, group: _Group) -> dict[bytes, StoredResponse]:
-        keys = [waiting.once.key for waiting in group if waiting.once is not None]
+    def _find_stored(self, group: _Group) -> dict[bytes, StoredResponse]:
+        keys = [waiting.idempotent.key for waiting in group if waiting.idempotent is not None]
         return self._answers.stored_responses(keys) if keys and self._answers is not None else {}
 
-    def _written(self, group: _Group, batches: list[ProduceBatch]) -> list[AppendResult]:
+    def _write(self, group: _Group, batches: list[ProduceBatch]) -> list[AppendResult]:
         if not batches:
             return []
-        tokens: list[IdempotencyKey] = []
+        keys: list[IdempotencyKey] = []
         expires = time.time_ns() // 1_000_000 + self._keep_ms
         start = 0
         for waiting in group:
             stop = start + len(waiting.batches)
-            if waiting.once is not None:
-                key, fingerprint, note = waiting.once
-                tokens.append(IdempotencyKey(key, fingerprint, note, expires, start, stop))
+            if waiting.idempotent is not None:
+                key, fingerprint, note = waiting.idempotent
+                keys.append(IdempotencyKey(key, fingerprint, note, expires, start, stop))
             start = stop
-        if tokens and self._answers is not None:
-            return self._answers.append_idempotent(batches, tokens)
+        if keys and self._answers is not None:
+            return self._answers.append_idempotent(batches, keys)
         return self._log.append(batches)
 
-    def _failed(self, group: _Group, error: Exception) -> _Outcomes:
+    def _record_failure(self, group: _Group, error: Exception) -> _Outcomes:
         self._failed_at = time.monotonic()
         self._metrics.commit_failed()
         return [(waiting, error) for waiting in group]
 
-    def _one_by_one(self, group: _Group) -> _Outcomes:
+    def _append_one_by_one(self, group: _Group) -> _Outcomes:
         """One request of the group named a topic that is gone, and took the others with it: find it."""
         outcomes: _Outcomes = []
         for index, waiting in enumerate(group):
-            outcomes += self._append([waiting])
+            outcomes += self._append_group([waiting])
             last = outcomes[-1][1]
-            if isinstance(last, UnavailableError):  # the others would each wait for the same lock
+            if isinstance(last, UnavailableError):  # each of the others would wait for the same lock
                 return outcomes + [(rest, last) for rest in group[index + 1 :]]
         return outcomes
 
-    async def _watching(self) -> None:
+    async def _watch_ages(self) -> None:
         while True:
             await asyncio.sleep(min(WATCH_S, self._stall_s))
             now = time.monotonic()
@@ -318,7 +321,7 @@ class Committer:
                 self._metrics.commit_failed()
                 self._fail_all("the log does not answer")
             for waiting in self._waiting:
-                if now - waiting.came > self.turn_s and not waiting.future.done():
+                if now - waiting.arrived > self.turn_s and not waiting.future.done():
                     waiting.future.set_exception(
                         UnavailableError("the log is too slow; nothing was appended")
                     )

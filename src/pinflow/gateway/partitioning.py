@@ -9,7 +9,7 @@ import msgspec
 
 from pinflow.datasets.numbers import post_number_of
 from pinflow.gateway.answer import Placed
-from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
 from pinflow.log import ProduceBatch, Records, partition_for, size_of
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _by_number(number: int | None, partitions: int, turn: Turn) -> int:
 
 def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
     return {
-        index: Refusal(Reason.PARTITION, f"the topic has partitions 0 to {partitions - 1}")
+        index: Refusal(RefusalReason.PARTITION, f"the topic has partitions 0 to {partitions - 1}")
         for index, partition in enumerate(chosen)
         if not 0 <= partition < partitions
     }
@@ -258,7 +258,7 @@ def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
 
 def _negative(posted: Posted) -> dict[int, Refusal]:
     return {
-        index: Refusal(Reason.PARTITION, "a partition is not negative")
+        index: Refusal(RefusalReason.PARTITION, "a partition is not negative")
         for index, wanted in enumerate(posted.partitions or [])
         if wanted is not None and wanted < 0
     }
@@ -268,7 +268,7 @@ def _oversized(posted: Posted, limit: int) -> dict[int, Refusal]:
     keys = posted.keys or [None] * len(posted.values)
     headers = posted.headers or [()] * len(posted.values)
     return {
-        index: Refusal(Reason.TOO_LARGE, f"the record is larger than {limit} bytes")
+        index: Refusal(RefusalReason.TOO_LARGE, f"the record is larger than {limit} bytes")
         for index, (value, key, more) in enumerate(zip(posted.values, keys, headers, strict=True))
         if len(value or b"") + len(key or b"") + size_of(more) > limit
     }

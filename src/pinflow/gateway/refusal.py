@@ -18,7 +18,7 @@ from pinflow.errors import (
     UnknownTopicError,
 )
 
-__all__ = ["RETRY_AFTER_S", "Reason", "Refusal", "refusal_of"]
+__all__ = ["RETRY_AFTER_S", "Refusal", "RefusalReason", "refusal_of"]
 
 RETRY_AFTER_S = 1
 """What a client is told to wait. A lock or a full queue is gone within a second or stays for long."""
@@ -26,7 +26,7 @@ RETRY_AFTER_S = 1
 log = logging.getLogger("pinflow.gateway")
 
 
-class Reason(enum.Enum):
+class RefusalReason(enum.Enum):
     """What kind of refusal it is."""
 
     ACCEPT = enum.auto()
@@ -63,17 +63,17 @@ class Reason(enum.Enum):
     UNAVAILABLE = enum.auto()
 
 
-RETRYABLE = frozenset({Reason.CONFLICT, Reason.OVERLOADED, Reason.UNAVAILABLE})
+RETRYABLE = frozenset({RefusalReason.CONFLICT, RefusalReason.OVERLOADED, RefusalReason.UNAVAILABLE})
 
-REASONS: dict[type[PinflowError], Reason] = {
-    NotCarriedError: Reason.INVALID,
-    OverloadedError: Reason.OVERLOADED,
-    RepeatedError: Reason.CONFLICT,
-    TooLargeError: Reason.TOO_LARGE,
-    TopicExistsError: Reason.EXISTS,
-    UnavailableError: Reason.UNAVAILABLE,
-    UnknownPartitionError: Reason.PARTITION,
-    UnknownTopicError: Reason.TOPIC,
+REASONS: dict[type[PinflowError], RefusalReason] = {
+    NotCarriedError: RefusalReason.INVALID,
+    OverloadedError: RefusalReason.OVERLOADED,
+    RepeatedError: RefusalReason.CONFLICT,
+    TooLargeError: RefusalReason.TOO_LARGE,
+    TopicExistsError: RefusalReason.EXISTS,
+    UnavailableError: RefusalReason.UNAVAILABLE,
+    UnknownPartitionError: RefusalReason.PARTITION,
+    UnknownTopicError: RefusalReason.TOPIC,
 }
 
 
@@ -87,7 +87,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+        self, reason: RefusalReason, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -108,4 +108,4 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(reason, error.what)
     trace = "".join(traceback.format_tb(error.__traceback__))
     log.error("unexpected %s in a request\n%s", type(error).__name__, trace)
-    return Refusal(Reason.INTERNAL, "the gateway failed at this request; its own log says where")
+    return Refusal(RefusalReason.INTERNAL, "the gateway failed at this request; its own log says where")

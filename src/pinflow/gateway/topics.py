@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.lake.landing.layout import LONGEST_TOPIC
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Topics:
 
     Args:
         log: Asked from one thread of its own, for it may block.
-        metrics: Is told of every topic created.
-        room: What the lake can hold: what cannot land is not let in.
-        partitions: How many partitions a topic gets where nobody says.
+        metrics: Counts the topics created.
+        room: What the lake can hold: a topic that cannot land is not created.
+        partitions: How many partitions a topic gets if the request does not say.
         create: Whether a topic is created on first use.
     """
 
@@ -73,8 +73,8 @@ class Topics:
         return self._log.capabilities.assigns_partitions
 
     @property
-    def bare(self) -> bool:
-        """Whether the log keeps neither headers nor a sender's time."""
+    def drops_headers(self) -> bool:
+        """Whether the log can keep neither headers nor a sender's time."""
         return self._log.capabilities.text_keys_only
 
     def known(self, topic: str) -> int | None:
@@ -88,7 +88,7 @@ class Topics:
     async def find(self, topic: str, *, within: float = BLOCKING_TIMEOUT_S) -> int:
         """The number of partitions of a topic, which is created if it is not there and may be.
 
-        Waits at most `within` seconds for the log; what is under way then goes on, for those who ask next.
+        Waits at most `within` seconds for the log. The call under way then goes on and serves the next request.
 
         Raises:
             Refusal: The name is not legal, or the lake cannot hold it.
@@ -165,7 +165,8 @@ class Topics:
         """
         if on_demand and self.by_log:
             raise Refusal(
-                Reason.INVALID, "whether streams are on demand is said by the log's URL: mode=on-demand"
+                RefusalReason.INVALID,
+                "whether streams are on demand is said by the log's URL: mode=on-demand",
             )
         await self.create(stream, self._partitions if shards is None else shards)
 
@@ -185,7 +186,7 @@ class Topics:
             self._probe = asyncio.get_running_loop().run_in_executor(self._pool, self._log.topics.list)
         try:
             await asyncio.wait_for(asyncio.shield(self._probe), PROBE_TIMEOUT_S)
-        except Exception:  # noqa: BLE001 - whatever stands behind the log may raise what it likes
+        except Exception:  # noqa: BLE001 - a backend may raise anything
             return False
         return True
 
@@ -209,7 +210,7 @@ class Topics:
     def _require_room(self, topic: str, partitions: int, others: Iterable[str] = ()) -> None:
         problem = room_problem(topic, partitions, self._room, others)
         if problem is not None:
-            raise Refusal(Reason.INVALID, problem)
+            raise Refusal(RefusalReason.INVALID, problem)
 
     async def _blocking(self, call: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -227,7 +228,7 @@ def check_name(topic: str) -> None:
     """
     problem = name_problem(topic)
     if problem is not None:
-        raise Refusal(Reason.INVALID, problem)
+        raise Refusal(RefusalReason.INVALID, problem)
 
 
 def name_problem(topic: str) -> str | None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import AbsentError, PinflowError, UnavailableError
 from pinflow.gateway.auth.keys import ApiKey, digest_of, id_of, read_keys
-from pinflow.gateway.refusal import Reason, Refusal, refusal_of
+from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
+from pinflow.gateway.route import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -26,8 +27,6 @@ __all__ = ["CALLER", "Guard", "caller_of"]
 
 CALLER = "pinflow.caller"
 """Where in the scope the caller's key stands, once it is known."""
-
-OPEN_PATHS = frozenset({"/healthz"})
 
 CHALLENGES = (
     (b"www-authenticate", b'Bearer realm="pinflow"'),
@@ -68,22 +67,21 @@ class Guard:
 
     def refusal(self, scope: MutableMapping[str, Any]) -> Refusal | None:
         """Why this request may not be done; None if it may, and then its caller stands in the scope."""
-        path: str = scope["path"]
-        if not self.closed or path in OPEN_PATHS:
+        route = route_of(scope)
+        if not self.closed or route.public:
             return None
         if self._broken:
             return refusal_of(UnavailableError("the API keys cannot be read; nobody is let in"))
         caller = self._caller(scope["headers"])
         if caller is None:
             return Refusal(
-                Reason.UNAUTHORIZED,
+                RefusalReason.UNAUTHORIZED,
                 "an API key is needed: Authorization: Bearer <key>, or Basic with the key's name and the key;"
                 " an AWS SDK sends it as its session token (AWS_SESSION_TOKEN)",
                 headers=CHALLENGES,
             )
-        topic = _topic_of(path)
-        if topic is not None and not caller.allows(topic):
-            return Refusal(Reason.FORBIDDEN, "this API key is not for this topic")
+        if route.topic is not None and not caller.allows(route.topic):
+            return Refusal(RefusalReason.FORBIDDEN, "this API key is not for this topic")
         scope[CALLER] = caller
         return None
 
@@ -158,9 +156,3 @@ def _session_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """
     values = [value for name, value in headers if name == b"x-amz-security-token"]
     return values[0].strip().decode("utf-8", "surrogateescape") if len(values) == 1 else ""
-
-
-def _topic_of(path: str) -> str | None:
-    """The topic or stream that a path names, as the routes see it."""
-    parts = path.split("/")
-    return parts[2] if len(parts) > 2 and parts[1] in {"topics", "streams"} else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Raw
 
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,14 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
     except msgspec.ValidationError as error:
         message = _explained(str(error))
         malformed = message.startswith("Invalid base64")
-        raise Refusal(Reason.MALFORMED if malformed else Reason.INVALID, message) from None
+        raise Refusal(RefusalReason.MALFORMED if malformed else RefusalReason.INVALID, message) from None
     except UnicodeDecodeError as error:
         message = f"the body is not UTF-8 (byte {error.start}){_record_of(body)}"
-        raise Refusal(Reason.MALFORMED, message) from None
+        raise Refusal(RefusalReason.MALFORMED, message) from None
     except msgspec.DecodeError as error:
-        raise Refusal(Reason.MALFORMED, reason_of(error, body)) from None
+        raise Refusal(RefusalReason.MALFORMED, reason_of(error, body)) from None
     except RecursionError:
-        raise Refusal(Reason.MALFORMED, "the JSON is nested too deeply") from None
+        raise Refusal(RefusalReason.MALFORMED, "the JSON is nested too deeply") from None
 
 
 def _explained(message: str) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from msgspec import Raw
 
-from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.answer import Answer, Dialect, Placed, Posted, RecordFormat
 from pinflow.gateway.dialects import media
 from pinflow.gateway.dialects.decoding import decoded, reason_of
 from pinflow.gateway.dialects.record_headers import Header, Timestamp, headers_of
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.log import CountedOffsets
 
 if TYPE_CHECKING:
@@ -20,53 +20,54 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BROKERS",
-    "KafkaRest",
+    "DIALECT",
+    "RECORDS",
     "describe_offsets",
     "describe_partition",
     "describe_topic",
     "json_answer",
     "partition_number",
-    "refused",
+    "refuse",
 ]
 
 BROKERS = {"brokers": [0]}
 """The gateway is the one broker that its clients see."""
 
-CODES: dict[Reason, tuple[int, int]] = {
-    Reason.ACCEPT: (406, 406),
-    Reason.BROKEN_ENCODING: (400, 400),
-    Reason.CONFLICT: (409, 409),
-    Reason.EXISTS: (409, 409),
-    Reason.FORBIDDEN: (403, 40301),
-    Reason.HEADER: (400, 400),
-    Reason.HEADERS: (431, 431),
-    Reason.INTERNAL: (500, 500),
-    Reason.INVALID: (422, 422),
-    Reason.MALFORMED: (422, 42203),
-    Reason.MEDIA_TYPE: (415, 415),
-    Reason.METHOD: (405, 405),
-    Reason.OVERLOADED: (429, 429),
-    Reason.PARTITION: (404, 40402),
-    Reason.REUSED: (422, 422),
-    Reason.ROUTE: (404, 404),
-    Reason.SLOW: (408, 408),
-    Reason.TOO_LARGE: (413, 413),
-    Reason.TOPIC: (404, 40401),
-    Reason.UNAUTHORIZED: (401, 40101),
-    Reason.UNAVAILABLE: (503, 50003),
+CODES: dict[RefusalReason, tuple[int, int]] = {
+    RefusalReason.ACCEPT: (406, 406),
+    RefusalReason.BROKEN_ENCODING: (400, 400),
+    RefusalReason.CONFLICT: (409, 409),
+    RefusalReason.EXISTS: (409, 409),
+    RefusalReason.FORBIDDEN: (403, 40301),
+    RefusalReason.HEADER: (400, 400),
+    RefusalReason.HEADERS: (431, 431),
+    RefusalReason.INTERNAL: (500, 500),
+    RefusalReason.INVALID: (422, 422),
+    RefusalReason.MALFORMED: (422, 42203),
+    RefusalReason.MEDIA_TYPE: (415, 415),
+    RefusalReason.METHOD: (405, 405),
+    RefusalReason.OVERLOADED: (429, 429),
+    RefusalReason.PARTITION: (404, 40402),
+    RefusalReason.REUSED: (422, 422),
+    RefusalReason.ROUTE: (404, 404),
+    RefusalReason.SLOW: (408, 408),
+    RefusalReason.TOO_LARGE: (413, 413),
+    RefusalReason.TOPIC: (404, 40401),
+    RefusalReason.UNAUTHORIZED: (401, 40101),
+    RefusalReason.UNAVAILABLE: (503, 50003),
 }
-"""Reason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""
+"""RefusalReason → HTTP status and `error_code`. 50003 is the proxy's "retriable error of the broker"."""
 
 RECORD_CODES = {
-    Reason.INTERNAL: 50002,
-    Reason.INVALID: 50002,
-    Reason.OVERLOADED: 50003,
-    Reason.PARTITION: 40402,
-    Reason.TOO_LARGE: 50002,
-    Reason.TOPIC: 40401,
-    Reason.UNAVAILABLE: 50003,
+    RefusalReason.INTERNAL: 50002,
+    RefusalReason.INVALID: 50002,
+    RefusalReason.OVERLOADED: 50003,
+    RefusalReason.PARTITION: 40402,
+    RefusalReason.TOO_LARGE: 50002,
+    RefusalReason.TOPIC: 40401,
+    RefusalReason.UNAVAILABLE: 50003,
 }
-"""Reason → `error_code` in the entry of one record: 50002 an error of the broker, 50003 one to try again after."""
+"""The same → `error_code` in the entry of one record: 50002 an error of the broker, 50003 one to try again after."""
 
 ABSENT = Raw(b"")
 
@@ -135,48 +136,46 @@ _decode_line = msgspec.json.Decoder(Raw).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class KafkaRest:
-    """The dialect of `POST /topics/{topic}`."""
-
-    name = "kafka"
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`: JSON, binary or NDJSON, by the content type."""
-        parse = FORMATS.get(content_type) or FORMATS.get(content_type.partition(b";")[0].strip().lower())
-        if parse is None:
-            raise _other_type(content_type)
-        posted = decoded(parse, body)
-        if not posted.values:
-            raise Refusal(Reason.INVALID, "the request holds no record")
-        return posted
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`: one entry a record, in order; the status is 200 even so."""
-        entries = list(map(_Entry, placed.partitions, placed.offsets))
-        for index, refusal in placed.refused.items():
-            entries[index] = _Entry(None, None, RECORD_CODES[refusal.reason], refusal.message)
-        return Answer(200, _encode(_Accepted(entries)), media.DEFAULT)
-
-    def refused(self, refusal: Refusal) -> Answer:
-        """See `Dialect.refused`."""
-        return refused(refusal)
+def parse(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`: JSON, binary or NDJSON, by the content type."""
+    parse = FORMATS.get(content_type) or FORMATS.get(content_type.partition(b";")[0].strip().lower())
+    if parse is None:
+        raise _other_type(content_type)
+    posted = decoded(parse, body)
+    if not posted.values:
+        raise Refusal(RefusalReason.INVALID, "the request holds no record")
+    return posted
 
 
-def refused(refusal: Refusal) -> Answer:
+def describe_placed(placed: Placed) -> object:
+    """See `RecordFormat`: one entry a record, in order; the status is 200 even where some are refused."""
+    entries = list(map(_Entry, placed.partitions, placed.offsets))
+    for index, refusal in placed.refused.items():
+        entries[index] = _Entry(None, None, RECORD_CODES[refusal.reason], refusal.message)
+    return _Accepted(entries)
+
+
+def json_answer(content: object) -> Answer:
+    """A 200 of this dialect."""
+    return Answer(200, _encode(content), media.DEFAULT)
+
+
+def refuse(refusal: Refusal) -> Answer:
     """An error of this dialect."""
     status, code = CODES[refusal.reason]
     body = _encode({"error_code": code, "message": refusal.message})
     return Answer(status, body, media.DEFAULT, refusal.headers)
 
 
+DIALECT = Dialect("kafka", json_answer, refuse)
+
+RECORDS = RecordFormat(parse, describe_placed)
+"""The format of `POST /topics/{topic}`."""
+
+
 def partition_number(text: str) -> int:
     """The partition that a path names; -1, which no topic has, if it is no number."""
     return int(text) if PARTITION.fullmatch(text) else -1
-
-
-def json_answer(content: object) -> Answer:
-    """A 200 of this dialect."""
-    return Answer(200, _encode(content), media.DEFAULT)
 
 
 def describe_partition(partition: int) -> dict[str, object]:
@@ -198,7 +197,9 @@ def describe_offsets(partition: Partition) -> dict[str, int]:
         Refusal: The log does not count its records.
     """
     if not isinstance(partition.numbering, CountedOffsets):
-        raise Refusal(Reason.INVALID, "this log numbers records without counting them: it has no end offset")
+        raise Refusal(
+            RefusalReason.INVALID, "this log numbers records without counting them: it has no end offset"
+        )
     return {"beginning_offset": partition.numbering.begin, "end_offset": partition.numbering.next}
 
 
@@ -232,7 +233,7 @@ def _check_schemas(posted: _Schemas) -> None:
             message = (
                 f"`{name}` asks to convert records; the gateway keeps them as they are sent: leave it out"
             )
-            raise Refusal(Reason.INVALID, message)
+            raise Refusal(RefusalReason.INVALID, message)
 
 
 def _parse_lines(body: bytes) -> Posted:
@@ -244,7 +245,7 @@ def _parse_lines(body: bytes) -> Posted:
         try:
             _decode_line(stripped)
         except msgspec.DecodeError as error:
-            raise Refusal(Reason.MALFORMED, f"line {number}: {reason_of(error, stripped)}") from None
+            raise Refusal(RefusalReason.MALFORMED, f"line {number}: {reason_of(error, stripped)}") from None
         values.append(stripped)
     return Posted(_null_is_none(values))
 
@@ -263,11 +264,11 @@ def _asked(records: list[_Record] | list[_BinaryRecord]) -> list[int | None] | N
 def _other_type(content_type: bytes) -> Refusal:
     if CONVERTED.match(content_type):
         return Refusal(
-            Reason.MEDIA_TYPE,
+            RefusalReason.MEDIA_TYPE,
             "the gateway converts no Avro, Protobuf or JSON Schema: send application/vnd.kafka.json.v2+json",
         )
     kinds = ", ".join(name.decode() for name in FORMATS)
-    return Refusal(Reason.MEDIA_TYPE, f"the content type is not one of {kinds}")
+    return Refusal(RefusalReason.MEDIA_TYPE, f"the content type is not one of {kinds}")
 
 
 FORMATS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pinflow.gateway.dialects.hash_keys import range_of
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.log import CountedOffsets, ShardRange
 
 if TYPE_CHECKING:
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 __all__ = ["TYPES", "describe_shards", "describe_stream", "put_many", "put_one"]
 
-TYPES: dict[Reason, tuple[int, str]] = {
-    Reason.ACCEPT: (406, "NotAcceptableException"),
-    Reason.BROKEN_ENCODING: (400, "SerializationException"),
-    Reason.CONFLICT: (409, "ConflictException"),
-    Reason.EXISTS: (400, "ResourceInUseException"),
-    Reason.FORBIDDEN: (403, "AccessDeniedException"),
-    Reason.HEADER: (400, "ValidationException"),
-    Reason.HEADERS: (431, "RequestHeaderFieldsTooLargeException"),
-    Reason.INTERNAL: (500, "InternalFailure"),
-    Reason.INVALID: (400, "ValidationException"),
-    Reason.MALFORMED: (400, "SerializationException"),
-    Reason.MEDIA_TYPE: (415, "UnsupportedMediaTypeException"),
-    Reason.METHOD: (405, "MethodNotAllowedException"),
-    Reason.OVERLOADED: (429, "ProvisionedThroughputExceededException"),
-    Reason.PARTITION: (400, "ResourceNotFoundException"),
-    Reason.REUSED: (422, "IdempotentParameterMismatchException"),
-    Reason.ROUTE: (404, "UnknownOperationException"),
-    Reason.SLOW: (408, "RequestTimeoutException"),
-    Reason.TOO_LARGE: (413, "RequestEntityTooLargeException"),
-    Reason.TOPIC: (400, "ResourceNotFoundException"),
-    Reason.UNAUTHORIZED: (401, "UnrecognizedClientException"),
-    Reason.UNAVAILABLE: (503, "ServiceUnavailableException"),
+TYPES: dict[RefusalReason, tuple[int, str]] = {
+    RefusalReason.ACCEPT: (406, "NotAcceptableException"),
+    RefusalReason.BROKEN_ENCODING: (400, "SerializationException"),
+    RefusalReason.CONFLICT: (409, "ConflictException"),
+    RefusalReason.EXISTS: (400, "ResourceInUseException"),
+    RefusalReason.FORBIDDEN: (403, "AccessDeniedException"),
+    RefusalReason.HEADER: (400, "ValidationException"),
+    RefusalReason.HEADERS: (431, "RequestHeaderFieldsTooLargeException"),
+    RefusalReason.INTERNAL: (500, "InternalFailure"),
+    RefusalReason.INVALID: (400, "ValidationException"),
+    RefusalReason.MALFORMED: (400, "SerializationException"),
+    RefusalReason.MEDIA_TYPE: (415, "UnsupportedMediaTypeException"),
+    RefusalReason.METHOD: (405, "MethodNotAllowedException"),
+    RefusalReason.OVERLOADED: (429, "ProvisionedThroughputExceededException"),
+    RefusalReason.PARTITION: (400, "ResourceNotFoundException"),
+    RefusalReason.REUSED: (422, "IdempotentParameterMismatchException"),
+    RefusalReason.ROUTE: (404, "UnknownOperationException"),
+    RefusalReason.SLOW: (408, "RequestTimeoutException"),
+    RefusalReason.TOO_LARGE: (413, "RequestEntityTooLargeException"),
+    RefusalReason.TOPIC: (400, "ResourceNotFoundException"),
+    RefusalReason.UNAUTHORIZED: (401, "UnrecognizedClientException"),
+    RefusalReason.UNAVAILABLE: (503, "ServiceUnavailableException"),
 }
-"""Reason → HTTP status and `__type`."""
+"""RefusalReason → HTTP status and `__type`."""
 
 
 class _Put(msgspec.Struct, gc=False, rename="pascal"):
@@ -112,9 +112,9 @@ def _described_shard(partition: Partition, partitions: int, *, by_log: bool) -> 
     return shard | {name: _shard_id(parent) for name, parent in zip(names, partition.parents, strict=False)}
 
 
-def _reason(refusal: Refusal) -> Reason:
+def _reason(refusal: Refusal) -> RefusalReason:
     """A record that is too large is an invalid one to Kinesis, not a request that is too large."""
-    return Reason.INVALID if refusal.reason is Reason.TOO_LARGE else refusal.reason
+    return RefusalReason.INVALID if refusal.reason is RefusalReason.TOO_LARGE else refusal.reason
 
 
 def _shard_id(partition: int) -> str:

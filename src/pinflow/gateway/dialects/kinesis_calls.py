@@ -12,7 +12,7 @@ from msgspec import Meta
 from pinflow.gateway.dialects.kinesis_answers import describe_shards
 from pinflow.gateway.dialects.kinesis_rest import Create
 from pinflow.gateway.dialects.kinesis_target import PUTS, TargetRequest, decoded_request, json_answer
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,14 +99,16 @@ class Calls:
         found = self._operations.get(operation)
         if found is None:
             served = ", ".join(sorted([*PUTS, *self._operations]))
-            raise Refusal(Reason.ROUTE, f"the gateway does not serve this operation; it serves {served}")
+            raise Refusal(
+                RefusalReason.ROUTE, f"the gateway does not serve this operation; it serves {served}"
+            )
         shape, serve = found
         request = decoded_request(lambda text: msgspec.json.decode(text, type=shape), content_type, body)
         return json_answer(await serve(request, caller))
 
     async def _create(self, request: Create, caller: ApiKey | None) -> object:
         if request.stream is None:
-            raise Refusal(Reason.INVALID, "the request names no stream: give StreamName")
+            raise Refusal(RefusalReason.INVALID, "the request names no stream: give StreamName")
         _check(request.stream, caller)
         await self._topics.create_stream(request.stream, request.count, on_demand=request.on_demand())
         return {}
@@ -186,7 +188,7 @@ def _stream(request: TargetRequest, caller: ApiKey | None) -> str:
 
 def _check(stream: str, caller: ApiKey | None) -> None:
     if caller is not None and not caller.allows(stream):
-        raise Refusal(Reason.FORBIDDEN, "this API key is not for this stream")
+        raise Refusal(RefusalReason.FORBIDDEN, "this API key is not for this stream")
 
 
 def _asked(request: _ListShards) -> _Token:
@@ -198,9 +200,9 @@ def _asked(request: _ListShards) -> _Token:
         try:
             token = msgspec.json.decode(urlsafe_b64decode(request.token), type=_Token)
         except (NoBase64, ValueError):
-            raise Refusal(Reason.INVALID, "the NextToken is not one of this gateway") from None
+            raise Refusal(RefusalReason.INVALID, "the NextToken is not one of this gateway") from None
         if (request.stream or request.arn) and request.stream_name() != token.stream:
-            raise Refusal(Reason.INVALID, "the NextToken is one of another stream")
+            raise Refusal(RefusalReason.INVALID, "the NextToken is one of another stream")
         return token
     kind = request.filter.kind if request.filter is not None else ""
     after = request.after or (request.filter.shard if request.filter is not None else None) or ""

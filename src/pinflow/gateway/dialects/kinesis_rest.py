@@ -8,29 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
 from pinflow.gateway.dialects.decoding import decoded
 from pinflow.gateway.dialects.hash_keys import hash_of_text
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 __all__ = [
+    "DIALECT",
     "MAX_RECORDS",
     "MAX_SHARDS",
+    "RECORD",
+    "RECORDS",
     "Create",
     "HashKey",
     "Key",
-    "KinesisRecord",
-    "KinesisRecords",
     "hash_key",
     "json_answer",
     "key_bytes",
     "parse_create",
-    "refused",
+    "refuse",
     "stream_of_arn",
 ]
 
@@ -110,7 +111,7 @@ class Create(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
         """
         asked = self.mode is not None and self.mode.mode == "ON_DEMAND"
         if asked and self.count is not None:
-            raise Refusal(Reason.INVALID, "a stream on demand has no `ShardCount`")
+            raise Refusal(RefusalReason.INVALID, "a stream on demand has no `ShardCount`")
         return asked
 
 
@@ -121,67 +122,51 @@ _decode_create = msgspec.json.Decoder(Create).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Kinesis:
-    name = "kinesis"
-
-    def refused(self, refusal: Refusal) -> Answer:
-        """See `Dialect.refused`."""
-        return refused(refusal)
-
-
-class KinesisRecord(_Kinesis):
-    """The dialect of `PUT /streams/{stream}/record`: one record, `Data` kept as its JSON text."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        record = _decoded(_decode, content_type, body)
-        keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
-        hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
-        return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`; a refused record refuses the request."""
-        try:
-            return json_answer(put_one(placed))
-        except Refusal as refusal:
-            return refused(refusal)
+def parse_record(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`; `Data` is kept as its JSON text."""
+    record = _decoded(_decode, content_type, body)
+    keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
+    hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
+    return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
 
 
-class KinesisRecords(_Kinesis):
-    """The dialect of `PUT /streams/{stream}/records`: a text `data` is kept decoded, others as JSON text."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        many = _decoded(_decode_many, content_type, body)
-        if many.records is not None and many.records_upper is not None:
-            raise Refusal(Reason.INVALID, "the request holds both `records` and `Records`")
-        records = many.records if many.records is not None else many.records_upper
-        if not records:
-            raise Refusal(Reason.INVALID, "the request holds no records")
-        if len(records) > MAX_RECORDS:
-            raise Refusal(Reason.INVALID, f"the request holds more than {MAX_RECORDS} records")
-        keys = [_key(record, index) for index, record in enumerate(records)]
-        values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
-        hashes = None
-        if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
-            hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
-        keyed = keys if keys.count(None) != len(keys) else None
-        return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`: one entry a record, in order."""
-        return json_answer(put_many(placed))
-
-
-def refused(refusal: Refusal) -> Answer:
-    """An error of this dialect."""
-    status, kind = TYPES[refusal.reason]
-    return Answer(status, _encode({"__type": kind, "message": refusal.message}), MEDIA_TYPE, refusal.headers)
+def parse_records(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`; a text `data` is kept decoded, others as JSON text."""
+    many = _decoded(_decode_many, content_type, body)
+    if many.records is not None and many.records_upper is not None:
+        raise Refusal(RefusalReason.INVALID, "the request holds both `records` and `Records`")
+    records = many.records if many.records is not None else many.records_upper
+    if not records:
+        raise Refusal(RefusalReason.INVALID, "the request holds no records")
+    if len(records) > MAX_RECORDS:
+        raise Refusal(RefusalReason.INVALID, f"the request holds more than {MAX_RECORDS} records")
+    keys = [_key(record, index) for index, record in enumerate(records)]
+    values: list[bytes | None] = [_data(record, index) for index, record in enumerate(records)]
+    hashes = None
+    if any([record.hash is not None for record in records]):  # noqa: C419 - a list is faster than a generator
+        hashes = [hash_key(record.hash, f"$.records[{index}]") for index, record in enumerate(records)]
+    keyed = keys if keys.count(None) != len(keys) else None
+    return Posted(values, keyed, hashes=hashes, topic=_stream_of(many))
 
 
 def json_answer(content: object) -> Answer:
     """A 200 of this dialect."""
     return Answer(200, _encode(content), MEDIA_TYPE)
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """An error of this dialect."""
+    status, kind = TYPES[refusal.reason]
+    return Answer(status, _encode({"__type": kind, "message": refusal.message}), MEDIA_TYPE, refusal.headers)
+
+
+DIALECT = Dialect("kinesis", json_answer, refuse)
+
+RECORD = RecordFormat(parse_record, put_one)
+"""The format of `PUT /streams/{stream}/record`."""
+
+RECORDS = RecordFormat(parse_records, put_many)
+"""The format of `PUT /streams/{stream}/records`."""
 
 
 def parse_create(content_type: bytes, body: bytes) -> Create:
@@ -204,7 +189,7 @@ def key_bytes(key: Key) -> bytes:
         return key.encode()
     text = str(key).encode()
     if len(text) > LONGEST_KEY:
-        raise Refusal(Reason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
+        raise Refusal(RefusalReason.INVALID, f"a partition key has at most {LONGEST_KEY} characters")
     return text
 
 
@@ -219,7 +204,8 @@ def hash_key(given: HashKey | None, where: str) -> int | None:
     found = hash_of_text(str(given))
     if found is None:
         raise Refusal(
-            Reason.INVALID, f"an ExplicitHashKey is between 0 and 2^128 - 1 - at `{where}.ExplicitHashKey`"
+            RefusalReason.INVALID,
+            f"an ExplicitHashKey is between 0 and 2^128 - 1 - at `{where}.ExplicitHashKey`",
         )
     return found
 
@@ -232,7 +218,9 @@ def stream_of_arn(arn: str) -> str:
     """
     found = ARN.fullmatch(arn)
     if found is None:
-        raise Refusal(Reason.INVALID, "the StreamARN is not arn:aws:kinesis:<region>:<account>:stream/<name>")
+        raise Refusal(
+            RefusalReason.INVALID, "the StreamARN is not arn:aws:kinesis:<region>:<account>:stream/<name>"
+        )
     return found[1]
 
 
@@ -244,7 +232,7 @@ def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -
     if content_type not in CONTENT_TYPES:
         plain = content_type.partition(b";")[0].strip().lower()
         if plain not in CONTENT_TYPES:
-            raise Refusal(Reason.MEDIA_TYPE, "the content type is not application/json")
+            raise Refusal(RefusalReason.MEDIA_TYPE, "the content type is not application/json")
     return decoded(decode, body)
 
 
@@ -253,7 +241,7 @@ def _key(record: _ManyRecord, index: int) -> bytes | None:
     if camel is not None or upper is not None:
         if (key, camel, upper).count(None) < 2:
             message = f"the record has more than one partition key - at `$.records[{index}]`"
-            raise Refusal(Reason.INVALID, message)
+            raise Refusal(RefusalReason.INVALID, message)
         key = upper if camel is None else camel
     return None if key is None else key_bytes(key)
 
@@ -263,7 +251,9 @@ def _data(record: _ManyRecord, index: int) -> bytes:
     if not raw:
         raw = bytes(record.data_upper)
         if not raw:
-            raise Refusal(Reason.INVALID, f"the record has no data - at `$.records[{index}]`")
+            raise Refusal(RefusalReason.INVALID, f"the record has no data - at `$.records[{index}]`")
     elif record.data_upper is not ABSENT:
-        raise Refusal(Reason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`")
+        raise Refusal(
+            RefusalReason.INVALID, f"the record has both `data` and `Data` - at `$.records[{index}]`"
+        )
     return _decode_text(raw).encode() if raw.startswith(b'"') else raw

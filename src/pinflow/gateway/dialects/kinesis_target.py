@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta
 
-from pinflow.gateway.answer import Answer, Placed, Posted
+from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
 from pinflow.gateway.dialects.decoding import decoded
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
 from pinflow.gateway.dialects.kinesis_rest import (
@@ -22,14 +22,12 @@ from pinflow.gateway.dialects.kinesis_rest import (
     key_bytes,
     stream_of_arn,
 )
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pinflow.gateway.answer import Dialect
-
-__all__ = ["PUTS", "TargetRequest", "decoded_request", "json_answer", "operation_of", "refused"]
+__all__ = ["DIALECT", "PUTS", "TargetRequest", "decoded_request", "json_answer", "operation_of", "refuse"]
 
 MEDIA_TYPE = b"application/x-amz-json-1.1"
 
@@ -40,12 +38,12 @@ CBOR = b"application/x-amz-cbor-1.1"
 PREFIX = "Kinesis_20131202."
 
 STATUSES = {
-    Reason.CONFLICT: 400,
-    Reason.FORBIDDEN: 400,
-    Reason.OVERLOADED: 400,
-    Reason.REUSED: 400,
-    Reason.ROUTE: 400,
-    Reason.UNAUTHORIZED: 400,
+    RefusalReason.CONFLICT: 400,
+    RefusalReason.FORBIDDEN: 400,
+    RefusalReason.OVERLOADED: 400,
+    RefusalReason.REUSED: 400,
+    RefusalReason.ROUTE: 400,
+    RefusalReason.UNAUTHORIZED: 400,
 }
 """Statuses other than those of an API in front of Kinesis. SDKs go by `__type`."""
 
@@ -64,9 +62,9 @@ class TargetRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_onl
         """
         named = None if self.arn is None else stream_of_arn(self.arn)
         if self.stream is None and named is None:
-            raise Refusal(Reason.INVALID, "the request names no stream: give StreamName or StreamARN")
+            raise Refusal(RefusalReason.INVALID, "the request names no stream: give StreamName or StreamARN")
         if self.stream is not None and named not in {None, self.stream}:
-            raise Refusal(Reason.INVALID, "StreamName and StreamARN name different streams")
+            raise Refusal(RefusalReason.INVALID, "StreamName and StreamARN name different streams")
         return self.stream or named or ""
 
 
@@ -75,7 +73,9 @@ class _Put(TargetRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         if self.dry_run:
-            raise Refusal(Reason.INVALID, "DryRun is not supported: the gateway would append the records")
+            raise Refusal(
+                RefusalReason.INVALID, "DryRun is not supported: the gateway would append the records"
+            )
 
 
 class _PutRecord(_Put, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -104,56 +104,45 @@ _decode_many = msgspec.json.Decoder(_PutRecords).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Target:
-    name = "kinesis"
-
-    def refused(self, refusal: Refusal) -> Answer:
-        """See `Dialect.refused`."""
-        return refused(refusal)
-
-
-class PutRecord(_Target):
-    """The operation of that name."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        record = decoded_request(_decode_one, content_type, body)
-        record.check()
-        keys: list[bytes | None] | None = None if record.key is None else [key_bytes(record.key)]
-        hashes = None if record.hash is None else [hash_key(record.hash, "$")]
-        return Posted([record.data], keys, hashes=hashes, topic=record.stream_name())
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`; a refused record refuses the request."""
-        try:
-            return json_answer(put_one(placed))
-        except Refusal as refusal:
-            return refused(refusal)
+def parse_record(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`."""
+    record = decoded_request(_decode_one, content_type, body)
+    record.check()
+    keys: list[bytes | None] | None = None if record.key is None else [key_bytes(record.key)]
+    hashes = None if record.hash is None else [hash_key(record.hash, "$")]
+    return Posted([record.data], keys, hashes=hashes, topic=record.stream_name())
 
 
-class PutRecords(_Target):
-    """The operation of that name."""
-
-    def parse(self, content_type: bytes, body: bytes) -> Posted:
-        """See `Dialect.parse`."""
-        many = decoded_request(_decode_many, content_type, body)
-        many.check()
-        keys = [None if record.key is None else key_bytes(record.key) for record in many.records]
-        hashes = [hash_key(each.hash, f"$.Records[{at}]") for at, each in enumerate(many.records)]
-        return Posted(
-            [record.data for record in many.records],
-            keys if keys.count(None) != len(keys) else None,
-            hashes=hashes if hashes.count(None) != len(hashes) else None,
-            topic=many.stream_name(),
-        )
-
-    def accepted(self, placed: Placed) -> Answer:
-        """See `Dialect.accepted`: one entry a record, in order."""
-        return json_answer(put_many(placed))
+def parse_records(content_type: bytes, body: bytes) -> Posted:
+    """See `RecordFormat`."""
+    many = decoded_request(_decode_many, content_type, body)
+    many.check()
+    keys = [None if record.key is None else key_bytes(record.key) for record in many.records]
+    hashes = [hash_key(each.hash, f"$.Records[{at}]") for at, each in enumerate(many.records)]
+    return Posted(
+        [record.data for record in many.records],
+        keys if keys.count(None) != len(keys) else None,
+        hashes=hashes if hashes.count(None) != len(hashes) else None,
+        topic=many.stream_name(),
+    )
 
 
-PUTS: dict[str, Dialect] = {"PutRecord": PutRecord(), "PutRecords": PutRecords()}
-"""Operation → the dialect of it."""
+def json_answer(content: object) -> Answer:
+    """A 200 of this dialect."""
+    return _answer(200, content)
+
+
+def refuse(refusal: Refusal) -> Answer:
+    """An error of this dialect."""
+    status, kind = TYPES[refusal.reason]
+    answer = _answer(STATUSES.get(refusal.reason, status), {"__type": kind, "message": refusal.message})
+    return answer._replace(headers=answer.headers + refusal.headers)
+
+
+DIALECT = Dialect("kinesis", json_answer, refuse)
+
+PUTS = {"PutRecord": RecordFormat(parse_record, put_one), "PutRecords": RecordFormat(parse_records, put_many)}
+"""Operation that posts → its format."""
 
 
 def operation_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -176,24 +165,12 @@ def decoded_request(decode: Callable[[bytes], Any], content_type: bytes, body: b
     plain = content_type.partition(b";")[0].strip().lower()
     if plain == CBOR:
         raise Refusal(
-            Reason.MEDIA_TYPE,
+            RefusalReason.MEDIA_TYPE,
             "the gateway takes no CBOR: set AWS_CBOR_DISABLE=true, or the SDK's own setting",
         )
     if plain not in CONTENT_TYPES:
-        raise Refusal(Reason.MEDIA_TYPE, f"the content type is not {MEDIA_TYPE.decode()}")
+        raise Refusal(RefusalReason.MEDIA_TYPE, f"the content type is not {MEDIA_TYPE.decode()}")
     return decoded(decode, body)
-
-
-def json_answer(content: object) -> Answer:
-    """A 200 of this dialect."""
-    return _answer(200, content)
-
-
-def refused(refusal: Refusal) -> Answer:
-    """An error of this dialect."""
-    status, kind = TYPES[refusal.reason]
-    answer = _answer(STATUSES.get(refusal.reason, status), {"__type": kind, "message": refusal.message})
-    return answer._replace(headers=answer.headers + refusal.headers)
 
 
 def _answer(status: int, content: object) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ def accepted_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     if chosen is None:
         kinds = ", ".join(name.decode() for name in SERVED[:3])
         raise Refusal(
-            Reason.ACCEPT, f"no type of the Accept header can be served; there are {kinds} and others"
+            RefusalReason.ACCEPT, f"no type of the Accept header can be served; there are {kinds} and others"
         )
     return chosen
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _headers(record: _Headed, index: int) -> Headers:
         text = str(record.timestamp)
         if isinstance(record.timestamp, str) and not ISO.fullmatch(text):
             raise Refusal(
-                Reason.INVALID,
+                RefusalReason.INVALID,
                 "a timestamp is a number of milliseconds since 1970 or a text like 2020-08-28T03:52:47Z"
                 f" - at `$.records[{index}].timestamp`",
             )
@@ -77,5 +77,5 @@ def _headers(record: _Headed, index: int) -> Headers:
 def _name(header: Header, where: str) -> str:
     name = header.name if header.name is not None else header.key
     if not name or (header.name is not None and header.key is not None):
-        raise Refusal(Reason.INVALID, f"a header has one name, in `name` or in `key` - at `{where}`")
+        raise Refusal(RefusalReason.INVALID, f"a header has one name, in `name` or in `key` - at `{where}`")
     return name

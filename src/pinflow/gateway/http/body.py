@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pinflow.gateway.refusal import Reason, Refusal
+from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pinflow.gateway.pending import Hold
 
-__all__ = ["BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
+__all__ = ["Bodies", "BodyHeaders", "ClientGoneError", "Limits", "inflate", "read_body"]
 
 INLINE_BYTES = 32 * 1024
 """Compressed bodies up to this size are inflated on the event loop, where a hand-over would cost more."""
@@ -75,6 +76,29 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+class Bodies:
+    """Reads bodies within the caps of a gateway.
+
+    Args:
+        limits: The caps.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def start(self) -> None:
+        """Start the thread that inflates."""
+        self._pool = ThreadPoolExecutor(1, "pinflow-inflate")
+
+    def stop(self) -> None:
+        """End that thread."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, headers: BodyHeaders, receive: Receive, hold: Hold) -> bytes:
+        """Read a body; raises as `read_body`."""
+        return await read_body(headers, receive, self._limits, hold, self._pool)
+
+
 async def read_body(
     headers: BodyHeaders, receive: Receive, limits: Limits, hold: Hold, pool: Executor
 ) -> bytes:
@@ -94,7 +118,7 @@ async def read_body(
     """
     encoding = headers.content_encoding.strip().lower()
     if encoding not in ENCODINGS:
-        raise Refusal(Reason.MEDIA_TYPE, "the content encoding is not one of gzip, zstd and identity")
+        raise Refusal(RefusalReason.MEDIA_TYPE, "the content encoding is not one of gzip, zstd and identity")
     length = headers.content_length.strip().lstrip(b"0")  # of thousands of zeros `int` would raise
     if length.isdigit() and int(length) > limits.body:
         raise _too_large(limits.body, "")
@@ -128,17 +152,17 @@ def inflate(body: bytes, start: Callable[[], _Decompressor], limit: int) -> byte
         try:
             part = member.decompress(rest, room + 1)
         except (zlib.error, zstd.ZstdError):
-            raise Refusal(Reason.BROKEN_ENCODING, "the compressed body is broken") from None
+            raise Refusal(RefusalReason.BROKEN_ENCODING, "the compressed body is broken") from None
         if len(part) > room:
             raise _too_large(limit, " inflated")
         if not member.eof:
-            raise Refusal(Reason.BROKEN_ENCODING, "the compressed body is cut off")
+            raise Refusal(RefusalReason.BROKEN_ENCODING, "the compressed body is cut off")
         parts.append(part)
         room -= len(part)
         rest = member.unused_data
         if not rest:
             return b"".join(parts) if len(parts) > 1 else part
-    raise Refusal(Reason.BROKEN_ENCODING, f"the compressed body has more than {MAX_MEMBERS} members")
+    raise Refusal(RefusalReason.BROKEN_ENCODING, f"the compressed body has more than {MAX_MEMBERS} members")
 
 
 async def _part(receive: Receive, limit: int, hold: Hold) -> tuple[bytes, bool]:
@@ -168,12 +192,12 @@ async def _rest(first: bytes, receive: Receive, limits: Limits, hold: Hold) -> b
                 parts.append(part)
     except TimeoutError:
         message = f"the body did not arrive within {limits.seconds:g} s"
-        raise Refusal(Reason.SLOW, message, headers=((b"connection", b"close"),)) from None
+        raise Refusal(RefusalReason.SLOW, message, headers=((b"connection", b"close"),)) from None
     return b"".join(parts)
 
 
 def _too_large(limit: int, how: str) -> Refusal:
-    return Refusal(Reason.TOO_LARGE, f"the body is larger than {limit} bytes{how}")
+    return Refusal(RefusalReason.TOO_LARGE, f"the body is larger than {limit} bytes{how}")
 
 
 def _gzip() -> _Decompressor:

@@ -1,4 +1,4 @@
-"""Sending posts, from the first to the report."""
+"""One emulation: posts are taken as they are due, sent through every endpoint, and reported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from urllib3.util import parse_url
 
 from pinflow.config import masked
 from pinflow.emulator.delivery import MESSAGES, Delivery
-from pinflow.emulator.doors import BatchDoor, StreamDoor
 from pinflow.emulator.draw import Supply, drawn_picks, every_pick, require_drawable
+from pinflow.emulator.endpoints import BatchEndpoint, StreamEndpoint
 from pinflow.emulator.pace import Drawn, Steady, SystemClock, Unpaced
 from pinflow.emulator.report import Report, TopicReport
 from pinflow.errors import ConfigError, UsageError
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
     from urllib3 import HTTPConnectionPool
 
-    from pinflow.emulator.doors import Door
+    from pinflow.emulator.endpoints import Endpoint
     from pinflow.emulator.pace import Clock, Pace
     from pinflow.progress import Progress
 
-__all__ = ["Doors", "Rate", "emulate"]
+__all__ = ["EndpointChoice", "Rate", "emulate"]
 
-Doors = Literal["batch", "stream", "both"]
+EndpointChoice = Literal["batch", "stream", "both"]
 Rate = float | Literal["max"] | None
 
-DOORS: dict[str, tuple[type[BatchDoor | StreamDoor], ...]] = {
-    "batch": (BatchDoor,),
-    "stream": (StreamDoor,),
-    "both": (BatchDoor, StreamDoor),
+ENDPOINTS: dict[str, tuple[type[BatchEndpoint | StreamEndpoint], ...]] = {
+    "batch": (BatchEndpoint,),
+    "stream": (StreamEndpoint,),
+    "both": (BatchEndpoint, StreamEndpoint),
 }
 
 TIMEOUT = Timeout(connect=5.0, read=60.0)
@@ -55,7 +55,7 @@ def emulate(
     gateway_url: str,
     user_id: str,
     *,
-    to: Doors = "both",
+    to: EndpointChoice = "both",
     posts: int | None = None,
     each_once: bool = False,
     rate: Rate = None,
@@ -78,29 +78,29 @@ def emulate(
         source_url: The source database.
         gateway_url: Where the gateway listens, `http://host:port`.
         user_id: The user id in the names of topics and streams.
-        to: Through which door; with both, every post goes through each, at the same time.
+        to: The side whose endpoint gets the posts; with `both` every post goes to each, at the same time.
         posts: How many to send; None without end, or with `each_once` all.
         each_once: Every post of the source once, in the order of the numbers, instead of a draw.
-        rate: Posts a second, `"max"` for as many as the gateway takes, None for the traditional pauses.
+        rate: Posts a second; `"max"` for as many as the gateway takes; None for the traditional pauses.
         seed: Of the draw.
         batch_posts: Posts in a request, at most, when they come faster than one by one.
         headers: Further headers of every request.
         api_key: Sent with every request, unless it is empty.
         ca_file: A PEM file with the authority that the gateway's certificate rests on, besides the system's.
         stop: Set it, from another thread or a signal handler, to end.
-        progress: Is told of every post sent.
+        progress: Shows how many posts are sent.
         clock: Paces and delays.
 
     Raises:
-        UsageError: A number makes no sense.
+        UsageError: An argument is out of range.
         ConfigError: The gateway's URL cannot be used, or `ca_file` cannot be loaded.
         AbsentError: There is no source, or no post in it that could be drawn.
         UnavailableError: The gateway, or the source, cannot be reached.
         UnknownTopicError: The gateway does not know the topics.
-        TerminalError: The gateway refuses the first posts altogether, or is none.
+        TerminalError: The gateway refuses all records of the first posts, or the answer is not a gateway's.
     """
-    _require_sense(to, posts, rate, batch_posts)
-    _require_url(gateway_url)
+    _check_arguments(to, posts, rate, batch_posts)
+    _check_url(gateway_url)
     stop = Event() if stop is None else stop
     with (
         open_posts(source_url, stop.wait) as source,
@@ -113,20 +113,20 @@ def emulate(
             require_drawable(source, masked(source_url))
             picks = drawn_picks(seed)
         supply = Supply(source, picks, limit=posts, at_once=batch_posts, stop=stop)
-        doors: list[Door] = [door(user_id) for door in DOORS[to]]
-        deliveries = [Delivery(door, http, gateway_url, clock=clock, stop=stop) for door in doors]
-        run = _Run(supply, _pace(rate, batch_posts, clock), deliveries, stop)
+        endpoints: list[Endpoint] = [endpoint(user_id) for endpoint in ENDPOINTS[to]]
+        deliveries = [Delivery(endpoint, http, gateway_url, clock=clock, stop=stop) for endpoint in endpoints]
+        emulation = Emulation(supply, _pace(rate, batch_posts, clock), deliveries, stop)
         started = clock.now()
         progress.start(total, "posts")
         try:
-            run.all(progress)
+            emulation.run(progress)
         finally:
             progress.stop()
-        return run.report(clock.now() - started)
+        return emulation.report(clock.now() - started)
 
 
-class _Run:
-    """Takes posts as they are due and sends them through every door at once."""
+class Emulation:
+    """Takes posts as they are due and sends them through every endpoint at once."""
 
     def __init__(self, supply: Supply, pace: Pace, deliveries: list[Delivery], stop: Event) -> None:
         self._supply = supply
@@ -136,7 +136,7 @@ class _Run:
         self._posts = 0
         self._ended = False
 
-    def all(self, progress: Progress) -> None:
+    def run(self, progress: Progress) -> None:
         """Send until the posts end or a stop is asked for."""
         with ThreadPoolExecutor(len(self._deliveries), "pinflow-emulator") as pool:
             due = self._pace.next(self._supply, self._stop)
@@ -152,11 +152,11 @@ class _Run:
             self._ended = not due and not self._stop.is_set()
 
     def report(self, seconds: float) -> Report:
-        """What was done."""
+        """Sum up what was done."""
         topics = {
-            topic: TopicReport(tally.sent, tally.acknowledged, tally.refused)
+            topic: TopicReport(counted.sent, counted.acknowledged, counted.refused)
             for delivery in self._deliveries
-            for topic, tally in delivery.tallies.items()
+            for topic, counted in delivery.counts.items()
         }
         sent = sum(topic.sent for topic in topics.values())
         acknowledged = sum(topic.acknowledged for topic in topics.values())
@@ -184,10 +184,10 @@ def _headers(headers: Mapping[str, str] | None, api_key: str) -> dict[str, str]:
 
 @contextmanager
 def _connections(url: str, headers: Mapping[str, str], ca_file: str) -> Iterator[HTTPConnectionPool]:
-    """Kept connections, one a door; urllib3's own retries are off, as they know nothing of records."""
+    """Kept connections, one an endpoint. urllib3's own retries are off, as they know nothing of records."""
     trust = {"ssl_context": _trust(ca_file)} if url.startswith("https:") else {}
     http = connection_from_url(
-        url, maxsize=len(DOORS["both"]), retries=False, timeout=TIMEOUT, headers=headers, **trust
+        url, maxsize=len(ENDPOINTS["both"]), retries=False, timeout=TIMEOUT, headers=headers, **trust
     )
     try:
         yield http
@@ -216,13 +216,17 @@ def _pace(rate: Rate, batch_posts: int, clock: Clock) -> Pace:
     return Steady(rate, batch_posts, clock)
 
 
-def _require_sense(to: str, posts: int | None, rate: Rate, batch_posts: int) -> None:
-    if to not in DOORS:
-        raise UsageError(f"no door is called {to!r}", hint=f"use one of: {', '.join(DOORS)}")
+def _check_arguments(to: str, posts: int | None, rate: Rate, batch_posts: int) -> None:
+    if to not in ENDPOINTS:
+        raise UsageError(
+            f"{to!r} is not a side that posts can go to", hint=f"use one of: {', '.join(ENDPOINTS)}"
+        )
     if posts is not None and posts < 1:
-        raise UsageError(f"at least one post is sent, not {posts}", hint="pinflow emulate --posts 100")
+        raise UsageError(
+            f"the number of posts is at least 1, not {posts}", hint="pinflow emulate --posts 100"
+        )
     if isinstance(rate, str) and rate != "max":
-        raise UsageError(f"no rate is called {rate!r}", hint="pinflow emulate --rate max")
+        raise UsageError(f"{rate!r} is not a rate", hint="pinflow emulate --rate max")
     if isinstance(rate, (int, float)) and not 0 < rate < float("inf"):
         raise UsageError(
             f"a rate is a positive number of posts a second, not {rate}", hint="pinflow emulate --rate 50/s"
@@ -233,7 +237,7 @@ def _require_sense(to: str, posts: int | None, rate: Rate, batch_posts: int) -> 
         )
 
 
-def _require_url(url: str) -> None:
+def _check_url(url: str) -> None:
     try:
         parsed = parse_url(url)
     except LocationParseError:

@@ -1,4 +1,4 @@
-"""The two dialects of the gateway: what a request looks like, and what its answer says."""
+"""The endpoints of the gateway, one a side: what a request to each looks like, and what its answer says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from pinflow.datasets.naming import topic_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BatchDoor", "Door", "Item", "Refused", "Request", "StreamDoor", "Verdicts", "refusal"]
+__all__ = [
+    "BatchEndpoint",
+    "Endpoint",
+    "EndpointRequest",
+    "Item",
+    "Rejection",
+    "StreamEndpoint",
+    "Verdicts",
+    "read_rejection",
+]
 
 KINESIS_MOST_RECORDS = 500
 """Kinesis takes no more records in one request."""
@@ -29,17 +38,17 @@ RETRIABLE_ERRORS = frozenset(
 """Per-record codes of Kinesis that mean "try again"."""
 
 MESSAGE_LENGTH = 300
-"""How much of an answer that is no JSON is shown."""
+"""Characters that are shown of an answer that is not JSON."""
 
 
 class Item(NamedTuple):
-    """A record to send: its post's number and its JSON."""
+    """A record to send: the number of its post, and its JSON."""
 
     number: int
     row: bytes
 
 
-class Request(NamedTuple):
+class EndpointRequest(NamedTuple):
     """An HTTP request; the path begins with a slash."""
 
     method: str
@@ -49,44 +58,44 @@ class Request(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What an answer says: how many records are kept, which positions to send again, why others never are."""
+    """What an answer says: how many records are kept, which to send again (by index), and why others never will be."""
 
     acknowledged: int
     again: list[int]
     refused: list[str]
 
 
-class Refused(NamedTuple):
-    """Why a whole request is refused."""
+class Rejection(NamedTuple):
+    """Why a whole request was rejected."""
 
     status: int
     message: str
     unknown_topic: bool
 
 
-class Door(Protocol):
-    """One dialect."""
+class Endpoint(Protocol):
+    """Where the gateway takes the records of one side, and in which dialect.
 
-    @property
-    def topics(self) -> tuple[str, str, str]:
-        """Where pin, geo and user go."""
+    Attributes:
+        topics: Where pin, geo and user go.
+        most_records: How many records a request may hold.
+    """
 
-    @property
-    def most_records(self) -> int:
-        """Records in a request, at most."""
+    topics: tuple[str, str, str]
+    most_records: int
 
-    def request(self, topic: str, items: Sequence[Item]) -> Request:
+    def request(self, topic: str, items: Sequence[Item]) -> EndpointRequest:
         """The request that appends these records."""
 
     def verdicts(self, body: bytes, count: int) -> Verdicts:
         """Read the answer to a request of `count` records.
 
         Raises:
-            ValueError: It is no answer to such a request.
+            ValueError: It is not an answer to such a request.
         """
 
 
-class BatchDoor:
+class BatchEndpoint(Endpoint):
     """The Kafka REST Proxy v2 API. Records carry no key: the gateway places them by the post's number."""
 
     most_records = BATCH_MOST_RECORDS
@@ -94,17 +103,17 @@ class BatchDoor:
     def __init__(self, user_id: str) -> None:
         self.topics = topic_names("batch", user_id)
 
-    def request(self, topic: str, items: Sequence[Item]) -> Request:
-        """See `Door`."""
+    def request(self, topic: str, items: Sequence[Item]) -> EndpointRequest:
+        """See `Endpoint`."""
         rows = b'},{"value":'.join([item.row for item in items])
         body = b'{"records":[{"value":' + rows + b"}]}"
-        return Request("POST", f"/topics/{topic}", "application/vnd.kafka.json.v2+json", body)
+        return EndpointRequest("POST", f"/topics/{topic}", "application/vnd.kafka.json.v2+json", body)
 
     def verdicts(self, body: bytes, count: int) -> Verdicts:
-        """See `Door`."""
-        entries = _offsets(body).offsets
+        """See `Endpoint`."""
+        entries = _decode_kafka(body).offsets
         _require_one_each(len(entries), count)
-        again = [place for place, entry in enumerate(entries) if entry.error_code in RETRIABLE_CODES]
+        again = [index for index, entry in enumerate(entries) if entry.error_code in RETRIABLE_CODES]
         refused = [
             f"{entry.error_code}: {entry.error}"
             for entry in entries
@@ -113,7 +122,7 @@ class BatchDoor:
         return Verdicts(count - len(again) - len(refused), again, refused)
 
 
-class StreamDoor:
+class StreamEndpoint(Endpoint):
     """The API in front of Kinesis; the partition key is the post's number."""
 
     most_records = KINESIS_MOST_RECORDS
@@ -121,22 +130,26 @@ class StreamDoor:
     def __init__(self, user_id: str) -> None:
         self.topics = topic_names("stream", user_id)
 
-    def request(self, topic: str, items: Sequence[Item]) -> Request:
-        """See `Door`."""
+    def request(self, topic: str, items: Sequence[Item]) -> EndpointRequest:
+        """See `Endpoint`."""
         path = f"/streams/{topic}/record"
         if len(items) == 1:
             number, row = items[0]
             body = b'{"StreamName":"%s","Data":%s,"PartitionKey":"%d"}' % (topic.encode(), row, number)
-            return Request("PUT", path, "application/json", body)
+            return EndpointRequest("PUT", path, "application/json", body)
         records = b",".join([b'{"data":%s,"partition-key":"%d"}' % (row, number) for number, row in items])
-        return Request("PUT", f"{path}s", "application/json", b'{"records":[' + records + b"]}")
+        return EndpointRequest("PUT", f"{path}s", "application/json", b'{"records":[' + records + b"]}")
 
     def verdicts(self, body: bytes, count: int) -> Verdicts:
-        """See `Door`."""
-        answer = _puts(body)
-        entries = [_Put(SequenceNumber=answer.SequenceNumber)] if answer.Records is None else answer.Records
+        """See `Endpoint`."""
+        answer = _decode_kinesis(body)
+        entries = (
+            [_KinesisEntry(SequenceNumber=answer.SequenceNumber)]
+            if answer.Records is None
+            else answer.Records
+        )
         _require_one_each(len(entries), count)
-        again = [place for place, entry in enumerate(entries) if entry.ErrorCode in RETRIABLE_ERRORS]
+        again = [index for index, entry in enumerate(entries) if entry.ErrorCode in RETRIABLE_ERRORS]
         refused = [
             f"{entry.ErrorCode}: {entry.ErrorMessage}"
             for entry in entries
@@ -145,38 +158,38 @@ class StreamDoor:
         return Verdicts(count - len(again) - len(refused), again, refused)
 
 
-def refusal(status: int, body: bytes) -> Refused:
-    """Read the answer to a request that is refused whole, in either dialect."""
+def read_rejection(status: int, body: bytes) -> Rejection:
+    """Read the answer to a request that was rejected as a whole, in either dialect."""
     try:
         said = msgspec.json.decode(body, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = _Error(message=body[:MESSAGE_LENGTH].decode(errors="replace"))
     unknown = status == 404 or said.type == "ResourceNotFoundException"
-    return Refused(status, f"{status}: {said.message}", unknown)
+    return Rejection(status, f"{status}: {said.message}", unknown)
 
 
 def _require_one_each(entries: int, count: int) -> None:
     if entries != count:
-        raise ValueError(f"the answer speaks of {entries} records, not of {count}")
+        raise ValueError(f"it is about {entries} records, not about {count}")
 
 
-class _Entry(Struct):
+class _KafkaEntry(Struct):
     error_code: int | None = None
     error: str | None = None
 
 
-class _Offsets(Struct):
-    offsets: list[_Entry]
+class _KafkaAnswer(Struct):
+    offsets: list[_KafkaEntry]
 
 
-class _Put(Struct):
+class _KinesisEntry(Struct):
     SequenceNumber: str | None = None
     ErrorCode: str | None = None
     ErrorMessage: str | None = None
 
 
-class _Puts(Struct):
-    Records: list[_Put] | None = None
+class _KinesisAnswer(Struct):
+    Records: list[_KinesisEntry] | None = None
     SequenceNumber: str | None = None
 
 
@@ -185,5 +198,5 @@ class _Error(Struct):
     type: str = msgspec.field(default="", name="__type")
 
 
-_offsets = msgspec.json.Decoder(_Offsets).decode
-_puts = msgspec.json.Decoder(_Puts).decode
+_decode_kafka = msgspec.json.Decoder(_KafkaAnswer).decode
+_decode_kinesis = msgspec.json.Decoder(_KinesisAnswer).decode
