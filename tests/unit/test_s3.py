@@ -21,7 +21,7 @@ from pinflow.lake import Store, open_store
 from pinflow.lake.store.probe import faults as probe_faults
 from pinflow.lake.store.probe import require_conditions
 from pinflow.lake.store.refusals import failure
-from pinflow.lake.store.s3 import Address, parse
+from pinflow.lake.store.s3_url import S3Settings, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def fail_after(request: Request, forward: Forward) -> Answer:
 
 def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
     there = "region=eu-west-1&endpoint=http://127.0.0.1:9000&path_style=false&timeout=2.5"
-    assert parse(f"s3://posts/a/b/?{there}") == Address(
+    assert parse_url(f"s3://posts/a/b/?{there}") == S3Settings(
         bucket="posts",
         prefix="a/b",
         region="eu-west-1",
@@ -87,8 +87,8 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         path_style=False,
         timeout=2.5,
     )
-    assert parse("s3://posts").url == "s3://posts"
-    assert parse("s3://posts/lake?profile=me").url == "s3://posts/lake"
+    assert parse_url("s3://posts").url == "s3://posts"
+    assert parse_url("s3://posts/lake?profile=me").url == "s3://posts/lake"
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,17 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         (f"s3://posts/lake?aws_secret_access_key={SECRET}", "credentials do not belong"),
         (f"s3://posts/lake?session_token={SECRET}", "credentials do not belong"),
         ("s3://posts/lake?regoin=x", "did you mean region"),
-        ("s3://posts/lake?colour=red", "there are: region"),
-        ("s3://Posts/lake", "no name of a bucket"),
-        ("s3:///lake", "no name of a bucket"),
+        ("s3://posts/lake?colour=red", "use one of: region"),
+        ("s3://Posts/lake", "not a name of a bucket"),
+        ("s3:///lake", "not a name of a bucket"),
         ("s3://[x", "lake.url cannot be read"),
-        ("s3://posts/lake?endpoint=http://host:99999", "the endpoint is no URL"),
-        ("s3://posts/lake?endpoint=http://host/path", "the endpoint is no URL"),
+        ("s3://posts/lake?endpoint=http://host:99999", "use https://host, or http://host:port"),
+        ("s3://posts/lake?endpoint=http://host/path", "use https://host, or http://host:port"),
         ("s3://posts/la ke", "characters that need escaping"),
-        ("s3://posts/lake?path_style=maybe", "does not fit"),
-        ("s3://posts/lake?timeout=soon", "does not fit"),
-        ("s3://posts/lake?endpoint=minio:9000", "the endpoint is no URL"),
-        (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "the endpoint is no URL"),
+        ("s3://posts/lake?path_style=maybe", "use true or false"),
+        ("s3://posts/lake?timeout=soon", "use a number above 0"),
+        ("s3://posts/lake?endpoint=minio:9000", "use https://host, or http://host:port"),
+        (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "use https://host, or http://host:port"),
         ("gs://posts/lake", "no lake is called 'gs'"),
     ],
 )
@@ -130,10 +130,10 @@ def test_a_url_that_does_not_fit_is_refused_and_no_secret_is_shown(url: str, wor
 )
 def test_the_bucket_stands_in_the_path_except_on_aws_itself(url: str, host: str, path: bool) -> None:
     from pinflow.lake.store.credentials import Wallet
-    from pinflow.lake.store.s3 import Bucket
+    from pinflow.lake.store.s3 import S3Access
 
-    bucket = Bucket(parse(url), Wallet(None))
-    assert (bucket._endpoint, bucket._path_style) == (host, path)
+    access = S3Access(parse_url(url), Wallet(None))
+    assert (access._endpoint, access._path_style) == (host, path)
 
 
 def test_without_botocore_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

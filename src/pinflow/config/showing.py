@@ -43,11 +43,15 @@ def _toml(value: object) -> str:
     )
 
 
+HIDDEN_OPTIONS = r"secret|password|passwd|passphrase|token|key|oauthbearer\.config"
+"""Parts of the names of URL options whose value is hidden. librdkafka takes a secret in `sasl.oauthbearer.config`."""
+
+
 def masked(value: object) -> str:
-    """A value as text, with the password of a URL and secret-looking parameters hidden."""
+    """A value as text, with the password of a URL and the values of secret options hidden."""
     text = "true" if value is True else "false" if value is False else str(value)
     text = re.sub(r"(://[^/:@\s]*):[^\n]*@", r"\1:***@", text)
-    return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&\n]+", r"\1***", text)
+    return re.sub(rf"(?i)([?&;][^=&;]*(?:{HIDDEN_OPTIONS})[^=&;]*=)[^&\n]+", r"\1***", text)
 
 
 def shown(key: str, value: object) -> str:

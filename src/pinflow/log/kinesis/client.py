@@ -17,7 +17,7 @@ except ImportError as error:
     raise MissingExtraError("the Kinesis log", "kinesis") from error
 
 if TYPE_CHECKING:
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["Client"]
 
@@ -49,7 +49,7 @@ class Client:
         ConfigError: There is no such profile.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: KinesisSettings) -> None:
         self._address = address
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()

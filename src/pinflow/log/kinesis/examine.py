@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.streams import Streams
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["account_of", "findings"]
 
@@ -37,7 +37,7 @@ BEYOND = str(1 << 128)
 """No hash key is so large: a record that asks for it is refused as invalid, after the permission was looked at."""
 
 
-def account_of(client: Client, address: Address, where: str) -> str:
+def account_of(client: Client, address: KinesisSettings, where: str) -> str:
     """The number of the account, by `DescribeStreamSummary` alone: there may be no stream yet.
 
     Raises:
@@ -60,7 +60,7 @@ def account_of(client: Client, address: Address, where: str) -> str:
     )
 
 
-def findings(client: Client, address: Address, streams: Streams) -> list[Finding]:
+def findings(client: Client, address: KinesisSettings, streams: Streams) -> list[Finding]:
     """What is worth knowing or mending.
 
     Raises:
@@ -100,7 +100,7 @@ def _skew(client: Client) -> Iterator[Finding]:
         )
 
 
-def _of_stream(client: Client, address: Address, streams: Streams, topic: str) -> Iterator[Finding]:
+def _of_stream(client: Client, address: KinesisSettings, streams: Streams, topic: str) -> Iterator[Finding]:
     try:
         described, shards = streams.described(topic), streams.shards(topic)
     except PinflowError as error:
@@ -142,7 +142,7 @@ def _keeps_hours(streams: Streams, topic: str) -> int:
         return FEW_HOURS + 1  # that it cannot be described is told already
 
 
-def _put(client: Client, address: Address, topic: str) -> Failure | None:
+def _put(client: Client, address: KinesisSettings, topic: str) -> Failure | None:
     """Try to put what cannot be put, so that only the permission is tried."""
     record = {"Data": b"", "PartitionKey": "doctor", "ExplicitHashKey": BEYOND}
     try:
@@ -152,7 +152,7 @@ def _put(client: Client, address: Address, topic: str) -> Failure | None:
     return None
 
 
-def _read(client: Client, address: Address, topic: str, number: int) -> Failure | None:
+def _read(client: Client, address: KinesisSettings, topic: str, number: int) -> Failure | None:
     try:
         iterator = client.read(
             "get_shard_iterator",

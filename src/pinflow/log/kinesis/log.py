@@ -23,7 +23,7 @@ from pinflow.log.kinesis.read import Cursor, Cursors, Wanted, gap_of
 from pinflow.log.kinesis.records import Outgoing, appended, outgoing
 from pinflow.log.kinesis.streams import CreatingError, Streams
 from pinflow.log.kinesis.topics import KinesisTopics
-from pinflow.log.kinesis.url import address_of
+from pinflow.log.kinesis.url import parse_url
 from pinflow.log.records import (
     ANYWHERE,
     AppendResult,
@@ -61,7 +61,7 @@ class KinesisLog:
     )
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - streams are made by `topics` alone
-        self._address = address_of(url)
+        self._address = parse_url(url)
         self._where = masked(url)
         self._client = Client(self._address)
         self._streams = Streams(self._client, self._address, self._where)

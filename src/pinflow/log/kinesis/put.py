@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.records import Outgoing
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["Put"]
 
@@ -62,7 +62,7 @@ class Put:
     def __init__(
         self,
         client: Client,
-        address: Address,
+        address: KinesisSettings,
         paced: Callable[[Outgoing], float],
         missing: Callable[[str], PinflowError],
     ) -> None:

@@ -12,7 +12,7 @@ from pinflow.log.kinesis.place import shard_number
 
 if TYPE_CHECKING:
     from pinflow.log.kinesis.client import Client
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["CreatingError", "Description", "Shard", "Streams"]
 
@@ -71,7 +71,7 @@ class CreatingError(UnavailableError):
 class Streams:
     """Asks Kinesis about streams. Safe to use from several threads."""
 
-    def __init__(self, client: Client, address: Address, where: str) -> None:
+    def __init__(self, client: Client, address: KinesisSettings, where: str) -> None:
         self._client = client
         self._address = address
         self._where = where

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pinflow.log.kinesis.client import Client
     from pinflow.log.kinesis.streams import Streams
-    from pinflow.log.kinesis.url import Address
+    from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["KinesisTopics"]
 
@@ -41,7 +41,7 @@ class KinesisTopics:
     """
 
     def __init__(
-        self, client: Client, address: Address, streams: Streams, forget: Callable[[str], None]
+        self, client: Client, address: KinesisSettings, streams: Streams, forget: Callable[[str], None]
     ) -> None:
         self._client = client
         self._address = address

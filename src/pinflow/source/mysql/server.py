@@ -12,7 +12,7 @@ from pinflow.errors import TerminalError, UnavailableError
 from pinflow.source.mysql.columns import selection_of
 from pinflow.source.mysql.examine import examine
 from pinflow.source.mysql.failures import NO_SUCH_DATABASE, NOT_YOUR_DATABASE, failure, grant, number_of
-from pinflow.source.mysql.options import options_of
+from pinflow.source.mysql.options import connect_arguments
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -53,7 +53,7 @@ class MySql:
 
     def open(self, *, make: bool, long: bool) -> Engine:
         """See `Backend`."""
-        arguments = options_of(self._url, self.where, long=long)
+        arguments = connect_arguments(self._url, self.where, long=long)
         if make:
             self._make_database(arguments)
         return _engine(self._database, arguments)
