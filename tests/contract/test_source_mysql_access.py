@@ -149,7 +149,7 @@ def test_looking_up_ends_when_it_is_told_to_or_after_a_while(
         try:
             with pytest.raises(UnavailableError, match="no database listens"):
                 told.fetch([0])
-            monkeypatch.setattr("pinflow.source.patience.PATIENCE_SECONDS", 0.3)
+            monkeypatch.setattr("pinflow.source.retries.RETRY_SECONDS", 0.3)
             with pytest.raises(UnavailableError, match="no database listens"):
                 patient.count()
         finally:

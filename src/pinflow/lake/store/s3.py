@@ -21,6 +21,7 @@ from obstore.store import S3Store
 from pinflow.lake.store.credentials import Wallet
 from pinflow.lake.store.objects import Access, Store
 from pinflow.lake.store.s3_url import parse_url
+from pinflow.retrying import Backoff
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -32,7 +33,7 @@ __all__ = ["S3Access", "open_bucket"]
 CONNECT_S = 5
 RETRIES = 4
 RETRY_S = 20
-FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS = 100, 2_000
+BACKOFF = Backoff(first=0.1, most=2.0)
 """Tries within one call, at a store that is busy or cut the line: a moment's trouble costs no step of a job."""
 
 NO_REGION = "us-east-1"
@@ -83,9 +84,9 @@ class S3Access(Access):
                 "max_retries": RETRIES,
                 "retry_timeout": timedelta(seconds=RETRY_S),
                 "backoff": {
-                    "init_backoff": timedelta(milliseconds=FIRST_BACKOFF_MS),
-                    "max_backoff": timedelta(milliseconds=LONGEST_BACKOFF_MS),
-                    "base": 2,
+                    "init_backoff": timedelta(seconds=BACKOFF.first),
+                    "max_backoff": timedelta(seconds=BACKOFF.most),
+                    "base": BACKOFF.factor,
                 },
             },
             credential_provider=self._wallet,
@@ -106,8 +107,8 @@ class S3Access(Access):
             "timeout": f"{round(self._settings.timeout * 1000)}ms",
             "max_retries": str(RETRIES),
             "retry_timeout": f"{RETRY_S}s",
-            "backoff_config.init_backoff": f"{FIRST_BACKOFF_MS}ms",
-            "backoff_config.max_backoff": f"{LONGEST_BACKOFF_MS}ms",
+            "backoff_config.init_backoff": f"{round(BACKOFF.first * 1000)}ms",
+            "backoff_config.max_backoff": f"{round(BACKOFF.most * 1000)}ms",
         }
         if keys.token:
             options["AWS_SESSION_TOKEN"] = keys.token
