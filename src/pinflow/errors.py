@@ -21,7 +21,7 @@ The tree:
     ├── UnknownTopicError     no such topic
     ├── UnknownPartitionError no such partition of a topic
     ├── TooLargeError         a record is larger than the log takes
-    ├── NotCarriedError       the log cannot carry a record as it is
+    ├── UnsupportedRecordError       the log cannot carry a record as it is
     ├── RepeatedError         a request that is to be appended once was appended before
     └── TopicExistsError      a topic of this name is there already
 
@@ -41,7 +41,6 @@ __all__ = [
     "GapError",
     "HeldError",
     "MissingExtraError",
-    "NotCarriedError",
     "OverloadedError",
     "PinflowError",
     "RecordError",
@@ -53,6 +52,7 @@ __all__ = [
     "UnavailableError",
     "UnknownPartitionError",
     "UnknownTopicError",
+    "UnsupportedRecordError",
     "UsageError",
 ]
 
@@ -174,7 +174,7 @@ class TooLargeError(PinflowError):
     """A record is larger than the log takes."""
 
 
-class NotCarriedError(PinflowError):
+class UnsupportedRecordError(PinflowError):
     """The log cannot carry a record as it is, such as one without a value."""
 
 

@@ -7,7 +7,6 @@ import logging
 import traceback
 
 from pinflow.errors import (
-    NotCarriedError,
     OverloadedError,
     PinflowError,
     RepeatedError,
@@ -16,6 +15,7 @@ from pinflow.errors import (
     UnavailableError,
     UnknownPartitionError,
     UnknownTopicError,
+    UnsupportedRecordError,
 )
 
 __all__ = ["RETRY_AFTER_S", "Reason", "Refusal", "refusal_of"]
@@ -66,7 +66,7 @@ class Reason(enum.Enum):
 RETRYABLE = frozenset({Reason.CONFLICT, Reason.OVERLOADED, Reason.UNAVAILABLE})
 
 REASONS: dict[type[PinflowError], Reason] = {
-    NotCarriedError: Reason.INVALID,
+    UnsupportedRecordError: Reason.INVALID,
     OverloadedError: Reason.OVERLOADED,
     RepeatedError: Reason.CONFLICT,
     TooLargeError: Reason.TOO_LARGE,

@@ -125,7 +125,7 @@ class Capabilities(NamedTuple):
         trims: It can drop what all have committed.
         keeps_offsets: Its topics go on where a landing zone ends that another sink wrote from them.
         text_keys_only: It takes bytes and a text key alone. Tombstones, headers and other keys are refused singly
-            with a `NotCarriedError`, and a record without a key comes back with its route as its key.
+            with a `UnsupportedRecordError`, and a record without a key comes back with its route as its key.
     """
 
     assigns_partitions: bool = False
