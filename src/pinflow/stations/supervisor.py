@@ -84,7 +84,7 @@ def up(
         show: Told of the pipeline about once a second.
 
     Raises:
-        PinflowError: The gateway did not start at all.
+        StationError: The gateway did not start at all.
     """
     with only_one(settings.home):
         _up(settings, stop, rate, progress, show)
