@@ -18,9 +18,8 @@ from pinflow.errors import (
     UnavailableError,
 )
 from pinflow.lake import Store, open_store
-from pinflow.lake.store.probe import faults as probe_faults
-from pinflow.lake.store.probe import require_conditions
-from pinflow.lake.store.refusals import failure
+from pinflow.lake.store.check import require_conditions
+from pinflow.lake.store.refusals import translate_error
 from pinflow.lake.store.s3_url import S3Settings, parse_url
 
 if TYPE_CHECKING:
@@ -129,10 +128,10 @@ def test_a_url_that_does_not_fit_is_refused_and_no_secret_is_shown(url: str, wor
     ],
 )
 def test_the_bucket_stands_in_the_path_except_on_aws_itself(url: str, host: str, path: bool) -> None:
-    from pinflow.lake.store.credentials import Wallet
+    from pinflow.lake.store.credentials import AwsCredentials
     from pinflow.lake.store.s3 import S3Access
 
-    access = S3Access(parse_url(url), Wallet(None))
+    access = S3Access(parse_url(url), AwsCredentials(None))
     assert (access._endpoint, access._path_style) == (host, path)
 
 
@@ -219,7 +218,7 @@ def test_an_action_that_the_store_names_itself_is_taken() -> None:
         "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code><Message>User: me is not"
         " authorized to perform: s3:PutObjectTagging on resource</Message></Error> S3"
     )
-    assert "allow s3:PutObjectTagging" in failure("it failed", "there", text, "").hint
+    assert "allow s3:PutObjectTagging" in translate_error("it failed", "there", text, "").hint
 
 
 def test_a_table_tells_the_same_through_its_library() -> None:
@@ -228,7 +227,7 @@ def test_a_table_tells_the_same_through_its_library() -> None:
         " http://host/b/tables/pin/_delta_log/_last_checkpoint in 1ms - Server returned non-2xx status code\n"
         "  \x1b[31m↳\x1b[0m 403 Forbidden\n \x1b[31m↳\x1b[0m <Error><Code>AccessDenied</Code></Error>"
     )
-    error = failure("table 'pin' cannot be opened", "s3://b/tables/pin", OSError(text), "")
+    error = translate_error("table 'pin' cannot be opened", "s3://b/tables/pin", OSError(text), "")
     assert type(error) is TerminalError
     assert error.what == "table 'pin' cannot be opened: access is denied (403 AccessDenied)"
 
@@ -321,7 +320,7 @@ def test_a_store_that_ignores_conditions_is_found(store: Store, faults: Faults) 
     faults.fault = without_conditions
     with pytest.raises(TerminalError, match="has no conditional put"):
         require_conditions(store)
-    assert ["has no conditional put" in each.what for each in probe_faults(store)] == [True]
+    assert ["has no conditional put" in each.what for each in store.check()] == [True]
     assert list(store.list("")) == []
 
 
@@ -331,7 +330,7 @@ def test_the_probe_names_every_permission_that_is_missing(store: Store, faults: 
         if request.method == "POST" or "list-type" in request.path
         else forward(request)
     )
-    hints = {each.hint for each in probe_faults(store)}
+    hints = {each.hint for each in store.check()}
     assert hints == {"allow s3:ListBucket to these credentials", "allow s3:DeleteObject to these credentials"}
 
 
@@ -343,6 +342,6 @@ def test_the_probe_finds_a_clock_that_is_wrong(store: Store, faults: Faults) -> 
         return answer._replace(body=re.sub(rb"<LastModified>\d{4}", b"<LastModified>2099", answer.body))
 
     faults.fault = tomorrow
-    (wrong,) = probe_faults(store)
+    (wrong,) = store.check()
     assert "has a clock that differs" in wrong.what
     assert wrong.hint == "set the clock"

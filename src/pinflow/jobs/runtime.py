@@ -11,7 +11,7 @@ from pinflow.config import masked
 from pinflow.engine import Engine, open_engine
 from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
-from pinflow.lake.store.probe import require_conditions
+from pinflow.lake.store.check import require_conditions
 from pinflow.log import EventLog, open_log
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 
 from pinflow.errors import GapError
-from pinflow.source.database import existing
+from pinflow.source.database import open_source
 from pinflow.source.retries import read_with_retry
 from pinflow.source.rows import GeoRow, PinRow, Post, UserRow
 from pinflow.source.tables import GEO, PIN, TABLES, USER
@@ -48,7 +48,7 @@ def open_posts(url: str, pause: Callable[[float], object] = time.sleep) -> Itera
         UnavailableError: The database cannot be reached, or is locked.
         ConfigError, MissingExtraError, TerminalError, CorruptError: The URL, its driver, or the database is not usable.
     """
-    with existing(url) as database:
+    with open_source(url) as database:
         with database.connect() as connection:
             selections = {table: database.backend.selection(connection, table) for table in TABLES}
         yield Posts(database, selections, pause)

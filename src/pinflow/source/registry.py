@@ -37,15 +37,15 @@ def backend_of(url: str) -> Backend:
 
 
 def _sqlite(url: URL, where: str) -> Backend:
-    from pinflow.source.sqlite import Sqlite  # noqa: PLC0415 - only the one that is used is loaded
+    from pinflow.source.sqlite import SqliteSource  # noqa: PLC0415 - only the one that is used is loaded
 
-    return Sqlite(url, where)
+    return SqliteSource(url, where)
 
 
 def _mysql(url: URL, where: str) -> Backend:
-    from pinflow.source.mysql import MySql  # noqa: PLC0415
+    from pinflow.source.mysql import MySqlSource  # noqa: PLC0415
 
-    return MySql(url, where)
+    return MySqlSource(url, where)
 
 
 KINDS: dict[str, Callable[[URL, str], Backend]] = {

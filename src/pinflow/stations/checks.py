@@ -13,17 +13,16 @@ import urllib3
 
 from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.findings import Finding
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.runtime import Runtime
-from pinflow.lake.store.probe import faults
 from pinflow.log import examined
-from pinflow.source import examine
+from pinflow.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.config import Settings
+    from pinflow.findings import Finding
 
 __all__ = ["Check", "run_checks"]
 
@@ -96,14 +95,9 @@ def _home(settings: Settings) -> Check:
 
 def _source(settings: Settings) -> Check:
     url = settings.config.source.url
-    found = examine(url)
-    posts = max(found.rows.values())
-    findings = [*found.server.findings]
-    if len(set(found.rows.values())) > 1:
-        rows = ", ".join(f"{table} {count:,}" for table, count in found.rows.items())
-        what = f"the tables do not hold the same posts: {rows}"
-        findings.append(Finding(what, "pinflow source create --replace", broken=True))
-    return _checked("source", f"{posts:,} posts at {masked(url)} ({found.server.version})", findings)
+    with open_source(url, long=True) as source:
+        findings, posts, server = source.check(), max(source.count_rows().values()), source.describe()
+    return _checked("source", f"{posts:,} posts at {masked(url)} ({server})", findings)
 
 
 def _log(settings: Settings) -> Check:
@@ -122,9 +116,9 @@ def _log(settings: Settings) -> Check:
 
 def _lake(settings: Settings) -> Check:
     with Runtime(settings, read_only=True) as runtime:
-        wrong = faults(runtime.store)
+        wrong = runtime.store.check()
         if wrong:
-            hints = "; ".join(dict.fromkeys(error.hint for error in wrong))
+            hints = "; ".join(dict.fromkeys(finding.hint for finding in wrong))
             return Check("lake", "broken", f"{wrong[0].what} ({runtime.store.url})", hints)
         objects = runtime.landing.manifest.num_rows()
         return Check("lake", "ok", f"{objects:,} landed objects at {runtime.store.about}")

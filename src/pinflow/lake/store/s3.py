@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import S3Store
 
-from pinflow.lake.store.credentials import Wallet
+from pinflow.lake.store.credentials import AwsCredentials
 from pinflow.lake.store.objects import Access, Store
 from pinflow.lake.store.s3_url import parse_url
 from pinflow.retrying import Backoff
@@ -48,16 +48,16 @@ def open_bucket(url: str) -> Store:
         MissingExtraError: botocore is not installed.
     """
     settings = parse_url(url)
-    access = S3Access(settings, Wallet(settings.profile or None))
+    access = S3Access(settings, AwsCredentials(settings.profile or None))
     return Store(access.objects(), settings.url, access)
 
 
 class S3Access(Access):
     """What each library needs to know of a bucket."""
 
-    def __init__(self, settings: S3Settings, wallet: Wallet) -> None:
+    def __init__(self, settings: S3Settings, credentials: AwsCredentials) -> None:
         self._settings = settings
-        self._wallet = wallet
+        self._credentials = credentials
 
     def __str__(self) -> str:
         return f"region {self._region}{self._endpoint and ', endpoint '}{self._endpoint}"
@@ -89,12 +89,12 @@ class S3Access(Access):
                     "base": BACKOFF.factor,
                 },
             },
-            credential_provider=self._wallet,
+            credential_provider=self._credentials,
         )
 
     def options(self) -> dict[str, str]:
         """The bucket for deltalake; see `lake.store.objects.Access`."""
-        keys = self._wallet.keys()
+        keys = self._credentials.keys()
         options = {
             "AWS_REGION": self._region,
             "AWS_ACCESS_KEY_ID": keys.access_key,
@@ -119,7 +119,7 @@ class S3Access(Access):
     @cached_property
     def _region(self) -> str:
         """As the URL says, or else the environment, or the profile."""
-        return self._settings.region or os.environ.get("AWS_REGION") or self._wallet.region or NO_REGION
+        return self._settings.region or os.environ.get("AWS_REGION") or self._credentials.region or NO_REGION
 
     @cached_property
     def _endpoint(self) -> str:
