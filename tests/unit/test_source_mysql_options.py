@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 from tests.certificates import Certificates, certificates
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError, MissingExtraError
 from pinflow.source.mysql.columns import shortest_single
 from pinflow.source.mysql.options import connect_arguments
@@ -21,7 +21,7 @@ HOST = "mysql+pymysql://me:secret@db.example"
 
 
 def options(url: str, *, long: bool = False) -> dict[str, Any]:
-    return connect_arguments(make_url(url), masked(url), long=long)
+    return connect_arguments(make_url(url), mask(url), long=long)
 
 
 def assert_refused(url: str, match: str) -> ConfigError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docs.update_options import DECLARED, ROOT, rewritten
 
-from pinflow.config import load, masked, override
+from pinflow.config import load, mask, override
 from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, choice, flag, number, whole
 from pinflow.errors import ConfigError
 from pinflow.lake.store.registry import open_store
@@ -121,7 +121,7 @@ def test_every_default_is_a_text_that_its_option_takes(backend: str) -> None:
 @pytest.mark.parametrize("backend", DECLARED)
 def test_the_values_hidden_where_a_url_is_shown_are_those_of_the_secret_options(backend: str) -> None:
     for option in DECLARED[backend].options:
-        hidden = masked(f"{URLS[backend]}?a=b&{option.name}=sentinel&z=y")
+        hidden = mask(f"{URLS[backend]}?a=b&{option.name}=sentinel&z=y")
         assert ("sentinel" not in hidden) == option.secret, option.name
         assert hidden.endswith("&z=y")
 
@@ -139,7 +139,7 @@ def test_the_values_hidden_where_a_url_is_shown_are_those_of_the_secret_options(
     ],
 )
 def test_the_secrets_of_librdkafka_are_hidden(name: str) -> None:
-    assert "sentinel" not in masked(f"kafka://one:9092?client.{name}=sentinel&gaps=skip")
+    assert "sentinel" not in mask(f"kafka://one:9092?client.{name}=sentinel&gaps=skip")
 
 
 @pytest.mark.parametrize("backend", DECLARED)

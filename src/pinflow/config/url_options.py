@@ -12,7 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from pinflow.config.showing import HIDDEN_OPTIONS, masked
+from pinflow.config.showing import HIDDEN_OPTIONS, mask
 from pinflow.config.urls import is_server
 from pinflow.errors import ConfigError
 
@@ -119,7 +119,7 @@ class UrlOptions(NamedTuple):
     def error(self, url: str, what: str, hint: str = "") -> ConfigError:
         """An error about a URL, which is shown without its secrets."""
         return ConfigError(
-            what, where=f"{self.setting} = {masked(url)}", hint=hint or f"{self.page} describes every option"
+            what, where=f"{self.setting} = {mask(url)}", hint=hint or f"{self.page} describes every option"
         )
 
     def table(self) -> str:

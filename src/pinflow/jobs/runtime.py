@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.engine import Engine, open_engine
 from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
@@ -60,7 +60,7 @@ class Runtime:
         if bound != self.log.identity:
             raise CorruptError(
                 "the log is not the one that this lake is filled from",
-                where=f"{masked(self.config.log.url)}, {self.store.url}",
+                where=f"{mask(self.config.log.url)}, {self.store.url}",
                 hint="bring the log back from a copy, or give the new log a lake of its own (lake.url)",
             )
         return self.log

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def backend_of(url: str) -> Backend:
     kind = KINDS.get(parsed.drivername)
     if kind is None:
         raise _unknown(url)
-    return kind(parsed, masked(url))
+    return kind(parsed, mask(url))
 
 
 def _sqlite(url: URL, where: str) -> Backend:
@@ -62,6 +62,6 @@ KINDS: dict[str, Callable[[URL, str], Backend]] = {
 def _unknown(url: str) -> ConfigError:
     return ConfigError(
         "the source's URL names no database that is known",
-        where=f"source.url = {masked(url)}",
+        where=f"source.url = {mask(url)}",
         hint="use sqlite:///<file> or mysql+pymysql://<user>@<host>/pinterest_data",
     )

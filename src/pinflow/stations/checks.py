@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import urllib3
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.runtime import Runtime
@@ -62,10 +62,10 @@ def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> 
     try:
         return check(settings)
     except AbsentError as error:
-        return Check(part, "absent", f"{error.what} ({masked(error.where)})", error.hint)
+        return Check(part, "absent", f"{error.what} ({mask(error.where)})", error.hint)
     except PinflowError as error:
         return Check(
-            part, "broken", f"{error.what} ({masked(error.where)})" if error.where else error.what, error.hint
+            part, "broken", f"{error.what} ({mask(error.where)})" if error.where else error.what, error.hint
         )
 
 
@@ -97,7 +97,7 @@ def _source(settings: Settings) -> Check:
     url = settings.config.source.url
     with open_source(url, long=True) as source:
         findings, posts, server = source.check(), max(source.count_rows().values()), source.describe()
-    return _checked("source", f"{posts:,} posts at {masked(url)} ({server})", findings)
+    return _checked("source", f"{posts:,} posts at {mask(url)} ({server})", findings)
 
 
 def _log(settings: Settings) -> Check:
@@ -111,7 +111,7 @@ def _log(settings: Settings) -> Check:
         else:
             records = sum(extent.accepted for topic in topics for extent in runtime.log.ranges(topic))
             found = f"{records:,} records in {len(topics)} topics"
-    return _checked("log", f"{found} at {masked(url)}", findings)
+    return _checked("log", f"{found} at {mask(url)}", findings)
 
 
 def _lake(settings: Settings) -> Check:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from pinflow.config import masked, split_url
+from pinflow.config import mask, split_url
 from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, ValueKind, choice, matching, patterns
 from pinflow.errors import ConfigError
 
@@ -165,7 +165,7 @@ def parse_url(url: str) -> KafkaSettings:
     """
     parts = split_url(url, "log.url", "write what is odd in a password as %xx: kafka://user:p%5Bss@host:9092")
     user, password, servers = _netloc(parts.netloc)
-    shown = masked(url)
+    shown = mask(url)
     if not servers or parts.path.strip("/") or parts.fragment:
         raise ConfigError(
             "a Kafka log is named by its brokers alone", where=f"log.url = {shown}", hint="kafka://host:9092"

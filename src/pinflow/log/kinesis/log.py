@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import (
     GapError,
     PinflowError,
@@ -62,7 +62,7 @@ class KinesisLog:
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - streams are made by `topics` alone
         self._address = parse_url(url)
-        self._where = masked(url)
+        self._where = mask(url)
         self._client = Client(self._address)
         self._streams = Streams(self._client, self._address, self._where)
         self._put = Put(self._client, self._address, self._put_paced, self._missing)
