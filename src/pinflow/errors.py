@@ -3,30 +3,33 @@
 The tree:
 
     PinflowError
-    ├── UsageError            the caller asked for something that makes no sense (exit code 2)
-    │   ├── ConfigError       a setting is unknown or does not fit
-    │   └── DialectError      SQL uses what the dialect layer does not carry
-    ├── MissingExtraError     an optional part is not installed
-    ├── TransientError        trying again later may help; jobs retry these
-    │   ├── UnavailableError  a part cannot be reached or is locked just now
-    │   └── OverloadedError   a bounded queue is full
-    ├── TerminalError         trying again changes nothing
-    │   ├── AbsentError       a part has not been made yet
-    │   ├── FencedError       another worker holds the job
-    │   │   └── HeldError     a command that has not ended holds the job
-    │   ├── ChangedTableError another program has changed a table so that pinflow cannot go on with it
-    │   ├── CorruptError      stored bytes are not what was written
-    │   ├── RecordError       a rule fails at a record's value
-    │   └── GapError          records that should be there are not
-    ├── UnknownTopicError     no such topic
-    ├── UnknownPartitionError no such partition of a topic
-    ├── TooLargeError         a record is larger than the log takes
-    ├── NotCarriedError       the log cannot carry a record as it is
-    ├── RepeatedError         a request that is to be appended once was appended before
-    └── TopicExistsError      a topic of this name is there already
+    ├── TransientError              trying again later may help; jobs retry these
+    │   ├── UnavailableError        a part cannot be reached or is locked just now
+    │   └── OverloadedError         a bounded queue is full
+    └── TerminalError               trying again changes nothing
+        ├── UsageError              the caller asked for something that makes no sense (exit code 2)
+        │   ├── ConfigError         a setting is unknown or not valid
+        │   └── DialectError        SQL uses what the dialect layer does not support
+        ├── MissingExtraError       an optional part is not installed
+        ├── AbsentError             a part has not been made yet
+        ├── LimitError              a bound of the configuration was reached
+        ├── StationError            a process of `up` or `demo` ended or did not start
+        ├── FencedError             another worker holds the job
+        │   └── HeldError           a command that has not ended holds the job
+        ├── ChangedTableError       another program has changed a table so that pinflow cannot go on with it
+        ├── CorruptError            stored bytes are not what was written
+        ├── GapError                records that should be there are not
+        ├── RecordError             a rule fails at a record's value
+        ├── UnknownTopicError       there is no such topic
+        ├── UnknownPartitionError   there is no such partition of a topic
+        ├── TopicExistsError        a topic of this name is there already
+        ├── TooLargeError           a record is larger than the log takes
+        ├── UnsupportedRecordError  the log cannot keep a record as it is
+        └── RepeatedError           a request that is to be appended once was appended before
 
-An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it.
-Anything that is not a `PinflowError` is a bug. Only the command catches it: `pinflow.cli.unexpected` reports it.
+An error says *what* happened, *where*, and the *next* step, which is the command or the setting that mends it. Every
+error but `PinflowError` itself is either transient or terminal, by its type. Anything that is not a `PinflowError` is a
+bug. Only the command catches it: `pinflow.cli.unexpected` reports it.
 """
 
 from __future__ import annotations
@@ -40,12 +43,13 @@ __all__ = [
     "FencedError",
     "GapError",
     "HeldError",
+    "LimitError",
     "MissingExtraError",
-    "NotCarriedError",
     "OverloadedError",
     "PinflowError",
     "RecordError",
     "RepeatedError",
+    "StationError",
     "TerminalError",
     "TooLargeError",
     "TopicExistsError",
@@ -53,6 +57,7 @@ __all__ = [
     "UnavailableError",
     "UnknownPartitionError",
     "UnknownTopicError",
+    "UnsupportedRecordError",
     "UsageError",
 ]
 
@@ -93,31 +98,6 @@ def _again(kind: type[PinflowError], what: str, where: str, hint: str) -> Pinflo
     return error
 
 
-class UsageError(PinflowError):
-    """The caller asked for something that makes no sense."""
-
-    exit_code = 2
-
-
-class ConfigError(UsageError):
-    """A setting is unknown or its value does not fit."""
-
-
-class DialectError(UsageError):
-    """SQL uses a construct that the dialect layer does not carry to the engine."""
-
-
-class MissingExtraError(PinflowError):
-    """An optional part is not installed."""
-
-    def __init__(self, part: str, extra: str) -> None:
-        super().__init__(
-            f"{part} needs packages that are not installed",
-            where=f"extra [{extra}]",
-            hint=f"pip install 'pinflow[{extra}]'",
-        )
-
-
 class TransientError(PinflowError):
     """Trying again later may help."""
 
@@ -134,8 +114,41 @@ class TerminalError(PinflowError):
     """Trying again changes nothing."""
 
 
+class UsageError(TerminalError):
+    """The caller asked for something that makes no sense."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown or its value is not valid."""
+
+
+class DialectError(UsageError):
+    """SQL uses a construct that the dialect layer does not translate for the engine."""
+
+
+class MissingExtraError(TerminalError):
+    """An optional part is not installed."""
+
+    def __init__(self, part: str, extra: str) -> None:
+        super().__init__(
+            f"{part} needs packages that are not installed",
+            where=f"extra [{extra}]",
+            hint=f"pip install 'pinflow[{extra}]'",
+        )
+
+
 class AbsentError(TerminalError):
     """A part has not been made yet."""
+
+
+class LimitError(TerminalError):
+    """A bound of the configuration was reached, such as the memory or the seconds of a query."""
+
+
+class StationError(TerminalError):
+    """A process that `up` or `demo` runs ended by itself, did not start, or is stuck."""
 
 
 class FencedError(TerminalError):
@@ -162,25 +175,25 @@ class RecordError(TerminalError):
     """A rule fails at the value of a record, instead of rejecting it; without that record it would not."""
 
 
-class UnknownTopicError(PinflowError):
-    """No topic of this name."""
+class UnknownTopicError(TerminalError):
+    """There is no topic of this name."""
 
 
-class UnknownPartitionError(PinflowError):
+class UnknownPartitionError(TerminalError):
     """The topic has no partition of this number."""
 
 
-class TooLargeError(PinflowError):
+class TopicExistsError(TerminalError):
+    """A topic of this name is there already."""
+
+
+class TooLargeError(TerminalError):
     """A record is larger than the log takes."""
 
 
-class NotCarriedError(PinflowError):
-    """The log cannot carry a record as it is, such as one without a value."""
+class UnsupportedRecordError(TerminalError):
+    """The log cannot keep a record as it is, such as one without a value."""
 
 
-class RepeatedError(PinflowError):
+class RepeatedError(TerminalError):
     """A request that is to be appended once was appended before; the log kept what answers it."""
-
-
-class TopicExistsError(PinflowError):
-    """A topic of this name is there already."""

@@ -1,4 +1,4 @@
-"""What a look at a part finds, for `pinflow doctor`."""
+"""What `check()` of a part returns, for `pinflow doctor`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Finding"]
 
 
 class Finding(NamedTuple):
-    """One thing worth knowing of a part.
+    """One thing that is wrong with a part, or worth knowing of it.
 
     Attributes:
         what: A sentence.

@@ -12,11 +12,11 @@ import pytest
 from pinflow.errors import (
     CorruptError,
     GapError,
-    NotCarriedError,
     RepeatedError,
     TopicExistsError,
     UnknownPartitionError,
     UnknownTopicError,
+    UnsupportedRecordError,
 )
 from pinflow.log import (
     AppendResult,
@@ -139,7 +139,7 @@ def test_a_bare_log_refuses_singly_what_it_cannot_carry(log: EventLog, topic: st
     )
     (appended,) = log.append([ProduceBatch(topic, 0, records, [b"7"] * 7)])
     assert sorted(appended.refused) == [1, 2, 3, 4, 5]
-    assert {type(error) for error in appended.refused.values()} == {NotCarriedError}
+    assert {type(error) for error in appended.refused.values()} == {UnsupportedRecordError}
     chunk = log.read(topic, 0, None, **PLENTY)
     assert chunk.records == Records([b"good", b"keyless"], [b"k", b"7"])
 

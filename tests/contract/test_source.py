@@ -177,12 +177,20 @@ def test_summary_says_what_is_there(url: str) -> None:
     assert 50 < found.countries <= 243
 
 
-def test_examine_says_the_server_and_the_rows(url: str) -> None:
+def test_a_source_describes_its_server_counts_its_rows_and_has_no_findings(url: str) -> None:
     room.create(url, 30)
-    found = room.examine(url)
-    assert set(found.rows.values()) == {30}
-    assert found.server.version
-    assert found.server.findings == ()
+    with room.open_source(url) as source:
+        assert source.count_rows() == {"pinterest_data": 30, "geolocation_data": 30, "user_data": 30}
+        assert source.describe()
+        assert source.check() == []
+
+
+def test_tables_that_do_not_hold_the_same_posts_are_a_finding(source: Source) -> None:
+    room.create(source.url, 3)
+    source.execute("DELETE FROM user_data WHERE ind = 1")
+    (finding,) = room.check(source.url)
+    assert finding.broken
+    assert finding.what.endswith("pinterest_data 3, geolocation_data 3, user_data 2")
 
 
 def test_a_source_that_is_not_there_is_absent(url: str) -> None:

@@ -105,26 +105,29 @@ def test_tables_that_others_made_are_read(mariadb: MariaDb, account: Account) ->
     assert room.summary(account.url).posts == 2
 
 
-def test_examine_says_what_had_better_be_otherwise(mariadb: MariaDb, account: Account) -> None:
+def test_a_check_finds_other_charsets_and_missing_indexes_and_says_how_to_mend_them(
+    mariadb: MariaDb, account: Account
+) -> None:
     made_by_others(mariadb, account)
-    server = room.examine(account.url).server
-    assert "MariaDB" in server.version
-    assert "no TLS" in server.version
-    assert [finding.what for finding in server.findings] == [
+    with room.open_source(account.url) as source:
+        assert source.describe().startswith("MariaDB ")
+        assert source.describe().endswith(", no TLS")
+    findings = room.check(account.url)
+    assert [finding.what for finding in findings] == [
         "geolocation_data keeps latin1, which has no place for every character",
         "geolocation_data has no index on ind, so each look-up reads all of it",
         "pinterest_data has no index on index, so each look-up reads all of it",
     ]
-    for finding in server.findings:
+    for finding in findings:
         mariadb.execute(finding.hint, database=account.database)
-    assert room.examine(account.url).server.findings == ()
+    assert room.check(account.url) == []
 
 
 def test_a_server_whose_clock_is_wrong_is_told(mariadb: MariaDb, account: Account) -> None:
     room.create(account.url, 1)
     mariadb.execute("SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() - 3600'")
     try:
-        (finding,) = room.examine(account.url).server.findings
+        (finding,) = room.check(account.url)
     finally:
         mariadb.execute("SET GLOBAL init_connect = ''")
     assert "s behind" in finding.what

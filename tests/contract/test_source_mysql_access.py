@@ -89,7 +89,7 @@ def test_who_may_only_read_reads_and_is_told_what_filling_takes(mariadb: MariaDb
     refused(reader.url, TerminalError, r"does not let this user.*geolocation_data")
     mariadb.execute(f"GRANT SELECT ON {account.database}.* TO {reader.user}")
     assert [post.number for post in posts_of(reader.url, 0, 1, 2)] == [0, 1, 2]
-    assert room.examine(reader.url).rows["user_data"] == 3
+    assert room.summary(reader.url).rows["user_data"] == 3
     with pytest.raises(TerminalError, match="does not let this user") as raised:
         room.create(reader.url, 3, replace=True)
     assert f"GRANT SELECT, INSERT, DELETE, CREATE ON `{account.database}`.* TO" in raised.value.hint
@@ -149,7 +149,7 @@ def test_looking_up_ends_when_it_is_told_to_or_after_a_while(
         try:
             with pytest.raises(UnavailableError, match="no database listens"):
                 told.fetch([0])
-            monkeypatch.setattr("pinflow.source.patience.PATIENCE_SECONDS", 0.3)
+            monkeypatch.setattr("pinflow.source.retries.RETRY_SECONDS", 0.3)
             with pytest.raises(UnavailableError, match="no database listens"):
                 patient.count()
         finally:
@@ -210,7 +210,8 @@ class TestTls:
     ) -> None:
         url = f"{account.url}?ssl_ca={mariadb.certificates.ca}&ssl_verify_identity=true"
         assert room.create(url, 3) == 3
-        assert "TLSv1" in room.examine(url).server.version
+        with room.open_source(url) as source:
+            assert "TLSv1" in source.describe()
 
     def test_a_server_of_another_authority_is_refused(self, account: Account, tmp_path: Path) -> None:
         url = f"{account.url}?ssl_ca={certificates(tmp_path).ca}"

@@ -33,7 +33,7 @@ def sent(server: MariaDb, account: Account, column: str, kind: str, held: str) -
     with room.open_posts(account.url) as posts:
         (post,) = posts.fetch([0])
     room.summary(account.url)
-    room.examine(account.url)
+    room.check(account.url)
     return {**json.loads(post.pin), **json.loads(post.geo), **json.loads(post.user)}[column]
 
 
@@ -127,7 +127,7 @@ def test_a_type_that_has_no_meaning_in_its_column_is_named_and_doctor_says_the_s
         sent(mariadb, account, column, kind, "NULL")
     assert raised.value.hint
     with pytest.raises(TerminalError, match=match):
-        room.examine(account.url)
+        room.check(account.url)
 
 
 def test_bytes_that_are_not_a_text_are_an_error_that_names_the_post(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.lake import Store, open_store
-from pinflow.lake.store.probe import faults, require_conditions
+from pinflow.lake.store.check import require_conditions
 from tests.contract.lakes import LAKES
 
 if TYPE_CHECKING:
@@ -124,6 +124,6 @@ def test_odd_names_are_kept(store: Store, path: str) -> None:
 
 
 def test_it_passes_its_probe_and_nothing_stays_behind(store: Store) -> None:
-    assert faults(store) == []
+    assert store.check() == []
     require_conditions(store)
     assert list(store.list("")) == []

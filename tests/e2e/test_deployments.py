@@ -14,9 +14,9 @@ import pytest
 from pinflow import source
 from pinflow.config import load
 from pinflow.jobs.runtime import Runtime
-from pinflow.lake.store.s3 import parse
-from pinflow.log.kafka.url import parse_url
-from pinflow.log.kinesis.url import address_of
+from pinflow.lake.store import s3_url
+from pinflow.log.kafka import url as kafka_url
+from pinflow.log.kinesis import url as kinesis_url
 from pinflow.query.ask import ask
 from pinflow.source.registry import backend_of
 from tests.e2e.command import run, running, until
@@ -109,9 +109,9 @@ def test_the_addresses_of_an_example_are_understood(example: str, tmp_path: Path
     config = load(tmp_path, file=EXAMPLES / f"{example}.toml", env={}).config
     backend_of(config.source.url)
     understood: dict[str, Callable[[str], object]] = {
-        "kafka": parse_url,
-        "kinesis": address_of,
-        "s3": parse,
+        "kafka": kafka_url.parse_url,
+        "kinesis": kinesis_url.parse_url,
+        "s3": s3_url.parse_url,
         "sqlite": str,
         "": Path,
     }

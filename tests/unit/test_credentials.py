@@ -19,7 +19,7 @@ from tests.servers.ports import free_port
 from pinflow.config import load
 from pinflow.errors import TerminalError, UnavailableError
 from pinflow.lake import Column, open_store
-from pinflow.lake.store.credentials import Keys, Wallet
+from pinflow.lake.store.credentials import AwsCredentials, Keys
 from pinflow.lake.tables.delta_rs import DeltaRsTables
 from pinflow.lake.tables.protocol import Nothing
 
@@ -98,7 +98,7 @@ def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", "TOKEN")
-    assert Wallet(None).keys() == ("ENV", SECRET, "TOKEN")
+    assert AwsCredentials(None).keys() == ("ENV", SECRET, "TOKEN")
 
 
 def test_profiles_are_read_by_name_from_the_url_or_the_environment(
@@ -110,11 +110,11 @@ def test_profiles_are_read_by_name_from_the_url_or_the_environment(
     ]
     (tmp_path / "credentials").write_text("\n".join(lines))
     (tmp_path / "config").write_text("[profile b]\nregion = eu-north-1\n")
-    assert Wallet(None).keys().access_key == "DEFAULT"
-    assert Wallet("b").keys().access_key == "B"
-    assert Wallet("b").region == "eu-north-1"
+    assert AwsCredentials(None).keys().access_key == "DEFAULT"
+    assert AwsCredentials("b").keys().access_key == "B"
+    assert AwsCredentials("b").region == "eu-north-1"
     monkeypatch.setenv("AWS_PROFILE", "a")
-    assert Wallet(None).keys().access_key == "A"
+    assert AwsCredentials(None).keys().access_key == "A"
     assert open_store("s3://posts/lake?profile=b").about == "s3://posts/lake (region eu-north-1)"
     assert (
         open_store("s3://posts/lake?profile=b&region=eu-west-3").about == "s3://posts/lake (region eu-west-3)"
@@ -123,7 +123,7 @@ def test_profiles_are_read_by_name_from_the_url_or_the_environment(
 
 def test_a_profile_that_is_not_there_is_told() -> None:
     with pytest.raises(TerminalError, match="nobody"):
-        Wallet("nobody").keys()
+        AwsCredentials("nobody").keys()
 
 
 def test_no_credentials_at_all_is_told_by_every_call(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +145,12 @@ def test_a_container_gives_credentials_and_they_are_renewed(monkeypatch: pytest.
     giver = Giver(timedelta(minutes=5))  # less than botocore keeps any
     with serving({"/creds": giver}) as url:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/creds")
-        wallet = Wallet(None)
-        first = wallet.keys()
+        credentials = AwsCredentials(None)
+        first = credentials.keys()
         assert first.access_key.startswith("KEY")
-        assert wallet.keys().access_key != first.access_key
+        assert credentials.keys().access_key != first.access_key
     with pytest.raises(UnavailableError, match="cannot be reached"):
-        wallet.keys()
+        credentials.keys()
 
 
 def test_an_instance_gives_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,14 +163,14 @@ def test_an_instance_gives_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     with serving(answers) as url:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
-        assert Wallet(None).keys() == ("KEY1", SECRET, "TOKEN1")
+        assert AwsCredentials(None).keys() == ("KEY1", SECRET, "TOKEN1")
 
 
 def test_an_instance_that_is_not_there_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(TerminalError, match="no AWS credentials were found"):
-        Wallet(None).keys()
+        AwsCredentials(None).keys()
 
 
 def test_keys_are_never_shown() -> None:

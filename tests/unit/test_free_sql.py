@@ -9,7 +9,7 @@ import pytest
 from tests.pipeline import ID, drain, post, rows, select, topic
 
 from pinflow.config import Query
-from pinflow.errors import AbsentError, PinflowError, UsageError
+from pinflow.errors import AbsentError, LimitError, UsageError
 from pinflow.jobs.runtime import Runtime
 from pinflow.query.ask import ask, run_sql
 
@@ -94,7 +94,7 @@ def test_a_query_without_end_is_stopped(settings: Settings) -> None:
     with Runtime(msgspec.structs.replace(settings, config=config)) as runtime:
         post(runtime, topic("batch", "user"), rows({"ind": 1}))
         drain(runtime)
-        with pytest.raises(PinflowError, match=r"stopped after 0\.2 s"):
+        with pytest.raises(LimitError, match=r"stopped after 0\.2 s"):
             run_sql(runtime, "SELECT count(*) FROM range(100000000000) a, range(100000) b")
 
 
@@ -108,7 +108,7 @@ def test_memory_is_bounded_and_the_rest_is_spilled_or_refused(runtime: Runtime) 
     assert select(
         runtime, "SELECT count(*) FROM (SELECT DISTINCT i, repeat('x', 100) || i FROM range(1000000) t(i))"
     ) == [(1_000_000,)]
-    with pytest.raises(PinflowError, match="64 MiB"):
+    with pytest.raises(LimitError, match="64 MiB"):
         run_sql(runtime, "SELECT length(string_agg(repeat('x', 1000) || i)) FROM range(1000000) t(i)")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError, CorruptError, MissingExtraError
 from pinflow.log import open_log
 from pinflow.log.kafka.positions import KafkaPosition
@@ -67,8 +67,8 @@ def test_options_reach_clients_and_created_topics() -> None:
         ("kafka://me@one:9092", "needs a user and a password"),
         ("kafka://one:9092?mechanism=AWS_MSK_IAM", "region=eu-west-1"),
         ("kafka://one:9092?mechanism=GSSAPI", "use one of: SCRAM-SHA-512"),
-        ("kafka://one:9092?replication=many", "no number"),
-        ("kafka://one:9092?group=a b", "no name"),
+        ("kafka://one:9092?replication=many", "use a whole number"),
+        ("kafka://one:9092?group=a b", "use letters, digits, '.', '_', '-'"),
         ("kafka://one:9092?client.acks=1", "pinflow sets acks itself"),
         ("kafka://one:9092?client.linger=5", 'No such configuration property: "linger"'),
         ("kafka://one:9092?client.linger.ms=soon", "linger.ms"),
@@ -84,13 +84,13 @@ def test_what_does_not_fit_is_told(url: str, told: str) -> None:
 
 def test_a_password_is_never_shown() -> None:
     url = "kafka://me:secret@one:9092,two:9092?client.sasl.oauthbearer.client.secret=secret&client.ssl.key.password=secret"
-    assert "secret@" not in masked(url)
-    assert "=secret" not in masked(url)
+    assert "secret@" not in mask(url)
+    assert "=secret" not in mask(url)
     for odd in ("a;secret", "my secret"):
-        hidden = masked(f"kafka://one:9092?client.ssl.key.password={odd}&gaps=skip")
+        hidden = mask(f"kafka://one:9092?client.ssl.key.password={odd}&gaps=skip")
         assert hidden.endswith("=***&gaps=skip")
-    assert "two:9092" in masked(url)
-    assert parse_url(url).shown == masked(url)
+    assert "two:9092" in mask(url)
+    assert parse_url(url).shown == mask(url)
     with pytest.raises(ConfigError) as caught:
         parse_url("kafka://me:sec@ret@one:9092")
     assert "sec" not in str(caught.value).replace("%", "")

@@ -22,12 +22,12 @@ from tests.servers.kinesis_faults import (
 from tests.servers.ports import free_port
 
 from pinflow.errors import (
-    NotCarriedError,
     OverloadedError,
     TooLargeError,
     UnavailableError,
     UnknownPartitionError,
     UnknownTopicError,
+    UnsupportedRecordError,
 )
 from pinflow.log import AppendResult, EventLog, ProduceBatch, Records, open_log
 from pinflow.log.kinesis.log import KinesisLog
@@ -198,7 +198,7 @@ def test_a_record_that_kinesis_calls_invalid_takes_no_other_with_it(log: EventLo
 
     faults.fault = on("PutRecords", refuse)
     appended = produce(log, [b"a", b"bad", b"c", b"d"], [b"1", b"2", b"3", b"2"])
-    assert {index: type(error) for index, error in appended.refused.items()} == {1: NotCarriedError}
+    assert {index: type(error) for index, error in appended.refused.items()} == {1: UnsupportedRecordError}
     assert sorted(stored(log)) == [b"a", b"c", b"d"]
 
 
@@ -219,7 +219,7 @@ def test_a_record_larger_than_the_stream_takes_is_refused_alone(
     (appended,) = again.append([ProduceBatch("t", None, Records([b"x" * ((1 << 20) + 1)]), [b"2"])])
     again.close()
     (error,) = appended.refused.values()  # by kinesalite itself, which knows no larger ones
-    assert isinstance(error, NotCarriedError)
+    assert isinstance(error, UnsupportedRecordError)
     assert str(error).startswith("Kinesis does not take the record: ValidationException")
 
 

@@ -17,7 +17,7 @@ from tests.servers.moto import CREDENTIALS
 from pinflow.errors import ConfigError, PinflowError, UnavailableError, UnknownTopicError
 from pinflow.log import ProduceBatch, Records, open_log
 from pinflow.log.kinesis.positions import ShardPosition
-from pinflow.log.kinesis.url import KinesisSettings, address_of
+from pinflow.log.kinesis.url import KinesisSettings, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,24 @@ def found(log: EventLog) -> list[Finding]:
 
 
 def test_a_url_says_region_prefix_and_options() -> None:
-    assert address_of("kinesis://eu-west-1") == KinesisSettings("eu-west-1")
-    assert address_of("kinesis://eu-west-1/") == KinesisSettings("eu-west-1")
-    assert address_of(
+    assert parse_url("kinesis://eu-west-1") == KinesisSettings(
+        region="eu-west-1",
+        prefix="",
+        endpoint="",
+        profile="",
+        account="",
+        streams="*",
+        by_key=True,
+        pace=True,
+        puts=8,
+        timeout=1.0,
+        reads=2.0,
+        gaps="stop",
+        on_demand=False,
+        record_mib=1,
+    )
+    assert parse_url("kinesis://eu-west-1/") == parse_url("kinesis://eu-west-1")
+    assert parse_url(
         "kinesis://us-east-1/prod-?endpoint=http://127.0.0.1:4567&profile=me&account=123456789012"
         "&streams=*-pin&order=request&pace=off&puts=2&reads=4&timeout=3&gaps=skip&mode=on-demand&record_mib=10"
     ) == KinesisSettings(
@@ -83,12 +98,12 @@ def test_a_url_says_region_prefix_and_options() -> None:
         ("kinesis://eu-west-1?endpoint=ftp://x", "http://host:port"),
         ("kinesis://eu-west-1?endpoint=http://h:99999", "http://host:port"),
         ("kinesis://eu-west-1?endpoint=http://[h", "http://host:port"),
-        ("kinesis://eu-west-1?pace=maybe", "pace=on|off"),
-        ("kinesis://eu-west-1?reads=6", "reads=0.1 to 5"),
-        ("kinesis://eu-west-1?reads=nan", "reads=0.1 to 5"),
-        ("kinesis://eu-west-1?timeout=long", "timeout=0.1 to 60"),
-        ("kinesis://eu-west-1?puts=1.9", "puts=1 to 32"),
-        ("kinesis://eu-west-1?record_mib=11", "record_mib=1 to 10"),
+        ("kinesis://eu-west-1?pace=maybe", "use one of: on, off"),
+        ("kinesis://eu-west-1?reads=6", "use a number from 0.1 to 5"),
+        ("kinesis://eu-west-1?reads=nan", "use a number from 0.1 to 5"),
+        ("kinesis://eu-west-1?timeout=long", "use a number from 0.1 to 60"),
+        ("kinesis://eu-west-1?puts=1.9", "use a whole number from 1 to 32"),
+        ("kinesis://eu-west-1?record_mib=11", "use a whole number from 1 to 10"),
         ("kinesis://eu-west-1?shards=4", "use one of: endpoint"),
         ("kinesis://eu-west-1?steams=a*", "did you mean streams?"),
     ],

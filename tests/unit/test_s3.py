@@ -18,10 +18,9 @@ from pinflow.errors import (
     UnavailableError,
 )
 from pinflow.lake import Store, open_store
-from pinflow.lake.store.probe import faults as probe_faults
-from pinflow.lake.store.probe import require_conditions
-from pinflow.lake.store.refusals import failure
-from pinflow.lake.store.s3 import Address, parse
+from pinflow.lake.store.check import require_conditions
+from pinflow.lake.store.refusals import translate_error
+from pinflow.lake.store.s3_url import S3Settings, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +78,7 @@ def fail_after(request: Request, forward: Forward) -> Answer:
 
 def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
     there = "region=eu-west-1&endpoint=http://127.0.0.1:9000&path_style=false&timeout=2.5"
-    assert parse(f"s3://posts/a/b/?{there}") == Address(
+    assert parse_url(f"s3://posts/a/b/?{there}") == S3Settings(
         bucket="posts",
         prefix="a/b",
         region="eu-west-1",
@@ -87,8 +86,8 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         path_style=False,
         timeout=2.5,
     )
-    assert parse("s3://posts").url == "s3://posts"
-    assert parse("s3://posts/lake?profile=me").url == "s3://posts/lake"
+    assert parse_url("s3://posts").url == "s3://posts"
+    assert parse_url("s3://posts/lake?profile=me").url == "s3://posts/lake"
 
 
 @pytest.mark.parametrize(
@@ -98,17 +97,17 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         (f"s3://posts/lake?aws_secret_access_key={SECRET}", "credentials do not belong"),
         (f"s3://posts/lake?session_token={SECRET}", "credentials do not belong"),
         ("s3://posts/lake?regoin=x", "did you mean region"),
-        ("s3://posts/lake?colour=red", "there are: region"),
-        ("s3://Posts/lake", "no name of a bucket"),
-        ("s3:///lake", "no name of a bucket"),
+        ("s3://posts/lake?colour=red", "use one of: region"),
+        ("s3://Posts/lake", "not a name of a bucket"),
+        ("s3:///lake", "not a name of a bucket"),
         ("s3://[x", "lake.url cannot be read"),
-        ("s3://posts/lake?endpoint=http://host:99999", "the endpoint is no URL"),
-        ("s3://posts/lake?endpoint=http://host/path", "the endpoint is no URL"),
+        ("s3://posts/lake?endpoint=http://host:99999", "use https://host, or http://host:port"),
+        ("s3://posts/lake?endpoint=http://host/path", "use https://host, or http://host:port"),
         ("s3://posts/la ke", "characters that need escaping"),
-        ("s3://posts/lake?path_style=maybe", "does not fit"),
-        ("s3://posts/lake?timeout=soon", "does not fit"),
-        ("s3://posts/lake?endpoint=minio:9000", "the endpoint is no URL"),
-        (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "the endpoint is no URL"),
+        ("s3://posts/lake?path_style=maybe", "use true or false"),
+        ("s3://posts/lake?timeout=soon", "use a number above 0"),
+        ("s3://posts/lake?endpoint=minio:9000", "use https://host, or http://host:port"),
+        (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "use https://host, or http://host:port"),
         ("gs://posts/lake", "no lake is called 'gs'"),
     ],
 )
@@ -129,11 +128,11 @@ def test_a_url_that_does_not_fit_is_refused_and_no_secret_is_shown(url: str, wor
     ],
 )
 def test_the_bucket_stands_in_the_path_except_on_aws_itself(url: str, host: str, path: bool) -> None:
-    from pinflow.lake.store.credentials import Wallet
-    from pinflow.lake.store.s3 import Bucket
+    from pinflow.lake.store.credentials import AwsCredentials
+    from pinflow.lake.store.s3 import S3Access
 
-    bucket = Bucket(parse(url), Wallet(None))
-    assert (bucket._endpoint, bucket._path_style) == (host, path)
+    access = S3Access(parse_url(url), AwsCredentials(None))
+    assert (access._endpoint, access._path_style) == (host, path)
 
 
 def test_without_botocore_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +218,7 @@ def test_an_action_that_the_store_names_itself_is_taken() -> None:
         "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code><Message>User: me is not"
         " authorized to perform: s3:PutObjectTagging on resource</Message></Error> S3"
     )
-    assert "allow s3:PutObjectTagging" in failure("it failed", "there", text, "").hint
+    assert "allow s3:PutObjectTagging" in translate_error("it failed", "there", text, "").hint
 
 
 def test_a_table_tells_the_same_through_its_library() -> None:
@@ -228,7 +227,7 @@ def test_a_table_tells_the_same_through_its_library() -> None:
         " http://host/b/tables/pin/_delta_log/_last_checkpoint in 1ms - Server returned non-2xx status code\n"
         "  \x1b[31m↳\x1b[0m 403 Forbidden\n \x1b[31m↳\x1b[0m <Error><Code>AccessDenied</Code></Error>"
     )
-    error = failure("table 'pin' cannot be opened", "s3://b/tables/pin", OSError(text), "")
+    error = translate_error("table 'pin' cannot be opened", "s3://b/tables/pin", OSError(text), "")
     assert type(error) is TerminalError
     assert error.what == "table 'pin' cannot be opened: access is denied (403 AccessDenied)"
 
@@ -321,7 +320,7 @@ def test_a_store_that_ignores_conditions_is_found(store: Store, faults: Faults) 
     faults.fault = without_conditions
     with pytest.raises(TerminalError, match="has no conditional put"):
         require_conditions(store)
-    assert ["has no conditional put" in each.what for each in probe_faults(store)] == [True]
+    assert ["has no conditional put" in each.what for each in store.check()] == [True]
     assert list(store.list("")) == []
 
 
@@ -331,7 +330,7 @@ def test_the_probe_names_every_permission_that_is_missing(store: Store, faults: 
         if request.method == "POST" or "list-type" in request.path
         else forward(request)
     )
-    hints = {each.hint for each in probe_faults(store)}
+    hints = {each.hint for each in store.check()}
     assert hints == {"allow s3:ListBucket to these credentials", "allow s3:DeleteObject to these credentials"}
 
 
@@ -343,6 +342,6 @@ def test_the_probe_finds_a_clock_that_is_wrong(store: Store, faults: Faults) -> 
         return answer._replace(body=re.sub(rb"<LastModified>\d{4}", b"<LastModified>2099", answer.body))
 
     faults.fault = tomorrow
-    (wrong,) = probe_faults(store)
+    (wrong,) = store.check()
     assert "has a clock that differs" in wrong.what
     assert wrong.hint == "set the clock"

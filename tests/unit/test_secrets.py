@@ -14,7 +14,7 @@ from tests.certificates import certificates
 from tests.gateway_client import BOUND_S, JSON, KAFKA_JSON, SOURCES, server_process
 
 from pinflow import source
-from pinflow.config import Config, flattened, shown
+from pinflow.config import Config, flatten, show_setting
 from pinflow.config.showing import SECRETS
 from pinflow.gateway.auth.keys import create_key, revoke_key
 
@@ -42,8 +42,8 @@ def run(home: Path, *args: str, **env: str) -> str:
 
 def test_a_setting_that_looks_like_a_secret_is_one() -> None:
     names = ("secret", "password", "token", "api_key")
-    assert {key for key in flattened(Config()) if any(name in key for name in names)} == SECRETS
-    assert shown("emulator.api_key", "") == ""
+    assert {key for key in flatten(Config()) if any(name in key for name in names)} == SECRETS
+    assert show_setting("emulator.api_key", "") == ""
 
 
 def test_sentinels_are_nowhere(tmp_path: Path) -> None:

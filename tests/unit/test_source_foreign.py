@@ -104,7 +104,7 @@ def test_a_number_in_the_place_of_a_time_is_an_error_that_names_it(
         foreign.sent()
     assert raised.value.where == foreign.url
     assert f"UPDATE {table} SET {column} = datetime({column}, 'unixepoch')" in raised.value.hint
-    (finding,) = source.examine(foreign.url).server.findings
+    (finding,) = source.check(foreign.url)
     assert finding.broken
     assert f"column {column} of {table} holds a number in 1 rows" in finding.what
 
@@ -113,7 +113,7 @@ def test_what_the_error_says_to_do_about_numbers_for_times_mends_them(foreign: F
     foreign.make(7, types={"timestamp": "INTEGER"}, timestamp=1598586767)
     foreign.execute("UPDATE geolocation_data SET timestamp = datetime(timestamp, 'unixepoch')")
     assert foreign.sent()["timestamp"] == "2020-08-28T03:52:47"
-    assert source.examine(foreign.url).server.findings == ()
+    assert source.check(foreign.url) == []
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import make_url
 from tests.certificates import Certificates, certificates
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError, MissingExtraError
 from pinflow.source.mysql.columns import shortest_single
-from pinflow.source.mysql.options import options_of
+from pinflow.source.mysql.options import connect_arguments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ HOST = "mysql+pymysql://me:secret@db.example"
 
 
 def options(url: str, *, long: bool = False) -> dict[str, Any]:
-    return options_of(make_url(url), masked(url), long=long)
+    return connect_arguments(make_url(url), mask(url), long=long)
 
 
 def assert_refused(url: str, match: str) -> ConfigError:
@@ -56,14 +56,14 @@ def test_every_wait_is_bounded_and_can_be_set() -> None:
     ("rest", "match"),
     [
         ("", "names no database"),
-        ("/x?conect_timeout=1", "unknown parameter 'conect_timeout'"),
-        ("/x?local_infile=1", "unknown parameter 'local_infile'"),
+        ("/x?conect_timeout=1", "no option 'conect_timeout'"),
+        ("/x?local_infile=1", "no option 'local_infile'"),
         ("/x?read_timeout=1&read_timeout=2", "more than once"),
         ("/x?charset=latin1", "utf8mb4 only"),
-        ("/x?connect_timeout=0", "no positive number"),
-        ("/x?connect_timeout=soon", "no positive number"),
-        ("/x?read_timeout=nan", "no positive number"),
-        ("/x?ssl_verify_cert=perhaps", "neither true nor false"),
+        ("/x?connect_timeout=0", "connect_timeout=0 is not valid"),
+        ("/x?connect_timeout=soon", "connect_timeout=soon is not valid"),
+        ("/x?read_timeout=nan", "read_timeout=nan is not valid"),
+        ("/x?ssl_verify_cert=perhaps", "ssl_verify_cert=perhaps is not valid"),
         ("/x?ssl_ca=/nowhere/ca.pem", r"ssl_ca = /nowhere/ca\.pem cannot be loaded: No such file"),
         ("/x?read_default_file=/nowhere/my.cnf", "cannot be read: No such file"),
     ],
@@ -74,13 +74,13 @@ def test_what_does_not_fit_is_named(rest: str, match: str) -> None:
 
 def test_a_misspelt_parameter_gets_a_suggestion() -> None:
     assert (
-        assert_refused(f"{HOST}/x?ssl_verify_identiy=true", "unknown").hint
+        assert_refused(f"{HOST}/x?ssl_verify_identiy=true", "no option").hint
         == "did you mean ssl_verify_identity?"
     )
 
 
 def test_a_host_that_can_be_none_is_named() -> None:
-    assert_refused("mysql://me:secret@a..b/x", "no name of one")
+    assert_refused("mysql://me:secret@a..b/x", "not a valid name")
 
 
 def test_without_a_user_or_password_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

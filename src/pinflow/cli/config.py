@@ -42,10 +42,11 @@ def config() -> None:
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
     """Every setting, its value, and where the value came from. Secrets are hidden."""
-    from pinflow.config import flattened, shown
+    from pinflow.config import flatten, show_setting
 
     rows = [
-        (key, shown(key, value), settings.origins[key]) for key, value in flattened(settings.config).items()
+        (key, show_setting(key, value), settings.origins[key])
+        for key, value in flatten(settings.config).items()
     ]
     if as_json:
         echo_json({key: {"value": value, "from": origin} for key, value, origin in rows})

@@ -86,11 +86,11 @@ def _plain(value: object) -> object:
 
 
 def _report(settings: Settings, posts: int, *, as_json: bool) -> None:
-    from pinflow.config import masked
+    from pinflow.config import mask
 
     if as_json:
-        echo_json({"source": masked(settings.config.source.url), "posts": posts})
+        echo_json({"source": mask(settings.config.source.url), "posts": posts})
     else:
         click.echo(
-            f"{posts:,} {'post' if posts == 1 else 'posts'} in {masked(settings.config.source.url)}", err=True
+            f"{posts:,} {'post' if posts == 1 else 'posts'} in {mask(settings.config.source.url)}", err=True
         )

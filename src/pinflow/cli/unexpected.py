@@ -66,11 +66,11 @@ def is_interrupt(error: BaseException) -> bool:
 
 def without_secrets(text: str, settings: Settings | None) -> str:
     """The text without any password, key or token that this process knows of."""
-    from pinflow.config import masked
+    from pinflow.config import mask
 
     for secret in sorted(_secrets(settings), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return "\n".join(masked(line) for line in text.split("\n"))
+    return "\n".join(mask(line) for line in text.split("\n"))
 
 
 def _secrets(settings: Settings | None) -> set[str]:

@@ -1,6 +1,6 @@
 """The configuration: one frozen model, filled from a file, the environment and flags."""
 
-from pinflow.config.loading import FILE_NAME, Settings, flattened, load, override
+from pinflow.config.loading import FILE_NAME, Settings, flatten, load, override
 from pinflow.config.model import (
     Batch,
     Config,
@@ -16,7 +16,7 @@ from pinflow.config.model import (
     Stream,
     Worker,
 )
-from pinflow.config.showing import masked, secret_values, shown, template
+from pinflow.config.showing import mask, secret_values, show_setting, template
 from pinflow.config.urls import is_server, odd_characters, split_url
 
 __all__ = [
@@ -35,14 +35,14 @@ __all__ = [
     "Source",
     "Stream",
     "Worker",
-    "flattened",
+    "flatten",
     "is_server",
     "load",
-    "masked",
+    "mask",
     "odd_characters",
     "override",
     "secret_values",
-    "shown",
+    "show_setting",
     "split_url",
     "template",
 ]

@@ -21,7 +21,7 @@ from pinflow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FILE_NAME", "Settings", "flattened", "load", "override"]
+__all__ = ["FILE_NAME", "Settings", "flatten", "load", "override"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
@@ -73,11 +73,11 @@ def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     """
     given = {key: value for key, value in flags.items() if value is not None}
     origins = settings.origins | dict.fromkeys(given, "flag")
-    config = _converted(flattened(settings.config) | given, origins, None)
+    config = _converted(flatten(settings.config) | given, origins, None)
     return msgspec.structs.replace(settings, config=config, origins=origins)
 
 
-def flattened(config: Config) -> dict[str, Any]:
+def flatten(config: Config) -> dict[str, Any]:
     """Every setting as `section.key` → value, in the order of the model."""
     flat: dict[str, Any] = {}
     for name, value in msgspec.to_builtins(config).items():
@@ -88,7 +88,7 @@ def flattened(config: Config) -> dict[str, Any]:
     return flat
 
 
-KNOWN = flattened(Config())
+KNOWN = flatten(Config())
 """Every setting with its default."""
 
 _SECTIONS = {key.partition(".")[0] for key in KNOWN if "." in key}

@@ -9,7 +9,7 @@ import msgspec
 
 from pinflow.config.model import Config, Section
 
-__all__ = ["masked", "secret_values", "shown", "template"]
+__all__ = ["mask", "secret_values", "show_setting", "template"]
 
 HIDDEN = "***"
 
@@ -43,16 +43,20 @@ def _toml(value: object) -> str:
     )
 
 
-def masked(value: object) -> str:
-    """A value as text, with the password of a URL and secret-looking parameters hidden."""
+HIDDEN_OPTIONS = r"secret|password|passwd|passphrase|token|key|oauthbearer\.config"
+"""Parts of the names of URL options whose value is hidden. librdkafka takes a secret in `sasl.oauthbearer.config`."""
+
+
+def mask(value: object) -> str:
+    """A value as text, with the password of a URL and the values of secret options hidden."""
     text = "true" if value is True else "false" if value is False else str(value)
     text = re.sub(r"(://[^/:@\s]*):[^\n]*@", r"\1:***@", text)
-    return re.sub(r"(?i)([?&;][^=&;]*(?:secret|password|passwd|token|key)[^=&;]*=)[^&\n]+", r"\1***", text)
+    return re.sub(rf"(?i)([?&;][^=&;]*(?:{HIDDEN_OPTIONS})[^=&;]*=)[^&\n]+", r"\1***", text)
 
 
-def shown(key: str, value: object) -> str:
-    """A setting's value as it may be shown: `masked`, and nothing of a setting that is a secret."""
-    return HIDDEN if key in SECRETS and value else masked(value)
+def show_setting(key: str, value: object) -> str:
+    """A setting's value as it may be shown: `mask`, and nothing of a setting that is a secret."""
+    return HIDDEN if key in SECRETS and value else mask(value)
 
 
 def secret_values(config: Config) -> list[str]:

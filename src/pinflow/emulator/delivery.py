@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ from urllib3.util import Retry, parse_url
 
 from pinflow.emulator.endpoints import Item, Rejection, read_rejection
 from pinflow.errors import TerminalError, UnavailableError, UnknownTopicError
+from pinflow.retrying import Attempts, Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,7 @@ ATTEMPTS = 8
 ATTEMPTS_AT_FIRST = 4
 """The same before the gateway ever answered: under a second, because then it most likely does not run at all."""
 
-FIRST_DELAY_S = 0.1
-LONGEST_DELAY_S = 5.0
-"""The delay doubles from the first to the longest; half of it is drawn, so clients do not return together."""
+BACKOFF = Backoff(first=0.1, most=5.0, jitter=(0.5, 1.0))
 
 LONGEST_RETRY_AFTER_S = 30.0
 """The most that a `Retry-After` is followed."""
@@ -89,7 +87,6 @@ class Delivery:
         self._prefix = parse_url(self._url).path or ""
         self._clock = clock
         self._stop = stop
-        self._jitter = Random()
         self._answered = False
         self._first_rejection: tuple[Rejection, str] | None = None
 
@@ -118,7 +115,7 @@ class Delivery:
             self._settle(topic, portion)
 
     def _settle(self, topic: str, items: list[Item]) -> None:
-        attempts = 0
+        attempts = Attempts(BACKOFF)
         key = _new_key()
         while True:
             before = len(items)
@@ -127,13 +124,14 @@ class Delivery:
                 return
             if trouble.answered:
                 key = _new_key()
-            attempts = attempts + 1 if len(items) == before else 1
+            if len(items) < before:
+                attempts.start_over()
             if self._stop.is_set():
                 return
-            if attempts >= (ATTEMPTS if self._answered else ATTEMPTS_AT_FIRST):
-                raise self._unavailable(topic, trouble, attempts)
+            if attempts.failures + 1 >= (ATTEMPTS if self._answered else ATTEMPTS_AT_FIRST):
+                raise self._unavailable(topic, trouble, attempts.failures + 1)
             self.retries += 1
-            self._clock.wait(self._delay(attempts, trouble), self._stop)
+            self._clock.wait(max(attempts.next_wait(), trouble.retry_after), self._stop)
 
     def _attempt(self, topic: str, items: list[Item], key: str) -> tuple[list[Item], _Trouble]:
         """Send once and count; return the items that have to be sent again, and why."""
@@ -188,11 +186,6 @@ class Delivery:
                 return
             if reason not in self.messages:
                 self.messages.append(reason)
-
-    def _delay(self, attempts: int, trouble: _Trouble) -> float:
-        delay = min(FIRST_DELAY_S * 2 ** (attempts - 1), LONGEST_DELAY_S)
-        jittered: float = delay * (0.5 + self._jitter.random() / 2)
-        return max(jittered, trouble.retry_after)
 
     def _count_acknowledged(self) -> int:
         return sum(counted.acknowledged for counted in self.counts.values())

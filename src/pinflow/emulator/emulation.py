@@ -13,7 +13,7 @@ from urllib3 import Timeout, connection_from_url
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.emulator.delivery import MESSAGES, Delivery
 from pinflow.emulator.draw import Supply, drawn_picks, every_pick, require_drawable
 from pinflow.emulator.endpoints import BatchEndpoint, StreamEndpoint
@@ -110,7 +110,7 @@ def emulate(
         if each_once:
             picks, total = every_pick(source, seed), min(posts or sys.maxsize, source.count())
         else:
-            require_drawable(source, masked(source_url))
+            require_drawable(source, mask(source_url))
             picks = drawn_picks(seed)
         supply = Supply(source, picks, limit=posts, at_once=batch_posts, stop=stop)
         endpoints: list[Endpoint] = [endpoint(user_id) for endpoint in ENDPOINTS[to]]
@@ -245,12 +245,12 @@ def _check_url(url: str) -> None:
     if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigError(
             "the gateway's URL cannot be used",
-            where=f"emulator.url = {masked(url)}",
+            where=f"emulator.url = {mask(url)}",
             hint="use http://<host>:<port>, as pinflow gateway prints it",
         )
     if parsed.auth:
         raise ConfigError(
             "the gateway's URL has a user and a password, which are not sent",
-            where=f"emulator.url = {masked(url)}",
+            where=f"emulator.url = {mask(url)}",
             hint="leave them out, and set emulator.api_key",
         )

@@ -113,7 +113,7 @@ class Engine(Protocol):
         Raises:
             RecordError: A rule fails at the value of some record.
             UnavailableError: What does not fit into memory cannot be kept on the disk now.
-            TerminalError: The memory that the engine may use is not enough.
+            LimitError: The memory that the engine may use is not enough.
         """
 
     def session(self, views: Sequence[View]) -> Session:

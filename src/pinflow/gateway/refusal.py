@@ -7,7 +7,6 @@ import logging
 import traceback
 
 from pinflow.errors import (
-    NotCarriedError,
     OverloadedError,
     PinflowError,
     RepeatedError,
@@ -16,6 +15,7 @@ from pinflow.errors import (
     UnavailableError,
     UnknownPartitionError,
     UnknownTopicError,
+    UnsupportedRecordError,
 )
 
 __all__ = ["RETRY_AFTER_S", "Refusal", "RefusalReason", "refusal_of"]
@@ -66,7 +66,7 @@ class RefusalReason(enum.Enum):
 RETRYABLE = frozenset({RefusalReason.CONFLICT, RefusalReason.OVERLOADED, RefusalReason.UNAVAILABLE})
 
 REASONS: dict[type[PinflowError], RefusalReason] = {
-    NotCarriedError: RefusalReason.INVALID,
+    UnsupportedRecordError: RefusalReason.INVALID,
     OverloadedError: RefusalReason.OVERLOADED,
     RepeatedError: RefusalReason.CONFLICT,
     TooLargeError: RefusalReason.TOO_LARGE,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.engine import Engine, open_engine, open_tables
 from pinflow.errors import CorruptError
 from pinflow.lake import Landing, Store, open_store
-from pinflow.lake.store.probe import require_conditions
+from pinflow.lake.store.check import require_conditions
 from pinflow.log import EventLog, open_log
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Runtime:
         if bound != self.log.identity:
             raise CorruptError(
                 "the log is not the one that this lake is filled from",
-                where=f"{masked(self.config.log.url)}, {self.store.url}",
+                where=f"{mask(self.config.log.url)}, {self.store.url}",
                 hint="bring the log back from a copy, or give the new log a lake of its own (lake.url)",
             )
         return self.log

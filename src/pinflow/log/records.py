@@ -120,7 +120,7 @@ class Capabilities(NamedTuple):
         trims: It can drop what all jobs have committed.
         keeps_offsets: It has the offsets that another sink wrote to a landing zone: landing goes on where that ends.
         text_keys_only: It takes bytes and a text key alone. Tombstones, headers and other keys are refused singly
-            with a `NotCarriedError`, and a record without a key comes back with its route as its key.
+            with a `UnsupportedRecordError`, and a record without a key comes back with its route as its key.
         idempotent: It is an `IdempotentLog`.
         shows_progress: It is a `ProgressLog`.
         counts_records: It says how many records a partition has accepted without reading them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def open_log(url: str, *, read_only: bool = False) -> EventLog:
     if scheme not in BACKENDS:
         raise ConfigError(
             f"no log backend is called {scheme!r}",
-            where=f"log.url = {masked(url)}",
+            where=f"log.url = {mask(url)}",
             hint=f"use one of: {', '.join(f'{name}:' for name in BACKENDS)}",
         )
     module, _, name = BACKENDS[scheme].partition(":")

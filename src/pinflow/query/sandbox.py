@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pinflow.engine import Result
-from pinflow.errors import PinflowError
+from pinflow.errors import LimitError, PinflowError
 from pinflow.jobs.runtime import Runtime
 from pinflow.query.ask import run_sql
 
@@ -43,7 +43,7 @@ def run_fenced(settings: Settings, sql: str) -> Result:
 
     Raises:
         UsageError: It is not one SELECT, or reaches for anything but the tables.
-        PinflowError: It takes too long or too much.
+        LimitError: It takes too long or too much.
     """
     seconds = settings.config.query.timeout_seconds
     with _child() as process:
@@ -115,16 +115,16 @@ def _answer(settings: Settings, sql: str) -> Result | Exception:
         return RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
 
 
-def _too_long(seconds: float) -> PinflowError:
-    return PinflowError(
+def _too_long(seconds: float) -> LimitError:
+    return LimitError(
         f"the query was stopped after {seconds:g} s",
         where="query.timeout_seconds",
         hint="ask for less, or raise it",
     )
 
 
-def _too_much(settings: Settings) -> PinflowError:
-    return PinflowError(
+def _too_much(settings: Settings) -> LimitError:
+    return LimitError(
         f"the query needs more than its {settings.config.query.memory_mb} MiB",
         where="query.memory_mb",
         hint="ask for less, or raise it",

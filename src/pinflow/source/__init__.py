@@ -1,7 +1,7 @@
 """The relational source: its posts, its tables, and how it is made.
 
-`create` draws a synthetic source, `load` reads one from files, `summary` says what it holds, `examine` whether its
-database is as it should be, `open_posts` reads posts by number.
+`create` draws a synthetic source, `load` reads one from files, `summary` sums up what it holds, `check` finds what is
+wrong with its database, `open_posts` reads posts by number.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import UsageError
 from pinflow.progress import Silent
-from pinflow.source.database import fill
-from pinflow.source.examination import Examination, examine
+from pinflow.source.database import Database, fill, open_source
 from pinflow.source.facts import Summary, summary
 from pinflow.source.loader import file_blocks
 from pinflow.source.reader import Posts, open_posts
@@ -21,17 +20,19 @@ from pinflow.source.synthetic.synthetic import synthetic_blocks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pinflow.findings import Finding
     from pinflow.progress import Progress
 
 __all__ = [
-    "Examination",
+    "Database",
     "Post",
     "Posts",
     "Summary",
+    "check",
     "create",
-    "examine",
     "load",
     "open_posts",
+    "open_source",
     "summary",
 ]
 
@@ -61,6 +62,18 @@ def create(
         return fill(url, synthetic_blocks(posts, seed), replace=replace, progress=progress)
     finally:
         progress.stop()
+
+
+def check(url: str) -> list[Finding]:
+    """Log in, find the tables with all their columns, and look for what is wrong with them. Changes nothing.
+
+    Raises:
+        AbsentError: There is no source there.
+        TerminalError: A column is missing, or of a type that has no meaning there.
+        PinflowError: The database cannot be looked at.
+    """
+    with open_source(url, long=True) as database:
+        return database.check()
 
 
 def load(url: str, folder: Path, *, replace: bool = False, progress: Progress = SILENT) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from pinflow.errors import AbsentError, TerminalError
+from pinflow.findings import Finding
 from pinflow.source.registry import backend_of
 from pinflow.source.tables import TABLES, metadata
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pinflow.source.protocol import Backend
     from pinflow.source.rows import Block
 
-__all__ = ["Database", "count_rows", "existing", "fill"]
+__all__ = ["Database", "fill", "open_source"]
 
 Processor = tuple[int, "Callable[[Any], Any]"]
 
@@ -36,32 +37,60 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection with one transaction, undone at the end unless it is committed.
+        """Lend a connection with one transaction, which is undone at the end unless it is committed.
 
         Raises:
             UnavailableError: The database cannot be reached, or something in it is locked.
-            PinflowError: Others, as the backend names them.
+            PinflowError: As the backend translates the error of the driver.
         """
         try:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            raise self.backend.failure(error) from error
+            raise self.backend.translate_error(error) from error
+
+    def describe(self) -> str:
+        """The name and version of what keeps the database, and how it is reached where there is a choice."""
+        with self.connect() as connection:
+            return self.backend.describe(connection)
+
+    def count_rows(self) -> dict[str, int]:
+        """Table → rows."""
+        with self.connect() as connection:
+            return _count_rows(connection)
+
+    def check(self) -> list[Finding]:
+        """Look at the three tables and at what the server reports of itself, without changing anything.
+
+        Raises:
+            TerminalError: A column is missing, or of a type that has no meaning there.
+            PinflowError: It cannot be looked at; see `connect`.
+        """
+        with self.connect() as connection:
+            for table in TABLES:
+                self.backend.selection(connection, table)
+            findings = self.backend.check(connection)
+            rows = _count_rows(connection)
+        if len(set(rows.values())) > 1:
+            counts = ", ".join(f"{table} {count:,}" for table, count in rows.items())
+            what = f"the tables do not hold the same posts: {counts}"
+            findings.append(Finding(what, "pinflow source create --replace", broken=True))
+        return findings
 
 
 @contextmanager
-def existing(url: str, *, long: bool = False) -> Iterator[Database]:
-    """A source that holds its three tables; released at the end. With `long`, a statement may take many minutes.
+def open_source(url: str, *, long: bool = False) -> Iterator[Database]:
+    """Open a source that holds its three tables, until the end of a block. With `long` a statement may take minutes.
 
     Raises:
-        ConfigError: The URL names no database, or not in a way that can be used.
+        ConfigError: The URL is not one of a source.
         MissingExtraError: The database's driver is not installed.
         AbsentError: There is no source there.
         UnavailableError: The database cannot be reached, or is locked.
         TerminalError: It refuses the user, or lacks a privilege.
-        CorruptError: What is there is no database.
+        CorruptError: What is there is not a database.
     """
-    with _opened(backend_of(url), make=False, long=long) as database:
+    with _open(backend_of(url), make=False, long=long) as database:
         with database.connect() as connection:
             present = inspect(connection)
             missing = [table.name for table in TABLES if not present.has_table(table.name)]
@@ -82,10 +111,10 @@ def fill(url: str, blocks: Iterable[Block], *, replace: bool, progress: Progress
 
     Raises:
         TerminalError: The source holds posts already and is not to be replaced.
-        Others: As `existing`, and whatever `blocks` raises; nothing is written then.
+        Others: As `open_source`, and whatever `blocks` raises; nothing is written then.
     """
     posts = 0
-    with _opened(backend_of(url), make=True, long=True) as database, database.connect() as connection:
+    with _open(backend_of(url), make=True, long=True) as database, database.connect() as connection:
         database.backend.claim(connection)
         metadata.create_all(connection)
         connection.commit()
@@ -100,7 +129,7 @@ def fill(url: str, blocks: Iterable[Block], *, replace: bool, progress: Progress
     return posts
 
 
-def count_rows(connection: Connection) -> dict[str, int]:
+def _count_rows(connection: Connection) -> dict[str, int]:
     """Table name → rows."""
     return {
         table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
@@ -139,7 +168,7 @@ def _make_room(connection: Connection, where: str, *, replace: bool) -> None:
         for table in TABLES:
             connection.execute(table.delete())
         return
-    rows = max(count_rows(connection).values())
+    rows = max(_count_rows(connection).values())
     if rows:
         raise TerminalError(
             f"the source holds {rows:,} posts already, and nothing was changed",
@@ -149,7 +178,7 @@ def _make_room(connection: Connection, where: str, *, replace: bool) -> None:
 
 
 @contextmanager
-def _opened(backend: Backend, *, make: bool, long: bool) -> Iterator[Database]:
+def _open(backend: Backend, *, make: bool, long: bool) -> Iterator[Database]:
     engine = backend.open(make=make, long=long)
     try:
         yield Database(backend, engine)

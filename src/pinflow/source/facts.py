@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from sqlalchemy import distinct, func, select
 
-from pinflow.source.database import count_rows, existing
+from pinflow.source.database import open_source
 from pinflow.source.moments import moment_of
 from pinflow.source.protocol import raw
 from pinflow.source.tables import GEO, PIN
@@ -61,7 +61,7 @@ def summary(url: str) -> Summary:
         UnavailableError: The database cannot be reached, or is locked.
         TerminalError: A value has no clear meaning.
     """
-    with existing(url, long=True) as database, database.connect() as connection:
+    with open_source(url, long=True) as database, database.connect() as connection:
         pin, geo = PIN.columns, GEO.columns
         number, convert = database.backend.selection(connection, PIN).number, Converter(PIN, database.where)
         first, last = (
@@ -69,7 +69,7 @@ def summary(url: str) -> Summary:
             for value in connection.execute(select(func.min(number), func.max(number)).select_from(PIN)).one()
         )
         earliest, latest = _times(connection, database)
-        rows = count_rows(connection)
+        rows = database.count_rows()
         return Summary(
             posts=rows[PIN.name],
             rows=rows,

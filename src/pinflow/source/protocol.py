@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from msgspec import Struct
 from sqlalchemy import type_coerce
 from sqlalchemy.types import NULLTYPE
-
-from pinflow.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +15,9 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
     from pinflow.errors import PinflowError
+    from pinflow.findings import Finding
 
-__all__ = ["Backend", "Selection", "Server", "raw"]
-
-
-class Server(Struct, frozen=True):
-    """What a database says of itself: its name and version, and what is not as it had better be."""
-
-    version: str
-    findings: tuple[Finding, ...] = ()
+__all__ = ["Backend", "Selection", "raw"]
 
 
 class Selection(NamedTuple):
@@ -46,6 +38,7 @@ class Backend(Protocol):
     where: str
     """The URL as it may be shown."""
 
+    @abstractmethod
     def open(self, *, make: bool, long: bool) -> Engine:
         """An engine.
 
@@ -55,12 +48,14 @@ class Backend(Protocol):
 
         Raises:
             AbsentError: There is nothing there, and it is not to be made.
-            ConfigError, MissingExtraError, UnavailableError, TerminalError: It cannot be.
+            ConfigError, MissingExtraError, UnavailableError, TerminalError: It cannot be opened or made.
         """
 
+    @abstractmethod
     def claim(self, connection: Connection) -> None:
         """Keep other fills away until the connection is closed, and make sure that a fill can be undone whole."""
 
+    @abstractmethod
     def selection(self, connection: Connection, table: Table) -> Selection:
         """How a table, which others may have made with types of their own, is read.
 
@@ -68,13 +63,19 @@ class Backend(Protocol):
             TerminalError: A column is missing, or of a type that has no meaning there.
         """
 
-    def failure(self, error: DBAPIError) -> PinflowError:
-        """What went wrong, in our words."""
+    @abstractmethod
+    def translate_error(self, error: DBAPIError) -> PinflowError:
+        """The error of ours for one of the driver."""
 
-    def examine(self, connection: Connection) -> Server:
-        """Look at the server without changing anything. Cheap."""
+    @abstractmethod
+    def describe(self, connection: Connection) -> str:
+        """The server's name and version, and how the connection is protected where that is a choice."""
+
+    @abstractmethod
+    def check(self, connection: Connection) -> list[Finding]:
+        """Look at the server and its tables without changing anything. Cheap."""
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:
-    """A column with its values as the driver gives them: what our own tables hold there says nothing of others'."""
+    """A column with its values as the driver gives them: the types of our own tables need not be those of others."""
     return type_coerce(column, NULLTYPE)

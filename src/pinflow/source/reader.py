@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 
 from pinflow.errors import GapError
-from pinflow.source.database import existing
-from pinflow.source.patience import Patience
+from pinflow.source.database import open_source
+from pinflow.source.retries import read_with_retry
 from pinflow.source.rows import GeoRow, PinRow, Post, UserRow
 from pinflow.source.tables import GEO, PIN, TABLES, USER
 from pinflow.source.values import Converter
@@ -34,36 +35,39 @@ LOOKUP_AT_ONCE = 1_000
 
 
 @contextmanager
-def open_posts(url: str, pause: Callable[[float], bool] | None = None) -> Iterator[Posts]:
+def open_posts(url: str, pause: Callable[[float], object] = time.sleep) -> Iterator[Posts]:
     """Open a source for reading; connections are kept and reused until the end.
 
     Args:
         url: The source database.
-        pause: How to wait before asking again a database that is away; true says to give up. Waits by default.
+        pause: Waits so many seconds before a database that is away is tried again; true means to give up.
+            `threading.Event.wait` is one.
 
     Raises:
         AbsentError: There is no source there.
         UnavailableError: The database cannot be reached, or is locked.
         ConfigError, MissingExtraError, TerminalError, CorruptError: The URL, its driver, or the database is not usable.
     """
-    with existing(url) as database:
+    with open_source(url) as database:
         with database.connect() as connection:
             selections = {table: database.backend.selection(connection, table) for table in TABLES}
-        yield Posts(database, selections, Patience(pause))
+        yield Posts(database, selections, pause)
 
 
 class Posts:
     """The posts of a source. Safe to use from several threads; no row is kept between calls.
 
-    A database that goes away is asked again for some minutes: it may be restarted, or fail over, meanwhile.
+    A database that goes away is tried again for some minutes: it may be restarted, or fail over, meanwhile.
     """
 
-    def __init__(self, database: Database, selections: dict[Table, Selection], patience: Patience) -> None:
+    def __init__(
+        self, database: Database, selections: dict[Table, Selection], pause: Callable[[float], object]
+    ) -> None:
         self._database = database
         self._lookups = {table: _lookup(selection) for table, selection in selections.items()}
         self._converters = {table: Converter(table, database.where) for table in selections}
         self._pins = selections[PIN]
-        self._patience = patience
+        self._pause = pause
         self._encode = msgspec.json.Encoder().encode
 
     def count(self) -> int:
@@ -97,15 +101,15 @@ class Posts:
         found: dict[int, Post] = {}
         for start in range(0, len(wanted), LOOKUP_AT_ONCE):
             portion = wanted[start : start + LOOKUP_AT_ONCE]
-            found |= self._patience.ask(partial(self._look_up, portion))
+            found |= read_with_retry(partial(self._look_up, portion), self._pause)
         return [found[number] for number in numbers if number in found]
 
     def _ask(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
-        def answer() -> Sequence[Row[*tuple[Any, ...]]]:
+        def rows() -> Sequence[Row[*tuple[Any, ...]]]:
             with self._database.connect() as connection:
                 return connection.execute(query).all()
 
-        return self._patience.ask(answer)
+        return read_with_retry(rows, self._pause)
 
     def _look_up(self, numbers: list[int]) -> dict[int, Post]:
         """The posts of these numbers, as of one moment where the database can."""

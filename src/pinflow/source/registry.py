@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,19 +33,19 @@ def backend_of(url: str) -> Backend:
     kind = KINDS.get(parsed.drivername)
     if kind is None:
         raise _unknown(url)
-    return kind(parsed, masked(url))
+    return kind(parsed, mask(url))
 
 
 def _sqlite(url: URL, where: str) -> Backend:
-    from pinflow.source.sqlite import Sqlite  # noqa: PLC0415 - only the one that is used is loaded
+    from pinflow.source.sqlite import SqliteSource  # noqa: PLC0415 - only the one that is used is loaded
 
-    return Sqlite(url, where)
+    return SqliteSource(url, where)
 
 
 def _mysql(url: URL, where: str) -> Backend:
-    from pinflow.source.mysql import MySql  # noqa: PLC0415
+    from pinflow.source.mysql import MySqlSource  # noqa: PLC0415
 
-    return MySql(url, where)
+    return MySqlSource(url, where)
 
 
 KINDS: dict[str, Callable[[URL, str], Backend]] = {
@@ -62,6 +62,6 @@ KINDS: dict[str, Callable[[URL, str], Backend]] = {
 def _unknown(url: str) -> ConfigError:
     return ConfigError(
         "the source's URL names no database that is known",
-        where=f"source.url = {masked(url)}",
+        where=f"source.url = {mask(url)}",
         hint="use sqlite:///<file> or mysql+pymysql://<user>@<host>/pinterest_data",
     )

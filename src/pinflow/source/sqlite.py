@@ -12,7 +12,7 @@ from sqlalchemy.types import NULLTYPE
 
 from pinflow.errors import AbsentError, ConfigError, CorruptError, TerminalError, UnavailableError
 from pinflow.findings import Finding
-from pinflow.source.protocol import Selection, Server, raw
+from pinflow.source.protocol import Backend, Selection, raw
 from pinflow.source.tables import GEO, USER, number_column
 from pinflow.source.values import MAKE_IT_A_TIME
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pinflow.errors import PinflowError
 
-__all__ = ["Sqlite"]
+__all__ = ["SqliteSource"]
 
 LOCK_WAIT_SECONDS = 30
 """A writer of a million posts commits within this on a slow disk; readers wait for it."""
@@ -35,8 +35,8 @@ UNDECODABLE = "Could not decode to UTF-8"
 MOMENTS = ((GEO, GEO.columns.timestamp), (USER, USER.columns.date_joined))
 
 
-class Sqlite:
-    """See `Backend`. The file is locked as a whole, so a fill is alone by itself."""
+class SqliteSource(Backend):
+    """A source in a file. The file is locked as a whole, so a fill is alone by itself."""
 
     def __init__(self, url: URL, where: str) -> None:
         if url.database in {None, "", ":memory:"}:
@@ -82,7 +82,7 @@ class Sqlite:
             [raw(column) for column in table.columns],
         )
 
-    def failure(self, error: DBAPIError) -> PinflowError:
+    def translate_error(self, error: DBAPIError) -> PinflowError:
         """See `Backend`."""
         if UNDECODABLE in str(error.orig):
             return TerminalError(
@@ -108,9 +108,13 @@ class Sqlite:
             hint="move the file away, then pinflow source create",
         )
 
-    def examine(self, connection: Connection) -> Server:
+    def describe(self, connection: Connection) -> str:  # noqa: ARG002 - the library keeps the file
         """See `Backend`."""
-        return Server(f"SQLite {sqlite_version}", tuple(_numbers_for_times(connection)))
+        return f"SQLite {sqlite_version}"
+
+    def check(self, connection: Connection) -> list[Finding]:
+        """See `Backend`."""
+        return list(_numbers_for_times(connection))
 
     def _make_folder(self) -> None:
         try:

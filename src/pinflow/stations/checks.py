@@ -11,18 +11,17 @@ from urllib.parse import urlsplit
 import msgspec
 import urllib3
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.findings import Finding
 from pinflow.jobs.reports.integrity import damage
 from pinflow.jobs.runtime import Runtime
-from pinflow.lake.store.probe import faults
-from pinflow.source import examine
+from pinflow.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.config import Settings
+    from pinflow.findings import Finding
 
 __all__ = ["Check", "run_checks"]
 
@@ -62,10 +61,10 @@ def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> 
     try:
         return check(settings)
     except AbsentError as error:
-        return Check(part, "absent", f"{error.what} ({masked(error.where)})", error.hint)
+        return Check(part, "absent", f"{error.what} ({mask(error.where)})", error.hint)
     except PinflowError as error:
         return Check(
-            part, "broken", f"{error.what} ({masked(error.where)})" if error.where else error.what, error.hint
+            part, "broken", f"{error.what} ({mask(error.where)})" if error.where else error.what, error.hint
         )
 
 
@@ -95,14 +94,9 @@ def _home(settings: Settings) -> Check:
 
 def _source(settings: Settings) -> Check:
     url = settings.config.source.url
-    found = examine(url)
-    posts = max(found.rows.values())
-    findings = [*found.server.findings]
-    if len(set(found.rows.values())) > 1:
-        rows = ", ".join(f"{table} {count:,}" for table, count in found.rows.items())
-        what = f"the tables do not hold the same posts: {rows}"
-        findings.append(Finding(what, "pinflow source create --replace", broken=True))
-    return _checked("source", f"{posts:,} posts at {masked(url)} ({found.server.version})", findings)
+    with open_source(url, long=True) as source:
+        findings, posts, server = source.check(), max(source.count_rows().values()), source.describe()
+    return _checked("source", f"{posts:,} posts at {mask(url)} ({server})", findings)
 
 
 def _log(settings: Settings) -> Check:
@@ -115,14 +109,14 @@ def _log(settings: Settings) -> Check:
         else:
             records = sum(extent.accepted for topic in topics for extent in runtime.log.ranges(topic))
             found = f"{records:,} records in {len(topics)} topics"
-    return _checked("log", f"{found} at {masked(url)}", findings)
+    return _checked("log", f"{found} at {mask(url)}", findings)
 
 
 def _lake(settings: Settings) -> Check:
     with Runtime(settings, read_only=True) as runtime:
-        wrong = faults(runtime.store)
+        wrong = runtime.store.check()
         if wrong:
-            hints = "; ".join(dict.fromkeys(error.hint for error in wrong))
+            hints = "; ".join(dict.fromkeys(finding.hint for finding in wrong))
             return Check("lake", "broken", f"{wrong[0].what} ({runtime.store.url})", hints)
         objects = runtime.landing.manifest.snapshot().num_rows()
         return Check("lake", "ok", f"{objects:,} landed objects at {runtime.store.about}")

@@ -22,7 +22,7 @@ from pinflow import source
 from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
 from pinflow.engine import Result
-from pinflow.errors import AbsentError, PinflowError
+from pinflow.errors import AbsentError, StationError, TerminalError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.reports.audit import Audit, audit
 from pinflow.jobs.reports.status import status
@@ -78,7 +78,8 @@ def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> Dem
     """Run the whole pipeline once. In a home that has run before it goes on: the same posts come again.
 
     Raises:
-        PinflowError: A station ended, or something could not be done.
+        StationError: A station ended or did not start.
+        PinflowError: Something could not be done.
     """
     with only_one(settings.home):
         return _demo(settings, posts, say, progress)
@@ -186,13 +187,13 @@ def _drained(settings: Settings, stations: list[Station]) -> None:
                 return
             for failing in (each for topic in topics for each in topic.failing):
                 if failing.state == "set aside":
-                    raise PinflowError(
+                    raise TerminalError(
                         f"{failing.job}: {failing.what}", where=failing.where, hint=failing.next
                     )
             for station in stations:
                 station.must_run()
             if time.monotonic() > deadline:
-                raise PinflowError(
+                raise StationError(
                     f"{waiting:,} records still wait after {DRAIN_S:g} s", hint="pinflow status"
                 )
             time.sleep(POLL_S)

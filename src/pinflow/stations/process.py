@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pinflow.errors import PinflowError, UnavailableError
+from pinflow.errors import StationError, UnavailableError
 
 if TYPE_CHECKING:
     import threading
@@ -95,10 +95,10 @@ class Station:
         """Check that it runs.
 
         Raises:
-            PinflowError: It has ended; the error shows the last it said.
+            StationError: It has ended; the error shows the last it said.
         """
         if not self.running:
-            raise PinflowError(
+            raise StationError(
                 f"station {self.name!r} ended with code {self.exit_code}: {last_lines(self.talk)}",
                 where=str(self.talk),
                 hint="pinflow doctor",
@@ -118,7 +118,7 @@ def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.
     """Wait until a station has written a file, and return its text; None when told to stop before.
 
     Raises:
-        PinflowError: The station ended, or did not write it in time.
+        StationError: The station ended, or did not write it in time.
     """
     deadline = time.monotonic() + seconds
     while not stop.is_set():
@@ -126,8 +126,10 @@ def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.
             return text
         station.must_run()
         if time.monotonic() > deadline:
-            raise PinflowError(
-                f"station {station.name!r} was not ready within {seconds:g} s", where=str(station.talk)
+            raise StationError(
+                f"station {station.name!r} was not ready within {seconds:g} s",
+                where=str(station.talk),
+                hint="the end of that file says what it waits for; pinflow doctor",
             )
         stop.wait(POLL_S)
     return None

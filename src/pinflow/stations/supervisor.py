@@ -15,6 +15,7 @@ from pinflow import source
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.reports.status import TopicStatus, status
 from pinflow.jobs.runtime import Runtime
+from pinflow.retrying import Backoff
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ TICK_S = 1.0
 REMOTE_LOOK_S = 15.0
 """Between two looks at topics in a lake whose every look is some hundred requests that cost."""
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+BACKOFF = Backoff(first=0.5, most=30.0)
 STEADY_S = 10.0
 """A station that ran this long before it died is not dying in a row."""
 
@@ -83,7 +84,7 @@ def up(
         show: Told of the pipeline about once a second.
 
     Raises:
-        PinflowError: The gateway did not start at all.
+        StationError: The gateway did not start at all.
     """
     with only_one(settings.home):
         _up(settings, stop, rate, progress, show)
@@ -172,7 +173,7 @@ class _Watch:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._wait = FIRST_WAIT_S
+        self._deaths = 0
         self._started_at = time.monotonic()
         self._again_at: float | None = None
         self._last_words = ""
@@ -183,10 +184,8 @@ class _Watch:
             return
         if station.starts and self._again_at is None:
             self._last_words = f"ended with code {station.exit_code}: {last_lines(station.talk, 1)}"
-            self._wait = (
-                FIRST_WAIT_S if now - self._started_at > STEADY_S else min(self._wait * 2, LONGEST_WAIT_S)
-            )
-            self._again_at = now + self._wait
+            self._deaths = 0 if now - self._started_at > STEADY_S else self._deaths + 1
+            self._again_at = now + BACKOFF.wait(self._deaths)
         if self._again_at is None or now >= self._again_at:
             self._again_at = None
             self._started_at = now

@@ -15,7 +15,7 @@ from pinflow.engine.duckdb.numbers import maybe_rewritten, numbers_as_texts
 from pinflow.engine.duckdb.session import DuckDBSession
 from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, View
 from pinflow.engine.raw import Raw, Rejected, raw_columns, split
-from pinflow.errors import RecordError, TerminalError, UnavailableError
+from pinflow.errors import LimitError, RecordError, UnavailableError
 from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class DuckDBEngine:
         """Raise errors of DuckDB that the data, the memory or the disk cause as ours; one of the SQL itself is a bug.
 
         Raises:
-            RecordError, TerminalError, UnavailableError: See `Engine.clean`.
+            RecordError, LimitError, UnavailableError: See `Engine.clean`.
         """
         try:
             yield
@@ -107,7 +107,7 @@ class DuckDBEngine:
             self.close()  # such a database answers nothing any more
             raise RecordError(first_line(error), where=topic) from error
         except duckdb.OutOfMemoryException as error:
-            raise TerminalError(
+            raise LimitError(
                 f"cleaning a step needs more than the engine's memory: {first_line(error)}",
                 where=topic,
                 hint="raise engine.memory_mb",

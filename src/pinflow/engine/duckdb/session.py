@@ -13,7 +13,7 @@ from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.files import LakeFiles
 from pinflow.engine.duckdb.floats import shortened
 from pinflow.engine.protocol import Result, View
-from pinflow.errors import CorruptError, PinflowError, UsageError
+from pinflow.errors import CorruptError, LimitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,13 +98,13 @@ class DuckDBSession:
         try:
             yield
         except duckdb.InterruptException as error:
-            raise PinflowError(
+            raise LimitError(
                 f"the query was stopped after {seconds:g} s",
                 where="query.timeout_seconds",
                 hint="ask for less, or raise it",
             ) from error
         except duckdb.OutOfMemoryException as error:
-            raise PinflowError(
+            raise LimitError(
                 f"the query needs more than its {self._config.query.memory_mb} MiB",
                 where="query.memory_mb",
                 hint="ask for less, or raise it",

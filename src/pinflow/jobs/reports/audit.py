@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.datasets import LINEAGE, over_ranked
 from pinflow.engine import View
 from pinflow.errors import ChangedTableError, CorruptError
@@ -95,7 +95,7 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
     identity = runtime.log.identity
     if runtime.lake_log() not in (None, identity):
         problems.append(
-            f"{masked(runtime.config.log.url)}: the log is not the one that this lake is filled from"
+            f"{mask(runtime.config.log.url)}: the log is not the one that this lake is filled from"
         )
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     manifest = runtime.landing.manifest.snapshot()

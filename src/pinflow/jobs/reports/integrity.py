@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import CorruptError, GapError, PinflowError
 from pinflow.jobs.topics import every_topic, landed_only
-from pinflow.lake.store.ahead import ahead
+from pinflow.lake.store.prefetch import prefetch
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
@@ -88,7 +88,7 @@ def _damaged_objects(runtime: Runtime, topic: str) -> list[str]:
             return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
         return None
 
-    return [told for told in ahead(runtime.store, look, runtime.landing.landed(topic)) if told is not None]
+    return [told for told in prefetch(runtime.store, look, runtime.landing.landed(topic)) if told is not None]
 
 
 def _told(error: PinflowError) -> str:

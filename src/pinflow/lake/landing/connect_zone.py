@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pinflow.errors import AbsentError, UsageError
-from pinflow.lake.store.ahead import ahead
+from pinflow.lake.store.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
 
 __all__ = [
-    "Part",
-    "Reader",
+    "FileRange",
     "SinkFile",
-    "Stitched",
+    "StitchedRanges",
     "Zone",
+    "ZoneReader",
     "find_files",
     "first_offset",
     "lines_of",
-    "stitched",
+    "stitch",
 ]
 
 NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)\.(?P<kind>[^/]+)")
@@ -53,7 +53,7 @@ class SinkFile(NamedTuple):
     size: int
 
 
-class Part(msgspec.Struct, frozen=True):
+class FileRange(msgspec.Struct, frozen=True):
     """What is to be taken of a file: its lines after `skip`, the first of which has this offset."""
 
     path: str
@@ -68,10 +68,10 @@ class Part(msgspec.Struct, frozen=True):
         return self.offset + self.lines
 
 
-class Stitched(NamedTuple):
+class StitchedRanges(NamedTuple):
     """The parts to take, in order; in words, offsets that are missing, and those there twice with other content."""
 
-    parts: list[Part]
+    parts: list[FileRange]
     missing: list[str]
     twice: list[str]
 
@@ -80,7 +80,7 @@ Zone = dict[str, dict[int, list[SinkFile]]]
 """Topic → partition → its files by first offset."""
 
 
-class Reader:
+class ZoneReader:
     """Reads files of the zone; what it read is kept for a second reading, up to a bound."""
 
     def __init__(self, source: Store) -> None:
@@ -102,13 +102,13 @@ class Reader:
 
     def take(self, paths: Sequence[str]) -> Iterator[tuple[bytes, datetime] | None]:
         """Files and when they were last written, in order, and for the last time; None for one that is gone."""
-        for path, found in zip(paths, ahead(self._source, self._read, paths, self._at_once), strict=True):
+        for path, found in zip(paths, prefetch(self._source, self._read, paths, self._at_once), strict=True):
             self._kept.pop(path, None)
             yield found
 
     def counts(self, files: Iterable[SinkFile]) -> Iterator[int]:
         """How many lines each file has."""
-        return ahead(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
+        return prefetch(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
 
     def _read(self, path: str) -> tuple[bytes, datetime] | None:
         found = self._kept.get(path) or self._source.get_dated(path)
@@ -180,7 +180,7 @@ def first_offset(path: str) -> int:
     return int(name["first"])
 
 
-def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) -> Stitched:
+def stitch(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> StitchedRanges:
     """What to take of a partition's files from a position on (None: from the first).
 
     Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
@@ -189,7 +189,7 @@ def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) ->
     # The file before the position may have grown since it was taken.
     before = [file for file in ordered if position is not None and file.first < position][-1:]
     wanted = before + [file for file in ordered if position is None or file.first >= position]
-    found = Stitched([], [], [])
+    found = StitchedRanges([], [], [])
     expected = position
     for file, count in zip(wanted, reader.counts(wanted), strict=True):
         if expected is not None and file.first > expected:
@@ -198,12 +198,14 @@ def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) ->
         if covered and (other := _differing(reader, file, covered, found.parts)) is not None:
             found.twice.append(f"offset {other}, again in {file.path}")
         if count > covered:
-            found.parts.append(Part(file.path, file.first + covered, count - covered, file.size, covered))
+            found.parts.append(
+                FileRange(file.path, file.first + covered, count - covered, file.size, covered)
+            )
             expected = file.first + count
     return found
 
 
-def _differing(reader: Reader, file: SinkFile, covered: int, parts: list[Part]) -> int | None:
+def _differing(reader: ZoneReader, file: SinkFile, covered: int, parts: list[FileRange]) -> int | None:
     """The first offset that a file tells otherwise than those before it."""
     lines = reader.lines(file.path)
     at = max(0, bisect_right([part.offset for part in parts], file.first) - 1)

@@ -23,7 +23,7 @@ import msgspec
 from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.failpoints import hit
 from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
-from pinflow.lake.store.ahead import ahead
+from pinflow.lake.store.prefetch import prefetch
 from pinflow.lake.tables.delta_rs import DeltaRsTable
 from pinflow.lake.tables.protocol import Column
 from pinflow.log import Chunk, Headers, Records
@@ -104,7 +104,7 @@ class Landing:
 
     def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
         """Write the objects of chunks; see `write`."""
-        return list(ahead(self.store, lambda chunk: self.write(chunk, folder), chunks))
+        return list(prefetch(self.store, lambda chunk: self.write(chunk, folder), chunks))
 
     def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
         """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
@@ -168,7 +168,7 @@ class Landing:
 
     def read_all(self, found: Iterable[Landed]) -> Iterator[Chunk]:
         """Read objects back in order; see `read`."""
-        return ahead(self.store, self.read, found)
+        return prefetch(self.store, self.read, found)
 
     def holds(self, topic: str) -> bool:
         """Whether there are objects of a topic, whoever has written them."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Credential
 
-__all__ = ["Keys", "Wallet"]
+__all__ = ["AwsCredentials", "Keys"]
 
 TOLD_AGAIN_S = 60
 """How long obstore may keep what it was given; botocore refreshes at least ten minutes before the end."""
@@ -37,7 +37,7 @@ class Keys(NamedTuple):
         return "Keys(***)"
 
 
-class Wallet:
+class AwsCredentials:
     """The credentials of one profile (None: as the environment says), looked up when first needed.
 
     Nothing waits long for an instance's metadata where there is no instance: botocore tries once, for a second.

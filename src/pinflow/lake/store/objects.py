@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import uuid4
@@ -10,7 +11,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from pinflow.errors import UnavailableError
-from pinflow.lake.store.refusals import failure, no_bucket
+from pinflow.lake.store.check import check_store
+from pinflow.lake.store.refusals import no_bucket, translate_error
 
 if TYPE_CHECKING:
     import builtins
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from pinflow.errors import PinflowError
+    from pinflow.findings import Finding
 
 __all__ = [
     "Access",
@@ -47,14 +50,15 @@ class Found(NamedTuple):
 
 
 class Access(Protocol):
-    """The way into a bucket; its text says to people by which way, and holds no secret."""
+    """The way into a bucket. Its text describes the way to people, and holds no secret."""
 
+    @abstractmethod
     def options(self) -> dict[str, str]:
         """Options by which deltalake opens what is in it, with credentials that hold for some minutes.
 
         Raises:
             TerminalError: There are no credentials.
-            UnavailableError: Who gives them cannot be reached.
+            UnavailableError: The AWS credential provider cannot be reached.
         """
 
 
@@ -177,6 +181,10 @@ class Store:
         """Whether there is anything below a prefix."""
         return next(self.find(prefix), None) is not None
 
+    def check(self) -> builtins.list[Finding]:
+        """Make every kind of call on objects of its own, and report what the store refuses or does wrongly."""
+        return check_store(self)
+
     def child(self, path: str) -> str:
         """The address of a path, for libraries that open it themselves."""
         return f"{self.url}/{path}" if path else self.url
@@ -188,7 +196,7 @@ class Store:
             PinflowError: Instead, if the credentials cannot be had: that is the error behind all others.
         """
         self.options()
-        return failure(what, where, error, hint)
+        return translate_error(what, where, error, hint)
 
     @contextmanager
     def _calling(self, verb: str, path: str) -> Iterator[None]:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from pinflow.errors import AbsentError, PinflowError, TerminalError, UnavailableError
 
-__all__ = ["failure", "no_bucket"]
+__all__ = ["no_bucket", "translate_error"]
 
 LONGEST = 300
 """Characters of an error that was not understood."""
 
 
-class Meaning(NamedTuple):
+class StoreMeaning(NamedTuple):
     """What a code of S3 means."""
 
     kind: type[PinflowError]
@@ -26,44 +26,44 @@ class Meaning(NamedTuple):
     hint: str = ""
 
 
-_UNKNOWN_KEYS = Meaning(
+_UNKNOWN_KEYS = StoreMeaning(
     TerminalError,
     "the store does not know these credentials",
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; aws sts get-caller-identity tells whose they are",
 )
-_EXPIRED = Meaning(
+_EXPIRED = StoreMeaning(
     UnavailableError,
     "the credentials have expired",
     "log in again, for example by aws sso login; then try again",
 )
-_ELSEWHERE = Meaning(
+_ELSEWHERE = StoreMeaning(
     TerminalError, "the bucket is in another region", "name the bucket's region in lake.url: ?region=…"
 )
-_BUSY = Meaning(UnavailableError, "the store is busy or not well")
+_BUSY = StoreMeaning(UnavailableError, "the store is busy or not well")
 
 MEANINGS = {
-    "NoSuchBucket": Meaning(
+    "NoSuchBucket": StoreMeaning(
         AbsentError, "there is no such bucket", "make the bucket, or name another one in lake.url"
     ),
-    "AccessDenied": Meaning(TerminalError, "access is denied", "allow {action} to these credentials"),
+    "AccessDenied": StoreMeaning(TerminalError, "access is denied", "allow {action} to these credentials"),
     "InvalidAccessKeyId": _UNKNOWN_KEYS,
     "SignatureDoesNotMatch": _UNKNOWN_KEYS,
     "InvalidToken": _UNKNOWN_KEYS,
     "ExpiredToken": _EXPIRED,
     "RequestExpired": _EXPIRED,
     "TokenRefreshRequired": _EXPIRED,
-    "RequestTimeTooSkewed": Meaning(
+    "RequestTimeTooSkewed": StoreMeaning(
         TerminalError, "the clock of this machine is wrong by more than a quarter of an hour", "set the clock"
     ),
     "PermanentRedirect": _ELSEWHERE,
     "AuthorizationHeaderMalformed": _ELSEWHERE,
     "IllegalLocationConstraintException": _ELSEWHERE,
-    "NotImplemented": Meaning(
+    "NotImplemented": StoreMeaning(
         TerminalError,
         "the store does not implement what was asked",
         "use a store with conditional put (If-None-Match: *)",
     ),
-    "SlowDown": Meaning(UnavailableError, "the store asks to slow down"),
+    "SlowDown": StoreMeaning(UnavailableError, "the store asks to slow down"),
     "RequestTimeout": _BUSY,
     "OperationAborted": _BUSY,
     "ConditionalRequestConflict": _BUSY,
@@ -85,7 +85,7 @@ _STATUS = re.compile(r"non-2xx status code\W*(\d{3})")
 _REQUEST = re.compile(r"Error performing (GET|HEAD|PUT|POST|DELETE) (\S+)")
 
 
-def failure(what: str, where: str, error: object, hint: str) -> PinflowError:
+def translate_error(what: str, where: str, error: object, hint: str) -> PinflowError:
     """The error of ours: `what` failed, and why; an `UnavailableError` if trying again may help."""
     text = _plain(error)
     meaning = _meaning(text)
@@ -102,38 +102,42 @@ def _plain(error: object) -> str:
     return text if "S3" in text or "non-2xx" in text else text.strip().split("\n", 1)[0]
 
 
-def _meaning(text: str) -> Meaning:
+def _meaning(text: str) -> StoreMeaning:
     code, status = _tagged("Code", text), _STATUS.search(text)
     if code or status:
         return _told(code, status[1] if status else "", text)
     if "redirect without LOCATION" in text:
         return _ELSEWHERE
     if "Could not parse path" in text:
-        return Meaning(
+        return StoreMeaning(
             TerminalError,
             "the lake cannot store an object of this name",
             "rename the topic; pinflow status names the job",
         )
     if "File name too long" in text:  # ENAMETOOLONG
-        return Meaning(
+        return StoreMeaning(
             TerminalError, "the name is too long", "use a shorter name; pinflow status names the job"
         )
     if "Error performing" in text:
         late = "timed out" in text or "Timeout" in text
-        return Meaning(UnavailableError, "no answer came in time" if late else "the store cannot be reached")
-    return Meaning(UnavailableError, " ".join(text.split())[:LONGEST])
+        return StoreMeaning(
+            UnavailableError, "no answer came in time" if late else "the store cannot be reached"
+        )
+    return StoreMeaning(UnavailableError, " ".join(text.split())[:LONGEST])
 
 
-def _told(code: str, status: str, text: str) -> Meaning:
+def _told(code: str, status: str, text: str) -> StoreMeaning:
     """What an answer of the store means."""
     known = MEANINGS.get(code) or (MEANINGS["AccessDenied"] if status == "403" else None)
     if known is None:
         passing = not status.startswith("4") or status in PASSING
-        known = _BUSY if passing else Meaning(TerminalError, _tagged("Message", text) or "the store refuses")
+        known = (
+            _BUSY if passing else StoreMeaning(TerminalError, _tagged("Message", text) or "the store refuses")
+        )
     region = _tagged("Region", text)
     hint = known.hint.format(action=_action(text)).replace("…", region or "…")
     named = " ".join(filter(None, (status, code)))
-    return Meaning(known.kind, f"{known.what} ({named})", hint)
+    return StoreMeaning(known.kind, f"{known.what} ({named})", hint)
 
 
 def _action(text: str) -> str:

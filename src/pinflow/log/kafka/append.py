@@ -225,7 +225,7 @@ class Appender:
             return UnavailableError(
                 failed.what.replace("was not appended", "was not acknowledged"), where=where, hint=failed.hint
             )
-        if isinstance(failed, TerminalError):
+        if type(failed) is TerminalError:  # the others blame the record or the topic
             self._log_failure(failed, where)
         return failed
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from pinflow.errors import ConfigError, MissingExtraError, TerminalError, UnavailableError
 from pinflow.log.kafka.errors import error_of, translate_error
+from pinflow.retrying import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from pinflow.errors import PinflowError
     from pinflow.log.kafka.url import KafkaSettings
 
-__all__ = ["ASK_S", "DELIVERY_S", "LOOK_AGAIN_S", "Clients"]
+__all__ = ["ASK_S", "DELIVERY_S", "LOOK_AGAIN", "Clients"]
 
 ASK_S = 5.0
 """How long a question to the brokers may take: a first connection with TLS and IAM in another region takes two."""
 
-LOOK_AGAIN_S = 0.05
+LOOK_AGAIN = Backoff(first=0.05, most=0.05, factor=1)
 """Between two looks at what the brokers are about to show: a leader, a topic that was made or deleted."""
 
 LISTEN_S = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple, final
 
@@ -10,9 +9,10 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
-from pinflow.log.kafka.clients import ASK_S, LOOK_AGAIN_S
+from pinflow.log.kafka.clients import ASK_S, LOOK_AGAIN
 from pinflow.log.kafka.errors import LOST, NO_TOPIC, error_of
 from pinflow.log.protocol import TopicAdmin
+from pinflow.retrying import Attempts
 
 if TYPE_CHECKING:
     import builtins
@@ -158,11 +158,11 @@ class KafkaTopics(TopicAdmin):
         )
 
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + SETTLE_S
+        attempts = Attempts(LOOK_AGAIN, within=SETTLE_S)
         while not is_done():
-            if time.monotonic() > deadline:
+            if attempts.over:
                 raise UnavailableError(what, where=self._clients.settings.shown, hint="pinflow doctor")
-            time.sleep(LOOK_AGAIN_S)
+            attempts.wait()
 
 
 def _absent_error(topic: str) -> UnknownTopicError:

@@ -1,32 +1,19 @@
-"""What a URL `kafka://user:password@host:9092,host2:9092?option=value` says.
-
-Options:
-
-- `security`: `plaintext`, `ssl`, `sasl_ssl` or `sasl_plaintext`. Without it: `sasl_ssl` where there are credentials,
-  `plaintext` where there are none.
-- `mechanism`: `SCRAM-SHA-512` (with credentials the default), `SCRAM-SHA-256`, `PLAIN`, `OAUTHBEARER`, `AWS_MSK_IAM`.
-- `ca`: a PEM file with the authority of the brokers' certificates; without it the system's.
-- `region`: the AWS region, for `AWS_MSK_IAM`; without it that of the first broker's name.
-- `topics`: patterns such as `posts.*,streaming-*`; other topics of the cluster are as if they were not there.
-- `replication`: how many replicas a topic gets that pinflow creates; without it the brokers' own default.
-- `group`: what the names of the consumer groups begin with that show the lag; `pinflow` by default.
-- `gaps`: `stop` (default) where records that were not read are no longer in the log, or `skip` them with a warning.
-- `compression`: `lz4` (default), `zstd`, `snappy`, `gzip` or `none`.
-- `topic.<name>`: a configuration of topics that pinflow creates, such as `topic.min.insync.replicas=2`.
-- `client.<name>`: a configuration of librdkafka, such as `client.linger.ms=5`.
-"""
+"""The URL of a Kafka log: `kafka://user:password@host:9092,host2:9092?option=value`."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
-from pinflow.config import masked, split_url
+from pinflow.config import mask, split_url
+from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, ValueKind, choice, matching, patterns
 from pinflow.errors import ConfigError
 
-__all__ = ["KafkaSettings", "parse_url"]
+if TYPE_CHECKING:
+    from pinflow.config.url_options import OptionValues
+
+__all__ = ["URL_OPTIONS", "KafkaSettings", "parse_url"]
 
 SECURITIES = ("plaintext", "ssl", "sasl_ssl", "sasl_plaintext")
 
@@ -36,7 +23,87 @@ MECHANISMS = (*WITH_PASSWORD, "OAUTHBEARER", "AWS_MSK_IAM")
 
 COMPRESSIONS = ("lz4", "zstd", "snappy", "gzip", "none")
 
-OPTIONS = ("security", "mechanism", "ca", "region", "topics", "replication", "group", "gaps", "compression")
+GROUP_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}", re.ASCII)
+
+BROKERS_DEFAULT = -1
+
+
+def _replicas(text: str) -> int:
+    if text != str(BROKERS_DEFAULT) and not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
+URL_OPTIONS = UrlOptions(
+    part="a Kafka log",
+    setting="log.url",
+    page="docs/parts/kafka.md",
+    options=(
+        UrlOption(
+            "security",
+            "`plaintext`, `ssl`, `sasl_ssl` or `sasl_plaintext`",
+            choice(*SECURITIES),
+            unset="`sasl_ssl` with credentials, else `plaintext`",
+        ),
+        UrlOption(
+            "mechanism",
+            "`SCRAM-SHA-512`, `SCRAM-SHA-256`, `PLAIN`, `OAUTHBEARER` or `AWS_MSK_IAM`",
+            choice(*MECHANISMS),
+            unset="`SCRAM-SHA-512` with credentials",
+        ),
+        UrlOption(
+            "ca",
+            "PEM file of the authority that certifies the brokers",
+            TEXT,
+            unset="the system's authorities",
+        ),
+        UrlOption(
+            "region", "AWS region for `AWS_MSK_IAM`", TEXT, unset="the region in the first broker's name"
+        ),
+        UrlOption(
+            "topics",
+            "patterns such as `0a6a638f5991.*,streaming-0a6a638f5991-*`; other topics of the cluster are not seen",
+            patterns(),
+            default="",
+            unset="all topics",
+        ),
+        UrlOption(
+            "replication",
+            "copies of topics that pinflow creates",
+            ValueKind(_replicas, "a whole number"),
+            default=str(BROKERS_DEFAULT),
+            unset="the brokers' default",
+        ),
+        UrlOption(
+            "group",
+            "beginning of the names of the consumer groups that show the lag",
+            matching(GROUP_NAME, "letters, digits, '.', '_', '-'"),
+            default="pinflow",
+        ),
+        UrlOption(
+            "gaps",
+            "`stop` where records that were not read are no longer in the log, or `skip` them with a warning. A topic "
+            "that was deleted and made again stops a job either way, and so does a step that was planned",
+            choice("stop", "skip"),
+            default="stop",
+        ),
+        UrlOption(
+            "compression", "`lz4`, `zstd`, `snappy`, `gzip` or `none`", choice(*COMPRESSIONS), default="lz4"
+        ),
+        UrlOption(
+            "topic.",
+            "configuration of topics that pinflow creates, such as `topic.retention.ms=1209600000`",
+            TEXT,
+            unset="the brokers' defaults",
+        ),
+        UrlOption(
+            "client.",
+            "configuration of librdkafka, such as `client.ssl.certificate.location=/etc/client.pem`",
+            TEXT,
+            unset="librdkafka's defaults",
+        ),
+    ),
+)
 
 OURS = frozenset(
     {
@@ -66,13 +133,9 @@ OURS = frozenset(
 MSK_REGION = re.compile(r"\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com")
 """The region in the name of a broker of Amazon MSK."""
 
-GROUP_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}", re.ASCII)
-
-HINT = "docs/parts/kafka.md lists the options"
-
 
 class KafkaSettings(NamedTuple):
-    """What a URL says.
+    """What a URL gives.
 
     Attributes:
         shown: The URL without its secrets, for messages.
@@ -98,79 +161,39 @@ def parse_url(url: str) -> KafkaSettings:
     """Read a URL.
 
     Raises:
-        ConfigError: It names no broker, or an option is unknown or does not fit.
+        ConfigError: It names no broker, or an option is unknown or not valid.
     """
     parts = split_url(url, "log.url", "write what is odd in a password as %xx: kafka://user:p%5Bss@host:9092")
     user, password, servers = _netloc(parts.netloc)
-    shown = masked(url)
+    shown = mask(url)
     if not servers or parts.path.strip("/") or parts.fragment:
         raise ConfigError(
             "a Kafka log is named by its brokers alone", where=f"log.url = {shown}", hint="kafka://host:9092"
         )
-    options = _Options(dict(parse_qsl(parts.query, keep_blank_values=True)), shown)
+    options = URL_OPTIONS.parse(parts.query, url)
+    _require_free(options)
     client, region = _client(options, servers, user, password)
     return KafkaSettings(
         shown=shown,
-        client=client | options.client(),
+        client=client | options.family("client."),
         region=region,
-        patterns=tuple(filter(None, options.given.get("topics", "").split(","))),
-        replication=options.number("replication", -1),
-        group=options.group(),
-        gaps=options.one_of("gaps", ("stop", "skip"), "stop"),
-        topic=options.prefixed("topic."),
+        patterns=options["topics"],
+        replication=options["replication"],
+        group=options["group"],
+        gaps=options["gaps"],
+        topic=options.family("topic."),
     )
 
 
-class _Options:
-    """The options of a URL; all of them known."""
-
-    def __init__(self, given: dict[str, str], shown: str) -> None:
-        self.given = given
-        self._shown = shown
-        for name in given:
-            if "@" in name:  # the rest of a password, which is not to be shown
-                raise self.wrong("the URL of the Kafka log cannot be read", "write a ? in a password as %3F")
-            if name not in OPTIONS and not name.startswith(("client.", "topic.")):
-                close = difflib.get_close_matches(name, OPTIONS, n=1)
-                hint = f"did you mean {close[0]}?" if close else HINT
-                raise self.wrong(f"a Kafka log has no option {name!r}", hint)
-
-    def wrong(self, what: str, hint: str = HINT) -> ConfigError:
-        return ConfigError(what, where=f"log.url = {self._shown}", hint=hint)
-
-    def one_of(self, name: str, known: tuple[str, ...], default: str) -> str:
-        value = self.given.get(name, default)
-        if value not in known:
-            raise self.wrong(f"{name}={value} is not known", f"use one of: {', '.join(known)}")
-        return value
-
-    def number(self, name: str, default: int) -> int:
-        value = self.given.get(name, str(default))
-        if not value.isdecimal() and value != str(default):
-            raise self.wrong(f"{name}={value} is no number")
-        return int(value)
-
-    def group(self) -> str:
-        value = self.given.get("group", "pinflow")
-        if not GROUP_NAME.fullmatch(value):
-            raise self.wrong(f"group={value} is no name of consumer groups", "letters, digits, '.', '_', '-'")
-        return value
-
-    def prefixed(self, prefix: str) -> dict[str, str]:
-        return {
-            name.removeprefix(prefix): value for name, value in self.given.items() if name.startswith(prefix)
-        }
-
-    def client(self) -> dict[str, str]:
-        found = self.prefixed("client.")
-        for name in found:
-            if name in OURS:
-                raise self.wrong(f"client.{name} is not to be chosen: pinflow sets {name} itself")
-        return found
+def _require_free(options: OptionValues) -> None:
+    """Check that no option sets what the log itself has to set."""
+    for name in options.family("client."):
+        if name in OURS:
+            raise options.error(f"client.{name} cannot be chosen: pinflow sets {name} itself")
 
 
 def _netloc(netloc: str) -> tuple[str | None, str | None, str]:
-    """User, password and servers. A second `@` is told without showing what stands before it."""
+    """User, password and servers. The error about a second `@` does not show what stands before it."""
     userinfo, at, servers = netloc.rpartition("@")
     if "@" in userinfo:
         raise ConfigError(
@@ -183,14 +206,14 @@ def _netloc(netloc: str) -> tuple[str | None, str | None, str]:
 
 
 def _client(
-    options: _Options, servers: str, user: str | None, password: str | None
+    options: OptionValues, servers: str, user: str | None, password: str | None
 ) -> tuple[dict[str, str], str]:
-    """The configuration of the clients that the URL says, and the AWS region where they enter by IAM."""
+    """The configuration of the clients that the URL gives, and the AWS region where they authenticate by IAM."""
     region = ""
     security, mechanism = _security(options, has_user=user is not None)
     client = {"bootstrap.servers": servers, "security.protocol": security}
-    client["compression.type"] = options.one_of("compression", COMPRESSIONS, "lz4")
-    if ca := options.given.get("ca"):
+    client["compression.type"] = options["compression"]
+    if ca := options["ca"]:
         client["ssl.ca.location"] = ca
     if mechanism == "AWS_MSK_IAM":
         region = _region(options, servers)
@@ -198,29 +221,28 @@ def _client(
         client["sasl.mechanisms"] = "OAUTHBEARER" if region else mechanism
     if mechanism in WITH_PASSWORD:
         if not user or password is None:
-            raise options.wrong(f"{mechanism} needs a user and a password", "kafka://user:password@host:9092")
+            raise options.error(f"{mechanism} needs a user and a password", "kafka://user:password@host:9092")
         client |= {"sasl.username": user, "sasl.password": password}
     return client, region
 
 
-def _security(options: _Options, *, has_user: bool) -> tuple[str, str]:
+def _security(options: OptionValues, *, has_user: bool) -> tuple[str, str]:
     """The protocol, and the mechanism or nothing."""
-    asked = "mechanism" in options.given
-    default = "sasl_ssl" if has_user or asked else "plaintext"
-    security = options.one_of("security", SECURITIES, default)
+    has_credentials = has_user or "mechanism" in options
+    security: str = options["security"] or ("sasl_ssl" if has_credentials else "plaintext")
     if not security.startswith("sasl"):
-        if has_user or asked:
-            raise options.wrong(f"security={security} has no credentials", "security=sasl_ssl")
+        if has_credentials:
+            raise options.error(f"security={security} has no credentials", "security=sasl_ssl")
         return security, ""
-    if not has_user and not asked:
-        raise options.wrong(f"security={security} needs credentials", "kafka://user:password@host:9092")
-    return security, options.one_of("mechanism", MECHANISMS, "SCRAM-SHA-512")
+    if not has_credentials:
+        raise options.error(f"security={security} needs credentials", "kafka://user:password@host:9092")
+    return security, options["mechanism"] or WITH_PASSWORD[0]
 
 
-def _region(options: _Options, servers: str) -> str:
-    if region := options.given.get("region"):
-        return region
+def _region(options: OptionValues, servers: str) -> str:
+    if region := options["region"]:
+        return str(region)
     found = MSK_REGION.search(servers)
     if found is None:
-        raise options.wrong("AWS_MSK_IAM needs the region of the cluster", "region=eu-west-1")
+        raise options.error("AWS_MSK_IAM needs the region of the cluster", "region=eu-west-1")
     return found[1]

@@ -11,9 +11,10 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from pinflow.errors import CorruptError, GapError, UnknownPartitionError, UnknownTopicError
-from pinflow.log.kafka.clients import ASK_S, LOOK_AGAIN_S
+from pinflow.log.kafka.clients import ASK_S, LOOK_AGAIN
 from pinflow.log.kafka.errors import UNSETTLED, error_of, no_leader_error
 from pinflow.log.kafka.positions import KafkaPosition
+from pinflow.retrying import Attempts
 
 if TYPE_CHECKING:
     from pinflow.log.kafka.clients import Clients
@@ -132,7 +133,7 @@ class Watermarks:
             UnknownTopicError: There is no such topic.
             UnavailableError: The brokers do not answer.
         """
-        deadline = time.monotonic() + SETTLE_S
+        attempts = Attempts(LOOK_AGAIN, within=SETTLE_S)
         while True:
             known = self._find(topic)
             try:
@@ -140,9 +141,9 @@ class Watermarks:
             except KafkaException as error:
                 if error_of(error).code() not in UNSETTLED:
                     raise self._clients.translate(error, "the log cannot be read", topic) from error
-                if time.monotonic() > deadline:
+                if attempts.over:
                     raise no_leader_error(topic, error_of(error)) from error
-                time.sleep(LOOK_AGAIN_S)
+                attempts.wait()
             else:
                 self._seen_topics.add(topic)
                 unused = set(range(known.partitions))
@@ -151,25 +152,25 @@ class Watermarks:
 
     def _find(self, topic: str) -> TopicInfo:
         """The topic. One that was there is looked for again, as a broker that has just started may not know it yet."""
-        deadline = time.monotonic() + GONE_S
+        attempts = Attempts(LOOK_AGAIN, within=GONE_S)
         while True:
             try:
                 return self._topics.find(topic)
             except UnknownTopicError:
-                if topic not in self._seen_topics or time.monotonic() > deadline:
+                if topic not in self._seen_topics or attempts.over:
                     self._seen_topics.discard(topic)
                     raise
-            time.sleep(LOOK_AGAIN_S)
+            attempts.wait()
 
     def recent(self, topic: str, partition: int, position: str | None) -> TopicOffsets:
         """The offsets of a topic, perhaps as this thread found them a moment ago. Raises as `ask`.
 
         A new leader may not know at once how far the one before had come: it is given time to reach the position.
         """
-        deadline = time.monotonic() + SETTLE_S
+        attempts = Attempts(LOOK_AGAIN, within=SETTLE_S)
         offsets = self._recent_or_ask(topic, partition)
-        while offsets.ends_before(partition, position) and time.monotonic() < deadline:
-            time.sleep(LOOK_AGAIN_S)
+        while offsets.ends_before(partition, position) and not attempts.over:
+            attempts.wait()
             offsets = self.ask(topic)
         return offsets
 

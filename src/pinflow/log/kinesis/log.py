@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, final
 
-from pinflow.config import masked
+from pinflow.config import mask
 from pinflow.errors import (
     GapError,
     PinflowError,
@@ -23,7 +23,7 @@ from pinflow.log.kinesis.read import Cursor, Cursors, ShardRef, gap_error
 from pinflow.log.kinesis.records import Outgoing, append_result, prepare
 from pinflow.log.kinesis.streams import CreatingError, Streams
 from pinflow.log.kinesis.topics import KinesisTopics
-from pinflow.log.kinesis.url import address_of
+from pinflow.log.kinesis.url import parse_url
 from pinflow.log.partition import Partition, ShardRange
 from pinflow.log.protocol import EventLog
 from pinflow.log.records import (
@@ -67,8 +67,8 @@ class KinesisLog(EventLog):
     )
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:  # noqa: ARG002 - only `topics` creates streams
-        self._settings = address_of(url)
-        self._where = masked(url)
+        self._settings = parse_url(url)
+        self._where = mask(url)
         self._client = Client(self._settings)
         self._streams = Streams(self._client, self._settings, self._where)
         self._put = Put(self._client, self._settings, self._pace_put, self._missing_error)

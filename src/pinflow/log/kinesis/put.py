@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from pinflow.errors import NotCarriedError, OverloadedError, PinflowError, UnavailableError
+from pinflow.errors import OverloadedError, PinflowError, UnavailableError, UnsupportedRecordError
 from pinflow.log.kinesis.errors import GONE, INVALID, THROTTLED, Failure
 from pinflow.log.kinesis.positions import shard_number
 from pinflow.log.kinesis.requests import REQUEST_RECORDS, PutRequest, Route, RouteSegment, pack
@@ -158,11 +158,13 @@ class Put:
         if failure.code in GONE:
             error = self._missing(request.topic)
         elif failure.code in INVALID:
-            error = NotCarriedError(f"Kinesis does not take the record: {failure.code}", where=request.topic)
+            error = UnsupportedRecordError(
+                f"Kinesis does not take the record: {failure.code}", where=request.topic
+            )
         else:
             append.lost = error = failure.translate("take records", request.topic, request.topic)
         for route, _ in request.segments:
-            if isinstance(error, NotCarriedError):
+            if isinstance(error, UnsupportedRecordError):
                 route.records.popleft().error = error
             else:
                 route.refuse(error)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from hashlib import md5
 from typing import TYPE_CHECKING
 
-from pinflow.errors import NotCarriedError, PinflowError, TooLargeError, UnknownPartitionError
+from pinflow.errors import PinflowError, TooLargeError, UnknownPartitionError, UnsupportedRecordError
 from pinflow.log.records import AppendResult
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _prepare_one(batch: ProduceBatch, index: int, fixed: int | None, largest: in
     value, key = records.values[index], records.keys[index] if records.keys is not None else None
     if value is None or (records.headers is not None and records.headers[index]):
         what = "a record without a value" if value is None else "headers"
-        return NotCarriedError(f"Kinesis cannot carry {what}", where=batch.topic)
+        return UnsupportedRecordError(f"Kinesis cannot carry {what}", where=batch.topic)
     route = batch.routes[index] if batch.routes is not None else None
     if route is None:
         route = key if fixed is None and key is not None else b"%d" % (batch.partition or 0)
@@ -110,7 +110,7 @@ def _prepare_one(batch: ProduceBatch, index: int, fixed: int | None, largest: in
     except UnicodeDecodeError:
         text = ""
     if not 0 < len(text) <= LONGEST_KEY:
-        return NotCarriedError(
+        return UnsupportedRecordError(
             f"Kinesis cannot carry the key: it has to be a text of 1 to {LONGEST_KEY} characters",
             where=batch.topic,
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+
+from pinflow.retrying import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,19 +22,19 @@ REQUEST_RECORDS = 500
 REQUEST_BYTES = 5 << 20
 """Bytes of one `PutRecords`, keys counted. Kinesis takes 10 MiB; older servers, and stand-ins, half of it."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.4
-"""Between two tries at a record, doubling; half as much again is added or taken by chance."""
+BACKOFF = Backoff(first=0.05, most=0.4, jitter=(0.5, 1.5))
+"""Between two tries at a record."""
 
 
 class Route:
     """The records of one route that are still to be put, in order."""
 
-    __slots__ = ("due", "pause", "records")
+    __slots__ = ("due", "failures", "records")
 
     def __init__(self) -> None:
         self.records: deque[Outgoing] = deque()
         self.due = 0.0
-        self.pause = FIRST_PAUSE_S
+        self.failures = 0
 
     def refuse(self, error: PinflowError) -> None:
         """Refuse all that is left: what comes later must not overtake."""
@@ -43,12 +44,12 @@ class Route:
 
     def put_off(self) -> None:
         """Try again later what is foremost."""
-        self.due = time.monotonic() + self.pause * random.uniform(0.5, 1.5)
-        self.pause = min(self.pause * 2, LONGEST_PAUSE_S)
+        self.due = time.monotonic() + BACKOFF.wait(self.failures)
+        self.failures += 1
 
     def start_over(self) -> None:
         """Nothing was refused: the next pause is a short one again."""
-        self.pause = FIRST_PAUSE_S
+        self.failures = 0
 
 
 class RouteSegment(NamedTuple):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, final
 
 from pinflow.errors import TopicExistsError, UnavailableError, UnknownTopicError
 from pinflow.log.kinesis.errors import IN_USE, Failure
 from pinflow.log.protocol import TopicAdmin
+from pinflow.retrying import Attempts, Backoff
 
 if TYPE_CHECKING:
     import builtins
@@ -24,7 +24,7 @@ SETTLE_S = 0.6
 """How long a create or a delete waits for its end. AWS takes half a minute and goes on by itself; the gateway gives a
 call of the log 1.5 seconds."""
 
-LOOK_S = 0.1
+LOOK_AGAIN = Backoff(first=0.1, most=0.1, factor=1)
 """Between two looks at a stream that is being created or deleted."""
 
 LISTS_AT_ONCE = 8
@@ -113,7 +113,7 @@ class KinesisTopics(TopicAdmin):
             return None  # deleted since it was listed
 
     def _wait_until(self, topic: str, done: Callable[[str], bool]) -> None:
-        deadline = time.monotonic() + SETTLE_S
-        while not done(self._streams.status(topic)) and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+        attempts = Attempts(LOOK_AGAIN, within=SETTLE_S)
+        while not done(self._streams.status(topic)) and not attempts.over:
+            attempts.wait()
         self._forget(topic)

@@ -1,21 +1,17 @@
-"""What the URL of a Kinesis log says: `kinesis://<region>/<prefix>?option=value`."""
+"""The URL of a Kinesis log: `kinesis://<region>/<prefix>?option=value`."""
 
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from math import nan
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from pinflow.config import is_server, masked, split_url
-from pinflow.errors import ConfigError, UnknownTopicError
+from pinflow.config import split_url
+from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, choice, number, server, whole
+from pinflow.errors import UnknownTopicError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["KinesisSettings", "address_of"]
+__all__ = ["URL_OPTIONS", "KinesisSettings", "parse_url"]
 
 REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
@@ -35,6 +31,79 @@ ANSWER_S = 1.0
 
 LARGEST_RECORD_MIB = 10
 """The largest that Kinesis lets a stream be set to."""
+
+NO_CREDENTIALS = "leave them to the AWS chain: the environment, ~/.aws, or the role of the machine"
+
+URL_OPTIONS = UrlOptions(
+    part="a Kinesis log",
+    setting="log.url",
+    page="docs/parts/kinesis.md",
+    no_credentials=NO_CREDENTIALS,
+    options=(
+        UrlOption(
+            "endpoint",
+            "another server: `http://127.0.0.1:4567`, a VPC endpoint",
+            server(),
+            default="",
+            unset="the region's own",
+        ),
+        UrlOption("profile", "a profile of `~/.aws/config`", TEXT, default="", unset="that of the AWS chain"),
+        UrlOption(
+            "streams",
+            "a pattern that the names of the streams fit, prefix included; `land` lands every stream that fits",
+            TEXT,
+            default="*",
+        ),
+        UrlOption(
+            "account",
+            "the account's number, where the principal may not describe streams",
+            TEXT,
+            default="",
+            unset="AWS is asked",
+        ),
+        UrlOption(
+            "order",
+            "`request` puts many records of one key at once; see [order](#order)",
+            choice("key", "request"),
+            default="key",
+        ),
+        UrlOption(
+            "gaps",
+            "`skip` goes on, with a warning, where records may have been dropped unread; see [retention](#retention)",
+            choice("stop", "skip"),
+            default="stop",
+        ),
+        UrlOption(
+            "mode",
+            "`on-demand` for streams that are created",
+            choice("provisioned", "on-demand"),
+            default="provisioned",
+        ),
+        UrlOption(
+            "record_mib",
+            f"the largest record of streams that are created, in MiB, up to {LARGEST_RECORD_MIB}",
+            whole(1, LARGEST_RECORD_MIB),
+            default="1",
+        ),
+        UrlOption("pace", "`off` leaves the limits of shards to Kinesis", choice("on", "off"), default="on"),
+        UrlOption(
+            "reads",
+            "reads a second of a shard by one process; Kinesis allows 5 to all together",
+            number(0.1, 5),
+            default=f"{READS_A_SECOND:g}",
+        ),
+        UrlOption(
+            "puts", "`PutRecords` of one append under way at once", whole(1, 32), default=f"{PUTS_AT_ONCE}"
+        ),
+        UrlOption(
+            "timeout",
+            "seconds that a put or a question waits for its answer, and about as long throttled records are put again; "
+            "the gateway answers its clients with 503 after 1.5 s whatever this is",
+            number(0.1, 60),
+            default=f"{ANSWER_S:g}",
+        ),
+    ),
+)
 
 
 class KinesisSettings(NamedTuple):
@@ -58,19 +127,19 @@ class KinesisSettings(NamedTuple):
     """
 
     region: str
-    prefix: str = ""
-    endpoint: str = ""
-    profile: str = ""
-    account: str = ""
-    streams: str = "*"
-    by_key: bool = True
-    pace: bool = True
-    puts: int = PUTS_AT_ONCE
-    timeout: float = ANSWER_S
-    reads: float = READS_A_SECOND
-    gaps: str = "stop"
-    on_demand: bool = False
-    record_mib: int = 1
+    prefix: str
+    endpoint: str
+    profile: str
+    account: str
+    streams: str
+    by_key: bool
+    pace: bool
+    puts: int
+    timeout: float
+    reads: float
+    gaps: str
+    on_demand: bool
+    record_mib: int
 
     def stream(self, topic: str) -> str:
         """The name of a topic's stream.
@@ -95,96 +164,34 @@ class KinesisSettings(NamedTuple):
         return stream.removeprefix(self.prefix) or None if mine else None
 
 
-def address_of(url: str) -> KinesisSettings:
+def parse_url(url: str) -> KinesisSettings:
     """Read a URL.
 
     Raises:
-        ConfigError: It names no region, an option is unknown or does not fit, or it holds credentials.
+        ConfigError: It names no region, an option is unknown or not valid, or it holds credentials.
     """
     parts = split_url(url, "log.url", EXAMPLE)
     if "@" in parts.netloc:
-        raise ConfigError(
-            "credentials do not belong into the URL of a log",
-            where=f"log.url = {masked(url)}",
-            hint="leave them to the AWS chain: the environment, ~/.aws, or the role of the machine",
-        )
+        raise URL_OPTIONS.error(url, "credentials do not belong into the URL of a log", NO_CREDENTIALS)
     if not REGION.fullmatch(parts.netloc):
-        raise ConfigError("a Kinesis log needs a region", where=f"log.url = {masked(url)}", hint=EXAMPLE)
-    options: dict[str, Any] = {}
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in OPTIONS:
-            close = get_close_matches(name, OPTIONS, n=1)
-            raise ConfigError(
-                f"a Kinesis log has no option {name!r}",
-                where=f"log.url = {masked(url)}",
-                hint=f"did you mean {close[0]}?" if close else f"use one of: {', '.join(OPTIONS)}",
-            )
-        field, meant = OPTIONS[name]
-        try:
-            options[field] = meant(text)
-        except ValueError as error:
-            raise ConfigError(
-                f"the option {name!r} does not fit",
-                where=f"log.url = {masked(url)}",
-                hint=f"{name}={error}; docs/parts/kinesis.md says what each is for",
-            ) from None
+        raise URL_OPTIONS.error(url, "a Kinesis log needs a region", EXAMPLE)
+    options = URL_OPTIONS.parse(parts.query, url)
     prefix = unquote(parts.path.removeprefix("/"))
     if prefix and not STREAM_NAME.fullmatch(prefix):
-        raise ConfigError(
-            "a prefix has letters, digits, '_', '.' and '-'", where=f"log.url = {masked(url)}", hint=EXAMPLE
-        )
-    return KinesisSettings(parts.netloc, prefix)._replace(**options)
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def chosen(text: str) -> str:
-        if text not in choices:
-            raise ValueError("|".join(choices))
-        return text
-
-    return chosen
-
-
-def _within(low: float, high: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = nan
-        if not low <= value <= high:
-            raise ValueError(f"{low:g} to {high:g}")
-        return value
-
-    return number
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise ValueError(f"{low} to {high}")
-        return int(text)
-
-    return number
-
-
-def _endpoint(text: str) -> str:
-    if not is_server(text):
-        raise ValueError("http://host:port or https://host:port")
-    return text
-
-
-OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "endpoint": ("endpoint", _endpoint),
-    "profile": ("profile", str),
-    "account": ("account", str),
-    "streams": ("streams", str),
-    "order": ("by_key", lambda text: _one_of("key", "request")(text) == "key"),
-    "pace": ("pace", lambda text: _one_of("on", "off")(text) == "on"),
-    "puts": ("puts", _whole(1, 32)),
-    "timeout": ("timeout", _within(0.1, 60)),
-    "reads": ("reads", _within(0.1, 5)),
-    "gaps": ("gaps", _one_of("stop", "skip")),
-    "mode": ("on_demand", lambda text: _one_of("provisioned", "on-demand")(text) == "on-demand"),
-    "record_mib": ("record_mib", _whole(1, LARGEST_RECORD_MIB)),
-}
-"""Option of the URL → field, and how its text is read."""
+        raise URL_OPTIONS.error(url, "a prefix has letters, digits, '_', '.' and '-'", EXAMPLE)
+    return KinesisSettings(
+        region=parts.netloc,
+        prefix=prefix,
+        endpoint=options["endpoint"],
+        profile=options["profile"],
+        account=options["account"],
+        streams=options["streams"],
+        by_key=options["order"] == "key",
+        pace=options["pace"] == "on",
+        puts=options["puts"],
+        timeout=options["timeout"],
+        reads=options["reads"],
+        gaps=options["gaps"],
+        on_demand=options["mode"] == "on-demand",
+        record_mib=options["record_mib"],
+    )

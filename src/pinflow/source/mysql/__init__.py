@@ -1,5 +1,5 @@
 """A source on a MySQL or MariaDB server, RDS and Aurora among them."""
 
-from pinflow.source.mysql.server import MySql
+from pinflow.source.mysql.server import MySqlSource
 
-__all__ = ["MySql"]
+__all__ = ["MySqlSource"]

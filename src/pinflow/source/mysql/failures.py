@@ -14,46 +14,46 @@ from pinflow.errors import AbsentError, TerminalError, UnavailableError
 if TYPE_CHECKING:
     from pinflow.errors import PinflowError
 
-__all__ = ["NOT_YOUR_DATABASE", "NO_SUCH_DATABASE", "failure", "grant", "number_of"]
+__all__ = ["NOT_YOUR_DATABASE", "NO_SUCH_DATABASE", "grant", "number_of", "translate_error"]
 
 NOT_YOUR_DATABASE = 1044
 NO_SUCH_DATABASE = 1049
 CANNOT_CONNECT = 2003
 
 
-class _Meaning(NamedTuple):
+class ServerMeaning(NamedTuple):
     kind: type[PinflowError]
     what: str
     hint: str
 
 
-LOGIN = _Meaning(
+LOGIN = ServerMeaning(
     TerminalError,
     "the database refuses this user or password",
     "check user and password: in source.url, MYSQL_USER and MYSQL_PWD, or the option file",
 )
-BUSY = _Meaning(
+BUSY = ServerMeaning(
     UnavailableError, "the database takes no more connections", "raise its max_connections, or wait"
 )
-LOCKED = _Meaning(
+LOCKED = ServerMeaning(
     UnavailableError, "other work in the database held it up for too long", "try again a little later"
 )
-AWAY = _Meaning(
+AWAY = ServerMeaning(
     UnavailableError,
     "the connection to the database was lost",
     "check that the server runs; pinflow source show says what it holds",
 )
-FULL = _Meaning(UnavailableError, "the database has no room left", "give its disk more room")
-READ_ONLY = _Meaning(
+FULL = ServerMeaning(UnavailableError, "the database has no room left", "give its disk more room")
+READ_ONLY = ServerMeaning(
     TerminalError, "the database only reads", "name the writer in source.url, not a replica of it"
 )
-VALUE = _Meaning(
+VALUE = ServerMeaning(
     TerminalError,
     "a value does not fit its column, and nothing was changed",
     "texts have at most 65,535 bytes in a TEXT column; tables of other charsets: "
     "ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4",
 )
-PRIVILEGE = _Meaning(
+PRIVILEGE = ServerMeaning(
     TerminalError,
     "the database does not let this user do that",
     "as an administrator of the server: {grant}; to read only, SELECT is enough",
@@ -67,14 +67,16 @@ MEANINGS = {
     1143: PRIVILEGE,
     1227: PRIVILEGE,
     1370: PRIVILEGE,
-    1049: _Meaning(AbsentError, "there is no source yet: the database is missing", "pinflow source create"),
-    1146: _Meaning(AbsentError, "there is no source yet: a table is missing", "pinflow source create"),
-    1054: _Meaning(
+    1049: ServerMeaning(
+        AbsentError, "there is no source yet: the database is missing", "pinflow source create"
+    ),
+    1146: ServerMeaning(AbsentError, "there is no source yet: a table is missing", "pinflow source create"),
+    1054: ServerMeaning(
         TerminalError,
         "a table is not as the source's tables are",
         "compare SHOW CREATE TABLE with docs/parts/source.md",
     ),
-    1062: _Meaning(
+    1062: ServerMeaning(
         TerminalError,
         "another program wrote to the source at the same time, and nothing was changed",
         "pinflow source show",
@@ -103,7 +105,7 @@ MEANINGS = {
     1114: FULL,
     1290: READ_ONLY,
     1836: READ_ONLY,
-    1153: _Meaning(
+    1153: ServerMeaning(
         TerminalError,
         "the server takes smaller statements only, and nothing was changed",
         "raise its max_allowed_packet to 2 MiB or more",
@@ -113,30 +115,30 @@ MEANINGS = {
     1292: VALUE,
     1366: VALUE,
     1406: VALUE,
-    2026: _Meaning(
+    2026: ServerMeaning(
         TerminalError,
         "source.url asks for TLS, and the server does not speak it",
         "switch TLS on at the server, or take the ssl_ parameters away",
     ),
-    3159: _Meaning(
+    3159: ServerMeaning(
         TerminalError,
         "the server wants TLS, and source.url says ssl_disabled",
         "take ssl_disabled away",
     ),
 }
 
-UNKNOWN = _Meaning(
+UNKNOWN = ServerMeaning(
     UnavailableError,
     "the source database cannot be used now",
     "check source.url with pinflow config show, and that the database runs",
 )
 
-REFUSED = _Meaning(
+REFUSED = ServerMeaning(
     TerminalError, "the database refuses what it was asked", "look its number up in the manual of the server"
 )
 
 
-def failure(error: BaseException | None, where: str, database: str) -> PinflowError:
+def translate_error(error: BaseException | None, where: str, database: str) -> PinflowError:
     """Our error of one of PyMySQL's."""
     number, said = number_of(error), _said(error)
     if number == CANNOT_CONNECT:
@@ -167,29 +169,31 @@ def _said(error: BaseException | None) -> str:
     return str(error.args[1]) if error is not None and len(error.args) > 1 else str(error)
 
 
-def _reaching(error: BaseException | None) -> _Meaning:
+def _reaching(error: BaseException | None) -> ServerMeaning:
     """Why there is no connection: PyMySQL has one number for it and keeps the reason beside it."""
     reason = getattr(error, "original_exception", None)
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return _Meaning(
+        return ServerMeaning(
             TerminalError,
             "the server's certificate is not to be trusted",
             "name the authority that signed it as ssl_ca in source.url, and the host as the certificate does",
         )
     if isinstance(reason, ssl.SSLError):
-        return _Meaning(TerminalError, "TLS with the server fails", "check the ssl_ parameters of source.url")
+        return ServerMeaning(
+            TerminalError, "TLS with the server fails", "check the ssl_ parameters of source.url"
+        )
     if isinstance(reason, socket.gaierror):
-        return _Meaning(
+        return ServerMeaning(
             UnavailableError, "the host of the source has no address", "check the host in source.url"
         )
     if isinstance(reason, ConnectionRefusedError):
-        return _Meaning(
+        return ServerMeaning(
             UnavailableError,
             "no database listens there",
             "start the server, or check host and port in source.url",
         )
     if isinstance(reason, TimeoutError):
-        return _Meaning(
+        return ServerMeaning(
             UnavailableError,
             "the database does not answer",
             "check the network on the way to it: firewall, security group, VPN",

@@ -1,29 +1,30 @@
 """How to reach a MySQL server: the URL, the option file it names and the environment, as arguments of PyMySQL.
 
 We read them here, and not SQLAlchemy and PyMySQL, because between the two `ssl_verify_identity` loses `ssl_ca`,
-a misspelt parameter ends in a TypeError, an option file that is not there is passed over, and passwords are
-Latin-1.
+a misspelt option ends in a TypeError, an option file that is not there is ignored, and passwords are Latin-1.
 """
 
 from __future__ import annotations
 
 import configparser
-import difflib
 import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinflow.errors import ConfigError, MissingExtraError
+from pinflow.config.url_options import TEXT, OptionValues, UrlOption, UrlOptions, flag, number
+from pinflow.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sqlalchemy import URL
 
-__all__ = ["options_of"]
+__all__ = ["URL_OPTIONS", "connect_arguments"]
 
 DEFAULT_PORT = 3306
+
+PORT = number(0, 65_535, above=True)
 
 CONNECT_SECONDS = 10
 """Time to reach the server, as in the mysql client."""
@@ -34,17 +35,66 @@ READ_SECONDS = 60
 LONG_SECONDS = 900
 """Silence of a server while it counts, deletes, commits or undoes millions of posts in one go."""
 
-TRUE = frozenset({"true", "1", "yes", "on"})
-FALSE = frozenset({"false", "0", "no", "off"})
+LONGEST_SECONDS = 86_400
+
+SECONDS = number(0, LONGEST_SECONDS, above=True)
 
 TLS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity", "ssl_check_hostname")
 
-TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
-
-PARAMETERS = frozenset(
-    {*TLS, *TIMEOUTS, "ssl_disabled", "charset", "unix_socket", "read_default_file", "read_default_group"}
+URL_OPTIONS = UrlOptions(
+    part="a source on MySQL",
+    setting="source.url",
+    page="docs/parts/mysql.md",
+    repeatable=False,
+    options=(
+        UrlOption(
+            "ssl_ca",
+            "PEM file with the authorities that may sign the server's certificate",
+            TEXT,
+            unset="the system's authorities",
+        ),
+        UrlOption(
+            "ssl_verify_cert",
+            "whether the certificate has to be signed by one of them",
+            flag(),
+            default="true",
+        ),
+        UrlOption(
+            "ssl_verify_identity",
+            "whether the certificate has to be the host's",
+            flag(),
+            unset="as `ssl_verify_cert`",
+        ),
+        UrlOption(
+            "ssl_check_hostname", "the same, by another name", flag(), unset="as `ssl_verify_identity`"
+        ),
+        UrlOption("ssl_cert", "PEM file of a certificate to show to the server", TEXT),
+        UrlOption(
+            "ssl_key",
+            "PEM file of its key, without a password",
+            TEXT,
+            unset="the key is in `ssl_cert`",
+            secret=True,
+        ),
+        UrlOption("ssl_disabled", "never use TLS", flag(), default="false"),
+        UrlOption("connect_timeout", "seconds to reach the server", SECONDS, default=str(CONNECT_SECONDS)),
+        UrlOption(
+            "read_timeout",
+            "seconds of silence until a connection counts as lost",
+            SECONDS,
+            unset=f"`{READ_SECONDS}` for the emulator, `{LONG_SECONDS}` for all others",
+        ),
+        UrlOption(
+            "write_timeout", "seconds that sending may stand still", SECONDS, default=str(READ_SECONDS)
+        ),
+        UrlOption("unix_socket", "the server's socket, instead of host and port", TEXT),
+        UrlOption("read_default_file", "an option file of the mysql client", TEXT),
+        UrlOption("read_default_group", "which group of the option file", TEXT, default="client"),
+        UrlOption(
+            "charset", "only `utf8mb4`, in which pinflow always reads and writes", TEXT, default="utf8mb4"
+        ),
+    ),
 )
-"""What may stand behind the question mark of a URL."""
 
 FROM_FILE = {
     "user": "user",
@@ -56,45 +106,60 @@ FROM_FILE = {
     "ssl-cert": "ssl_cert",
     "ssl-key": "ssl_key",
 }
-"""What is taken from an option file, and what it is called here."""
+"""What is taken from an option file, and its name here."""
+
+OF_OPTIONS = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key")
+"""Those of them that the URL may give as an option, too."""
 
 
-def options_of(url: URL, where: str, *, long: bool) -> dict[str, Any]:
+def connect_arguments(url: URL, where: str, *, long: bool) -> dict[str, Any]:
     """Keyword arguments of `pymysql.connect`, but for the database.
 
-    What the URL says counts most; then the option file it names, or without one the environment.
+    The URL has precedence; then the option file it names, or without one the environment.
 
     Raises:
-        ConfigError: The URL, a file it names, or a value does not fit.
+        ConfigError: The URL, a file it names, or a value is not valid.
         MissingExtraError: The driver is not installed.
     """
     _require_driver()
     if not url.database:
-        raise _misfit("the source's URL names no database", where, "put /pinterest_data behind the host")
-    given = _parameters(url, where) | {
+        raise URL_OPTIONS.error(
+            where, "the source's URL names no database", "put /pinterest_data behind the host"
+        )
+    options = URL_OPTIONS.check(_pairs(url), where)
+    if options["charset"] != "utf8mb4":
+        raise options.error(
+            "the source is read and written in utf8mb4 only", "take charset away from the URL"
+        )
+    login = _environment()
+    if "read_default_file" in options:
+        login = _option_file(options)
+        options = options.complete({name: login[name] for name in OF_OPTIONS if name in login})
+    login |= {
         name: value
         for name, value in (("user", url.username), ("password", url.password), ("host", url.host))
         if value is not None
     }
     if url.port is not None:
-        given["port"] = str(url.port)
-    file = given.pop("read_default_file", None)
-    group = given.pop("read_default_group", "client")
-    given = (_environment() if file is None else _option_file(file, group, where)) | given
-    host = given.get("host", "localhost")
-    _require_host(host, where)
+        login["port"] = str(url.port)
+    host = login.get("host", "localhost")
+    _require_host(host, options)
+    read_seconds = options["read_timeout"] or (LONG_SECONDS if long else READ_SECONDS)
     arguments: dict[str, Any] = {
         "host": host,
-        "port": int(_number(given, "port", DEFAULT_PORT, where)),
+        "port": _port(login.get("port"), options),
         "charset": "utf8mb4",
-        "connect_timeout": _number(given, "connect_timeout", CONNECT_SECONDS, where),
-        "read_timeout": _number(given, "read_timeout", LONG_SECONDS if long else READ_SECONDS, where),
-        "write_timeout": _number(given, "write_timeout", READ_SECONDS, where),
-        **{name: given[name] for name in ("user", "unix_socket") if name in given},
+        "connect_timeout": options["connect_timeout"],
+        "read_timeout": read_seconds,
+        "write_timeout": options["write_timeout"],
     }
-    if "password" in given:
-        arguments["password"] = given["password"].encode()
-    return arguments | _tls(given, where)
+    if "user" in login:
+        arguments["user"] = login["user"]
+    if "unix_socket" in options:
+        arguments["unix_socket"] = options["unix_socket"]
+    if "password" in login:
+        arguments["password"] = login["password"].encode()
+    return arguments | _tls(options)
 
 
 def _require_driver() -> None:
@@ -105,22 +170,13 @@ def _require_driver() -> None:
         raise MissingExtraError("a source on mysql", "mysql") from error
 
 
-def _parameters(url: URL, where: str) -> dict[str, str]:
-    for name, value in url.query.items():
-        if name not in PARAMETERS:
-            close = difflib.get_close_matches(name, PARAMETERS, n=1)
-            raise _misfit(
-                f"the source's URL has an unknown parameter {name!r}",
-                where,
-                f"did you mean {close[0]}?" if close else f"use one of: {', '.join(sorted(PARAMETERS))}",
-            )
-        if not isinstance(value, str):
-            raise _misfit(f"the source's URL says {name} more than once", where, "say it once")
-    if url.query.get("charset", "utf8mb4") != "utf8mb4":
-        raise _misfit(
-            "the source is read and written in utf8mb4 only", where, "take charset away from the URL"
-        )
-    return {name: str(value) for name, value in url.query.items() if name != "charset"}
+def _pairs(url: URL) -> list[tuple[str, str]]:
+    """The options of a URL; one that is given twice comes twice."""
+    return [
+        (name, text)
+        for name, value in url.query.items()
+        for text in ([value] if isinstance(value, str) else value)
+    ]
 
 
 def _environment() -> dict[str, str]:
@@ -128,88 +184,68 @@ def _environment() -> dict[str, str]:
     return {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
 
 
-def _option_file(file: str, group: str, where: str) -> dict[str, str]:
+def _option_file(options: OptionValues) -> dict[str, str]:
     from pymysql.optionfile import Parser  # noqa: PLC0415 - an optional part
 
-    path = Path(file).expanduser()
-    options = Parser(strict=False)
+    path, group = Path(options["read_default_file"]).expanduser(), options["read_default_group"]
+    parser = Parser(strict=False)
     try:
-        options.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise _misfit(f"the option file {path} cannot be read: {reason}", where, OPTION_FILE) from error
+        raise options.error(f"the option file {path} cannot be read: {reason}", OPTION_FILE) from error
     except configparser.Error:
         # From None, because the error shows a line of the file, and that may be the password.
-        raise _misfit(f"the option file {path} is not in the form of one", where, OPTION_FILE) from None
-    if not options.has_section(group):
-        raise _misfit(f"the option file {path} has no [{group}]", where, OPTION_FILE)
+        raise options.error(f"the option file {path} is not in the form of one", OPTION_FILE) from None
+    if not parser.has_section(group):
+        raise options.error(f"the option file {path} has no [{group}]", OPTION_FILE)
     return {
-        name: options.get(group, key) or ""
-        for key, name in FROM_FILE.items()
-        if options.has_option(group, key)
+        name: parser.get(group, key) or "" for key, name in FROM_FILE.items() if parser.has_option(group, key)
     }
 
 
-def _require_host(host: str, where: str) -> None:
+def _require_host(host: str, options: OptionValues) -> None:
     try:
         host.encode("idna")
     except UnicodeError as error:
-        raise _misfit("the source's host is no name of one", where, "check source.url") from error
+        raise options.error("the source's host is not a valid name of one", "check source.url") from error
 
 
-def _number(given: Mapping[str, str], name: str, default: int, where: str) -> float:
-    most = 65_535 if name == "port" else 86_400
+def _port(text: str | None, options: OptionValues) -> int:
     try:
-        number = float(given.get(name, default))
+        port = DEFAULT_PORT if text is None else int(PORT.read(text))
     except ValueError:
-        number = 0.0
-    if not 0 < number <= most:
-        raise _misfit(
-            f"{name} is no positive number up to {most}: {given[name]!r}", where, "mend it in source.url"
-        )
-    return number
+        raise options.error(f"port={text} is not valid", f"use {PORT.takes}") from None
+    return port
 
 
-def _tls(given: Mapping[str, str], where: str) -> dict[str, Any]:
-    """As soon as anything is said of TLS the server must speak it and, unless that is switched off, prove its name."""
-    if _flag(given, "ssl_disabled", where, default=False):
+def _tls(options: OptionValues) -> dict[str, Any]:
+    """As soon as an option names TLS the server must use it and, unless that is switched off, prove its name."""
+    if options["ssl_disabled"]:
         return {"ssl_disabled": True}
-    if not any(name in given for name in TLS):
+    if not any(name in options for name in TLS):
         return {}
-    context = _file("ssl_ca", given, where, lambda path: ssl.create_default_context(cafile=path))
+    context = _load("ssl_ca", options, lambda path: ssl.create_default_context(cafile=path))
     # As PyMySQL does: certificates that MySQL servers make for themselves are not strictly formed.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    verify = _flag(given, "ssl_verify_cert", where, default=True)
-    name = "ssl_check_hostname" if "ssl_check_hostname" in given else "ssl_verify_identity"
-    context.check_hostname = _flag(given, name, where, default=verify)
+    verify = options["ssl_verify_cert"]
+    asked = (options["ssl_check_hostname"], options["ssl_verify_identity"])
+    context.check_hostname = next((each for each in asked if each is not None), verify)
     context.verify_mode = ssl.CERT_REQUIRED if verify or context.check_hostname else ssl.CERT_NONE
-    if "ssl_cert" in given:
-        key = given.get("ssl_key")
+    if "ssl_cert" in options:
+        key = options["ssl_key"]
         key = str(Path(key).expanduser()) if key else None
-        _file("ssl_cert", given, where, lambda path: context.load_cert_chain(str(path), key, password=""))
+        _load("ssl_cert", options, lambda path: context.load_cert_chain(str(path), key, password=""))
     return {"ssl": context}
 
 
-def _file(name: str, given: Mapping[str, str], where: str, load: Callable[[str | None], Any]) -> Any:
-    path = str(Path(given[name]).expanduser()) if given.get(name) else None
+def _load(name: str, options: OptionValues, load: Callable[[str | None], Any]) -> Any:
+    path = str(Path(options[name]).expanduser()) if options[name] else None
     try:
         return load(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _misfit(f"{name} = {path} cannot be loaded: {reason}", where, "name a PEM file") from error
-
-
-def _flag(given: Mapping[str, str], name: str, where: str, *, default: bool) -> bool:
-    value = given.get(name)
-    if value is None:
-        return default
-    if value.lower() not in TRUE | FALSE:
-        raise _misfit(f"{name} is neither true nor false: {value!r}", where, "mend it in source.url")
-    return value.lower() in TRUE
-
-
-def _misfit(what: str, where: str, hint: str) -> ConfigError:
-    return ConfigError(what, where=f"source.url = {where}", hint=hint)
+        raise options.error(f"{name} = {path} cannot be loaded: {reason}", "name a PEM file") from error
 
 
 OPTION_FILE = "write [client], user = … and password = … into it, each on a line"

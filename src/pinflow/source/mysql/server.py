@@ -9,18 +9,26 @@ from sqlalchemy import URL, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pinflow.errors import TerminalError, UnavailableError
+from pinflow.source.mysql.check import describe_server, find_problems
 from pinflow.source.mysql.columns import selection_of
-from pinflow.source.mysql.examine import examine
-from pinflow.source.mysql.failures import NO_SUCH_DATABASE, NOT_YOUR_DATABASE, failure, grant, number_of
-from pinflow.source.mysql.options import options_of
+from pinflow.source.mysql.failures import (
+    NO_SUCH_DATABASE,
+    NOT_YOUR_DATABASE,
+    grant,
+    number_of,
+    translate_error,
+)
+from pinflow.source.mysql.options import connect_arguments
+from pinflow.source.protocol import Backend
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
     from pinflow.errors import PinflowError
-    from pinflow.source.protocol import Selection, Server
+    from pinflow.findings import Finding
+    from pinflow.source.protocol import Selection
 
-__all__ = ["MySql"]
+__all__ = ["MySqlSource"]
 
 IDLE_SECONDS = 280
 """A connection idle for so long is not used again: 300 s is a short `wait_timeout`, and at 350 s the NAT gateways and
@@ -43,8 +51,8 @@ ISOLATION = "REPEATABLE READ"
 """The three rows of a post are read as of one moment, even while the source is replaced."""
 
 
-class MySql:
-    """See `Backend`."""
+class MySqlSource(Backend):
+    """A source on a MySQL or MariaDB server."""
 
     def __init__(self, url: URL, where: str) -> None:
         self.where = where
@@ -53,7 +61,7 @@ class MySql:
 
     def open(self, *, make: bool, long: bool) -> Engine:
         """See `Backend`."""
-        arguments = options_of(self._url, self.where, long=long)
+        arguments = connect_arguments(self._url, self.where, long=long)
         if make:
             self._make_database(arguments)
         return _engine(self._database, arguments)
@@ -81,13 +89,17 @@ class MySql:
         """See `Backend`."""
         return selection_of(connection, table, self.where)
 
-    def failure(self, error: DBAPIError) -> PinflowError:
+    def translate_error(self, error: DBAPIError) -> PinflowError:
         """See `Backend`."""
-        return failure(error.orig, self.where, self._database)
+        return translate_error(error.orig, self.where, self._database)
 
-    def examine(self, connection: Connection) -> Server:
+    def describe(self, connection: Connection) -> str:
         """See `Backend`."""
-        return examine(connection)
+        return describe_server(connection)
+
+    def check(self, connection: Connection) -> list[Finding]:
+        """See `Backend`."""
+        return list(find_problems(connection))
 
     def _require_undoable(self, connection: Connection) -> None:
         for table, engine in connection.execute(text(ENGINES)):
@@ -126,7 +138,7 @@ class MySql:
         except DBAPIError as error:
             if number_of(error.orig) in but_for:
                 return False
-            raise self.failure(error) from error
+            raise self.translate_error(error) from error
         finally:
             engine.dispose()
         return True

@@ -1,4 +1,4 @@
-"""What a server says of itself."""
+"""What a server reports of itself: its version, and what is wrong with its tables, clock or charset."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from pinflow.findings import Finding
-from pinflow.source.protocol import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-__all__ = ["examine"]
+__all__ = ["describe_server", "find_problems"]
 
 CLOCK_SECONDS = 5.0
 """Clocks that are set by NTP differ by less; the answer's way takes a part of it."""
@@ -42,16 +41,21 @@ ORDER BY columns.table_name
 """
 
 
-def examine(connection: Connection) -> Server:
-    """The server's version, and what of its tables, its clock and the connection had better be otherwise."""
-    version, now = connection.execute(text("SELECT VERSION(), UTC_TIMESTAMP(6)")).one()
+def describe_server(connection: Connection) -> str:
+    """The server's name and version, and the TLS of the connection."""
+    version = str(connection.execute(text("SELECT VERSION()")).scalar_one())
     cipher = connection.execute(text("SHOW STATUS LIKE 'Ssl_version'")).one_or_none()
     tls = str(cipher[1]) if cipher is not None and cipher[1] else "no TLS"
     name = "MariaDB" if "MariaDB" in version else "MySQL"
-    return Server(
-        f"{name} {version.partition('-')[0]}, {tls}",
-        (*_clock(now), *_charsets(connection), *_indexes(connection)),
-    )
+    return f"{name} {version.partition('-')[0]}, {tls}"
+
+
+def find_problems(connection: Connection) -> Iterator[Finding]:
+    """What will hurt: a clock that is wrong, tables of another charset, or tables without an index."""
+    now = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+    yield from _clock(now)
+    yield from _charsets(connection)
+    yield from _indexes(connection)
 
 
 def _clock(now: datetime) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pinflow.lake.store.objects import Store
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,12 +20,12 @@ AT_ONCE = 8
 """Reads under way: with 30 ms a read some 250 objects a second, and no more than 8 objects held in memory."""
 
 
-def ahead(store: Store, read: Callable[[T], R], items: Iterable[T], at_once: int = AT_ONCE) -> Iterator[R]:
+def prefetch(store: Store, read: Callable[[T], R], items: Iterable[T], at_once: int = AT_ONCE) -> Iterator[R]:
     """What each item reads as, in order; on a disk one by one."""
     if not store.is_remote:
         yield from map(read, items)
         return
-    with ThreadPoolExecutor(at_once, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="prefetch") as pool:
         under_way: deque[Future[R]] = deque()
         try:
             for item in items:

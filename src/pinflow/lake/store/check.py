@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from pinflow.errors import PinflowError, TerminalError
+from pinflow.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinflow.lake.store.objects import Store
 
-__all__ = ["faults", "require_conditions"]
+__all__ = ["check_store", "require_conditions"]
 
 FOLDER = "plans/doctor"
 
@@ -34,16 +35,16 @@ def require_conditions(store: Store) -> None:
         raise _unfit(store, "has no conditional put", "use a store that honours If-None-Match: *")
 
 
-def faults(store: Store) -> list[PinflowError]:
-    """What the store refuses or does wrongly; nothing of it stays behind but what could not be deleted."""
+def check_store(store: Store) -> list[Finding]:
+    """What the store refuses or does wrongly. Nothing stays behind but what could not be deleted."""
     path = f"{FOLDER}/{time.time_ns()}"
 
-    def keeps() -> None:
+    def keep() -> None:
         store.put(path, b"probe")
         if store.get(path) != b"probe":
             raise _unfit(store, "does not keep what is written", "use another store")
 
-    def lists() -> None:
+    def list_it() -> None:
         seen = [each for each in store.find(FOLDER) if each.path == path]
         if not seen:
             raise _unfit(store, "does not list what is written", "use another store")
@@ -53,17 +54,17 @@ def faults(store: Store) -> list[PinflowError]:
                 store, f"has a clock that differs from this machine's by {abs(skew):.0f} s", "set the clock"
             )
 
-    def deletes() -> None:
+    def delete() -> None:
         store.delete(path)
 
-    calls: tuple[Callable[[], None], ...] = (keeps, lists, lambda: require_conditions(store), deletes)
-    found = []
+    calls: tuple[Callable[[], None], ...] = (keep, list_it, lambda: require_conditions(store), delete)
+    findings = []
     for call in calls:
         try:
             call()
         except PinflowError as error:
-            found.append(error)
-    return found
+            findings.append(Finding(error.what, error.hint, broken=True))
+    return findings
 
 
 def _unfit(store: Store, what: str, hint: str) -> TerminalError:
