@@ -1,10 +1,16 @@
-"""Which topic is of which dataset: `<id>.pin` is the pins of the batch door, `streaming-<id>-pin` of the stream."""
+"""What the topics and tables of both sides are called.
+
+| side | topic | table |
+|---|---|---|
+| batch | `<id>.pin` | `pin` |
+| stream | `streaming-<id>-pin` | `<id>_pin_table` |
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DATASETS", "dataset_of", "topic_name", "topic_names"]
+__all__ = ["DATASETS", "dataset_of", "table_name", "topic_name", "topic_names"]
 
 DATASETS = ("pin", "geo", "user")
 """In the order in which the three records of a post are sent."""
@@ -15,6 +21,11 @@ STREAM = "streaming-"
 def topic_name(side: Literal["batch", "stream"], user_id: str, dataset: str) -> str:
     """The topic of a dataset on a side."""
     return f"{user_id}.{dataset}" if side == "batch" else f"{STREAM}{user_id}-{dataset}"
+
+
+def table_name(side: Literal["batch", "stream"], user_id: str, dataset: str) -> str:
+    """The table that a dataset of a side ends in."""
+    return dataset if side == "batch" else f"{user_id}_{dataset}_table"
 
 
 def topic_names(side: Literal["batch", "stream"], user_id: str) -> tuple[str, str, str]:

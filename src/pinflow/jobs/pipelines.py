@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pinflow.datasets import LINEAGE, Dataset, datasets
-from pinflow.datasets.naming import topic_name
+from pinflow.datasets.naming import table_name, topic_name
 from pinflow.lake.tables.protocol import Column, Table, Tables
 from pinflow.steps.generations import Generation, current_generation
 
@@ -92,7 +92,7 @@ def side_pipelines(side: Side, user_id: str) -> list[Pipeline]:
             side,
             each,
             topic_name(side, user_id, each.name),
-            each.name if side == "batch" else f"{user_id}_{each.name}_table",
+            table_name(side, user_id, each.name),
         )
         for each in datasets()
     ]
