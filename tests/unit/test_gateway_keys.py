@@ -177,7 +177,7 @@ def test_a_change_of_the_file_works_at_once(client: Client, path: Path, text: st
     assert post(client, bearer(other)).status_code == 401
     assert post(client, bearer(text)).status_code == 200
     revoke_key(path, text.split("_")[1])
-    assert post(client, bearer(text)).status_code == 401, "the last key is gone, and the door stays shut"
+    assert post(client, bearer(text)).status_code == 401, "the last key is gone, and the gateway stays closed"
 
 
 def test_a_file_that_goes_away_or_breaks_lets_nobody_in(client: Client, path: Path, text: str) -> None:

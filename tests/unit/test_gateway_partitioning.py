@@ -98,7 +98,7 @@ def test_each_partition_gets_one_batch_in_request_order() -> None:
         (1, [b"a", b"c"]),
         (0, [b"b", b"d"]),
     ]
-    assert routed.placed([AppendResult(range(10, 12)), AppendResult(range(20, 22))]).offsets == [
+    assert routed.place([AppendResult(range(10, 12)), AppendResult(range(20, 22))]).offsets == [
         10,
         20,
         11,
@@ -109,7 +109,7 @@ def test_each_partition_gets_one_batch_in_request_order() -> None:
 def test_records_that_the_log_refused_are_told_one_by_one() -> None:
     posted = Posted([b"a", b"b", b"c"], None, [0, 0, 1])
     routed = route("t", posted, 2, Turn(), max_record_bytes=None)
-    placed = routed.placed(
+    placed = routed.place(
         [
             AppendResult([5, 0], refused={1: TooLargeError("too large")}),
             AppendResult([0], refused={0: UnavailableError("away")}),
@@ -132,7 +132,7 @@ def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() 
         (None, [b"7", b"7", b"k"]),
         (3, [b"0"]),
     ]
-    placed = routed.placed(
+    placed = routed.place(
         [AppendResult([10, 11, 99], partitions=[4, 4, 5]), AppendResult([50], partitions=[3])]
     )
     assert placed.partitions == [4, 4, 5, 3]
@@ -142,7 +142,7 @@ def test_a_log_that_places_records_gets_their_routes_and_says_where_they_went() 
 def test_refused_records_have_no_offset_and_leave_no_gap() -> None:
     posted = Posted([b"a", b"bbbb", b"c", b"d"], None, [0, 0, 0, 9])
     routed = route("t", posted, 1, Turn(), max_record_bytes=2)
-    placed = routed.placed([AppendResult(range(5, 7))])
+    placed = routed.place([AppendResult(range(5, 7))])
     assert placed.offsets == [5, -1, 6, -1]
     assert placed.partitions == [0, -1, 0, -1]
     assert sorted(placed.refused) == [1, 3]

@@ -1,8 +1,9 @@
-"""The HTTP door: two wire dialects, Kafka REST v2 and Kinesis, on one durable log.
+"""The HTTP gateway: two wire dialects, Kafka REST v2 and Kinesis, on one durable log.
 
-A request that posts travels: `app` (whose path is it) → `produce` → `body` (bytes, capped) → `kafka_rest` or
-`kinesis_rest` (records as columns) → `topics` (how many) → `partitioning` (which) → `committer`
-(durable) → `answer`. Every other request goes to `pages`.
+`route` says what a request asks for. Every request passes `auth.checkpoint` (has it a key?) and `negotiation` (which
+content type?). One that posts is served by `produce`: `http.body` (bytes, capped) → the dialect (records as columns) →
+`topics` (how many partitions) → `partitioning` (which one) → `committer` (durable) → `reply`. Every other request goes
+to `pages`.
 """
 
 from pinflow.gateway.app import create_app

@@ -117,4 +117,4 @@ def restore_placed(stored: StoredResponse, request: IdempotentRequest) -> Placed
     note = _decode(stored.note)
     members = members_of(note.partitions, note.cuts)
     refused = {each.index: Refusal(RefusalReason[each.reason], each.message) for each in note.refused}
-    return Routed([], members, note.partitions, refused).placed(stored.appended)
+    return Routed([], members, note.partitions, refused).place(stored.appended)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinflow.gateway.dialects.media import DEFAULT, accepted_type
+from pinflow.gateway.dialects.media import DEFAULT, choose_type
 from pinflow.gateway.refusal import Refusal
 from pinflow.gateway.reply import MEDIA_TYPE
 from pinflow.gateway.route import route_of
@@ -33,7 +33,7 @@ class Negotiation:
         """Serve one request."""
         if route_of(scope).negotiates:
             try:
-                media_type = accepted_type(scope["headers"])
+                media_type = choose_type(scope["headers"])
             except Refusal as refusal:
                 await self._replies.refuse(refusal, scope, receive, send)
                 return

@@ -50,7 +50,7 @@ class Pages:
         topics: The topics of the log.
         committer: Asked whether the log takes appends.
         pending: Asked how much waits.
-        metrics: Shown.
+        metrics: Shown at `/metrics`.
         bodies: Read bodies within the caps.
         replies: Send the answers.
         max_record_bytes: The cap of a record, shown among a topic's settings.

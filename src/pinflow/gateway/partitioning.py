@@ -61,7 +61,7 @@ class Routed(NamedTuple):
     refused: dict[int, Refusal]
     cuts: Sequence[int] = ()
 
-    def placed(self, appended: Sequence[AppendResult]) -> Placed:
+    def place(self, appended: Sequence[AppendResult]) -> Placed:
         """Where the records are, given what became of each batch."""
         if not self.members and appended and not appended[0].refused:
             (whole,) = appended
@@ -106,12 +106,12 @@ def route(
         by_log: Leave to the log what is not asked for by number: only the routes are chosen here.
     """
     if by_log:
-        return _routed_by_log(topic, posted, turn, max_record_bytes)
+        return _route_by_log(topic, posted, turn, max_record_bytes)
     read_number = post_number_of(topic)
     chosen = _chosen(posted, partitions, turn, read_number)
-    refused = _out_of_range(chosen, partitions) if posted.partitions is not None else {}
+    refused = _find_out_of_range(chosen, partitions) if posted.partitions is not None else {}
     if max_record_bytes is not None:
-        refused |= _oversized(posted, max_record_bytes)
+        refused |= _find_oversized(posted, max_record_bytes)
     for index in refused:
         chosen[index] = REFUSED
     if not refused and chosen.count(chosen[0]) == len(chosen):
@@ -126,7 +126,7 @@ def route(
     groups = members_of(chosen, cuts)
     behind = frozenset(cuts)
     batches = [
-        ProduceBatch(topic, chosen[members[0]], _picked(posted, members), later=members[0] in behind)
+        ProduceBatch(topic, chosen[members[0]], _pick(posted, members), later=members[0] in behind)
         for members in groups
     ]
     return Routed(batches, groups, chosen, refused, cuts)
@@ -167,10 +167,10 @@ def _cuts(values: Sequence[bytes | None], chosen: list[int], read_number: ReadNu
     return cuts
 
 
-def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:
+def _route_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int | None) -> Routed:
     values, keys, asked = posted.values, posted.keys, posted.partitions
-    refused = _oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
-    refused |= _negative(posted)
+    refused = _find_oversized(posted, max_record_bytes) if max_record_bytes is not None else {}
+    refused |= _find_negative(posted)
     read_number = post_number_of(topic)
     routes = [
         _route_of(value, keys[index] if keys is not None else None, turn, read_number)
@@ -185,7 +185,7 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
         ProduceBatch(
             topic,
             None if partition == BY_LOG else partition,
-            _picked(posted, members),
+            _pick(posted, members),
             [routes[i] for i in members],
         )
         for partition, members in groups.items()
@@ -197,7 +197,7 @@ def _routed_by_log(topic: str, posted: Posted, turn: Turn, max_record_bytes: int
     return Routed(batches, list(groups.values()), chosen, refused)
 
 
-def _picked(posted: Posted, members: list[int]) -> Records:
+def _pick(posted: Posted, members: list[int]) -> Records:
     values, keys, headers = posted.values, posted.keys, posted.headers
     return Records(
         [values[i] for i in members],
@@ -248,7 +248,7 @@ def _by_number(number: int | None, partitions: int, turn: Turn) -> int:
     return turn.take(partitions) if number is None else partition_for(b"%d" % number, partitions)
 
 
-def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
+def _find_out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
     return {
         index: Refusal(RefusalReason.PARTITION, f"the topic has partitions 0 to {partitions - 1}")
         for index, partition in enumerate(chosen)
@@ -256,7 +256,7 @@ def _out_of_range(chosen: list[int], partitions: int) -> dict[int, Refusal]:
     }
 
 
-def _negative(posted: Posted) -> dict[int, Refusal]:
+def _find_negative(posted: Posted) -> dict[int, Refusal]:
     return {
         index: Refusal(RefusalReason.PARTITION, "a partition is not negative")
         for index, wanted in enumerate(posted.partitions or [])
@@ -264,7 +264,7 @@ def _negative(posted: Posted) -> dict[int, Refusal]:
     }
 
 
-def _oversized(posted: Posted, limit: int) -> dict[int, Refusal]:
+def _find_oversized(posted: Posted, limit: int) -> dict[int, Refusal]:
     keys = posted.keys or [None] * len(posted.values)
     headers = posted.headers or [()] * len(posted.values)
     return {

@@ -151,7 +151,7 @@ class Producer:
     async def _try_append(self, post: _Post) -> Placed:
         routed = await self._partition(post)
         if not routed.batches:
-            return routed.placed([])
+            return routed.place([])
         size = len(post.body)
         idempotent = None
         if post.key is not None:
@@ -162,7 +162,7 @@ class Producer:
             assert idempotent is not None  # noqa: S101 - only a request with a key is answered by what was stored
             return restore_placed(outcome, idempotent)
         _raise_if_all_failed(outcome)
-        return routed.placed(outcome)
+        return routed.place(outcome)
 
     async def _partition(self, post: _Post) -> Routed:
         topic, partition, posted = post.topic, post.partition, post.posted

@@ -1,4 +1,4 @@
-"""Why a request is not done, in words of no dialect; each dialect has its own table of statuses and codes."""
+"""Why a request is refused, apart from any dialect: each has its own table of statuses and codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pinflow.errors import (
 __all__ = ["RETRY_AFTER_S", "Refusal", "RefusalReason", "refusal_of"]
 
 RETRY_AFTER_S = 1
-"""What a client is told to wait. A lock or a full queue is gone within a second or stays for long."""
+"""Seconds that a client is asked to wait. A lock or a full queue is gone within a second or stays for long."""
 
 log = logging.getLogger("pinflow.gateway")
 
@@ -39,7 +39,7 @@ class RefusalReason(enum.Enum):
     FORBIDDEN = enum.auto()
     """The API key is good, but not for this topic."""
     HEADER = enum.auto()
-    """A header holds what it may not, or it is no HTTP at all."""
+    """A header holds what it may not, or the bytes are not HTTP."""
     HEADERS = enum.auto()
     """The headers are too long."""
     INTERNAL = enum.auto()
@@ -78,7 +78,7 @@ REASONS: dict[type[PinflowError], RefusalReason] = {
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """A request, or one of its records, that is not done.
+    """A request, or one of its records, is refused.
 
     Args:
         reason: Its kind, from which the dialect takes status and code.
@@ -97,9 +97,9 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What to tell the client about an error; one that nobody expected is logged, without its message.
+    """The refusal for an error. An unexpected one is logged, without its message.
 
-    The message of a stranger's exception may quote the body, and no key or value may reach a log.
+    The message of such an exception may quote the body, and no key or value may reach a log.
     """
     if isinstance(error, Refusal):
         return error

@@ -1,8 +1,7 @@
-"""Who may do what: API keys at the door.
+"""Who may do what: the API keys.
 
-Without a file of keys the door is open to all who reach it. From the moment that the file is there, every request but
-`/healthz` needs a key of it, also when the last key is revoked, and also when the file goes away again while the
-gateway runs.
+Without a file of keys the gateway serves everybody who reaches it. Once the file is there, every request but `/healthz`
+needs a key from it, also after the last key is revoked, and also if the file goes away again while the gateway runs.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Guard:
     """Checks every request against the file of keys, which it reads again whenever it has changed.
 
     Args:
-        path: The file, there or not; None for a door that is always open.
+        path: The file, there or not; None for a gateway that needs no keys.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -114,7 +113,7 @@ class Guard:
             self._keys, self._broken = {}, False
         except PinflowError as error:
             if not self._broken or stamp != self._stamp:
-                log.error("%s (%s)", error.what, error.where)  # noqa: TRY400 - an expected failure, told once
+                log.error("%s (%s)", error.what, error.where)  # noqa: TRY400 - an expected failure, reported once
             self._keys, self._closed, self._broken = {}, True, True
         self._stamp = stamp
 
@@ -134,7 +133,7 @@ def _stamp_of(path: Path) -> _Stamp:
 
 
 def _credentials(value: bytes) -> tuple[str | None, str]:
-    """User, None for Bearer, and key of an `Authorization`; both are empty where it is none of the two."""
+    """The user, None for Bearer, and the key in an `Authorization`; both are empty in any other scheme."""
     scheme, _, rest = value.partition(b" ")
     rest = rest.strip()
     if scheme.lower() == b"bearer":
@@ -149,10 +148,10 @@ def _credentials(value: bytes) -> tuple[str | None, str]:
 
 
 def _session_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """What an AWS SDK sends beside its signature.
+    """The session token that an AWS SDK sends beside its signature.
 
-    A signature cannot be checked where only hashes of keys are kept, so its access key is not looked at. The session
-    token is the one credential that an SDK sends as it is, and that its users keep as a secret.
+    Only hashes of keys are kept, so a signature cannot be checked and its access key is not looked at. The session
+    token is the one credential that an SDK sends as it is and that its users keep secret.
     """
     values = [value for name, value in headers if name == b"x-amz-security-token"]
     return values[0].strip().decode("utf-8", "surrogateescape") if len(values) == 1 else ""

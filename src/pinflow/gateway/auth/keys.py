@@ -74,7 +74,7 @@ def read_keys(path: Path) -> list[ApiKey]:
     Raises:
         AbsentError: There is no such file.
         UnavailableError: It cannot be read.
-        ConfigError: It is no file of keys.
+        ConfigError: It is not a file of keys.
     """
     try:
         return _decode(path.read_bytes()).keys
@@ -98,16 +98,16 @@ def create_key(path: Path, name: str, topics: Sequence[str]) -> tuple[ApiKey, st
     Raises:
         UsageError: The name is not legal or taken, or there is no pattern.
         UnavailableError: The file cannot be read or written.
-        ConfigError: The file is no file of keys.
+        ConfigError: The file is not a file of keys.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name of a key",
+            f"{name!r} is not a valid name for a key",
             hint="use 1 to 64 letters, digits, '.', '_' or '-', a letter first",
         )
     if not topics or not all(topics):
-        raise UsageError("a key needs the topics that it is for", hint="--topics '*' allows every topic")
-    with _locked(path):
+        raise UsageError("a key needs at least one pattern of topics", hint="--topics '*' allows every topic")
+    with _lock_file(path):
         keys = _all(path)
         if any(key.name == name for key in keys):
             raise UsageError(
@@ -127,10 +127,10 @@ def revoke_key(path: Path, ident: str) -> ApiKey:
     Raises:
         AbsentError: There is no such key, or no keys at all.
         UnavailableError: The file cannot be read or written.
-        ConfigError: The file is no file of keys.
+        ConfigError: The file is not a file of keys.
     """
     read_keys(path)
-    with _locked(path):
+    with _lock_file(path):
         keys = read_keys(path)
         found = [key for key in keys if ident == key.id]
         if not found:
@@ -142,7 +142,7 @@ def revoke_key(path: Path, ident: str) -> ApiKey:
 
 
 def digest_of(text: str) -> str:
-    """What is kept of a key's text."""
+    """The hash that is kept of a key's text."""
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -161,7 +161,7 @@ def _all(path: Path) -> list[ApiKey]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock_file(path: Path) -> Iterator[None]:
     """One writer at a time, across processes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

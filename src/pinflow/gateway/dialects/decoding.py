@@ -1,4 +1,4 @@
-"""Decoding a JSON body, and saying what is wrong with it and in which record, the same in every dialect."""
+"""Decoding a JSON body, with messages that say what is wrong in which record, the same in every dialect."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pinflow.gateway.refusal import Refusal, RefusalReason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["decoded", "reason_of"]
+__all__ = ["decode_body", "reason_of"]
 
 T = TypeVar("T")
 
 UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*?)`( - at `\$[^`]*`)?", re.DOTALL)
-"""What msgspec says of a name that the shape does not have."""
+"""msgspec's message about a field that the shape does not have."""
 
 SHOWN_NAME = 64
-"""Characters of such a name that are repeated to the client, who may have sent megabytes of it."""
+"""Characters of such a name that the answer repeats: the client may have sent megabytes of it."""
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 """Half of a character beyond 16 bits, as JSON escapes it."""
@@ -39,8 +39,8 @@ _split = msgspec.json.Decoder(_Records).decode
 _check = msgspec.json.Decoder(Raw).decode
 
 
-def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """What `decode` makes of a body.
+def decode_body(decode: Callable[[bytes], T], body: bytes) -> T:
+    """Decode a body with `decode`.
 
     Raises:
         Refusal: The body is not UTF-8, not JSON, or not of the shape.
@@ -50,7 +50,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
             body.decode()  # raw slices are not checked by the decoder
         return decode(body)
     except msgspec.ValidationError as error:
-        message = _explained(str(error))
+        message = _explain(str(error))
         malformed = message.startswith("Invalid base64")
         raise Refusal(RefusalReason.MALFORMED if malformed else RefusalReason.INVALID, message) from None
     except UnicodeDecodeError as error:
@@ -62,8 +62,8 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         raise Refusal(RefusalReason.MALFORMED, "the JSON is nested too deeply") from None
 
 
-def _explained(message: str) -> str:
-    """A field that nobody asked for is refused, for its content would be lost; the client learns its name."""
+def _explain(message: str) -> str:
+    """The message to the client. An unknown field is named, and refused because its content would be lost."""
     unknown = UNKNOWN_FIELD.fullmatch(message)
     if unknown is None:
         return message

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from pinflow.gateway.answer import Answer, Dialect, Placed, Posted, RecordFormat
 from pinflow.gateway.dialects import media
-from pinflow.gateway.dialects.decoding import decoded, reason_of
+from pinflow.gateway.dialects.decoding import decode_body, reason_of
 from pinflow.gateway.dialects.record_headers import Header, Timestamp, headers_of
 from pinflow.gateway.refusal import Refusal, RefusalReason
 from pinflow.log import CountedOffsets
@@ -82,7 +82,7 @@ CONVERTED = re.compile(rb"application/vnd\.kafka\.(?:avro|protobuf|jsonschema)[.
 """Content types whose records the proxy converts by a schema."""
 
 
-class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _JsonRecord(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """One record; a field that is not here is refused, for what it holds would be lost."""
 
     value: Raw = TOMBSTONE
@@ -110,14 +110,14 @@ class _Schemas(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _Body(_Schemas, gc=False, forbid_unknown_fields=True, kw_only=True):
-    records: list[_Record]
+    records: list[_JsonRecord]
 
 
 class _BinaryBody(_Schemas, gc=False, forbid_unknown_fields=True, kw_only=True):
     records: list[_BinaryRecord]
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _RecordEntry(msgspec.Struct, gc=False):
     partition: int | None
     offset: int | None
     error_code: int | None = None
@@ -125,7 +125,7 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 class _Accepted(msgspec.Struct, gc=False):
-    offsets: list[_Entry]
+    offsets: list[_RecordEntry]
     key_schema_id: None = None
     value_schema_id: None = None
 
@@ -140,8 +140,8 @@ def parse(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`: JSON, binary or NDJSON, by the content type."""
     parse = FORMATS.get(content_type) or FORMATS.get(content_type.partition(b";")[0].strip().lower())
     if parse is None:
-        raise _other_type(content_type)
-    posted = decoded(parse, body)
+        raise _refuse_type(content_type)
+    posted = decode_body(parse, body)
     if not posted.values:
         raise Refusal(RefusalReason.INVALID, "the request holds no record")
     return posted
@@ -149,9 +149,9 @@ def parse(content_type: bytes, body: bytes) -> Posted:
 
 def describe_placed(placed: Placed) -> object:
     """See `RecordFormat`: one entry a record, in order; the status is 200 even where some are refused."""
-    entries = list(map(_Entry, placed.partitions, placed.offsets))
+    entries = list(map(_RecordEntry, placed.partitions, placed.offsets))
     for index, refusal in placed.refused.items():
-        entries[index] = _Entry(None, None, RECORD_CODES[refusal.reason], refusal.message)
+        entries[index] = _RecordEntry(None, None, RECORD_CODES[refusal.reason], refusal.message)
     return _Accepted(entries)
 
 
@@ -174,7 +174,7 @@ RECORDS = RecordFormat(parse, describe_placed)
 
 
 def partition_number(text: str) -> int:
-    """The partition that a path names; -1, which no topic has, if it is no number."""
+    """The partition that a path names; -1, which no topic has, if that is not a number."""
     return int(text) if PARTITION.fullmatch(text) else -1
 
 
@@ -212,7 +212,7 @@ def _parse_json(body: bytes) -> Posted:
     keys = None
     if any([record.key is not ABSENT for record in records]):  # noqa: C419 - a list is faster than a generator
         keys = _null_is_none([bytes(record.key) or NULL for record in records])
-    return Posted(values, keys, _asked(records), headers_of(records))
+    return Posted(values, keys, _read_partitions(records), headers_of(records))
 
 
 def _parse_binary(body: bytes) -> Posted:
@@ -222,7 +222,7 @@ def _parse_binary(body: bytes) -> Posted:
     keys = None
     if any(record.key is not None for record in records):
         keys = [record.key for record in records]
-    return Posted([record.value for record in records], keys, _asked(records), headers_of(records))
+    return Posted([record.value for record in records], keys, _read_partitions(records), headers_of(records))
 
 
 def _check_schemas(posted: _Schemas) -> None:
@@ -256,12 +256,12 @@ def _null_is_none(texts: list[bytes]) -> list[bytes | None]:
     return cast("list[bytes | None]", texts)
 
 
-def _asked(records: list[_Record] | list[_BinaryRecord]) -> list[int | None] | None:
+def _read_partitions(records: list[_JsonRecord] | list[_BinaryRecord]) -> list[int | None] | None:
     asked = [record.partition for record in records]
     return asked if asked.count(None) != len(asked) else None
 
 
-def _other_type(content_type: bytes) -> Refusal:
+def _refuse_type(content_type: bytes) -> Refusal:
     if CONVERTED.match(content_type):
         return Refusal(
             RefusalReason.MEDIA_TYPE,

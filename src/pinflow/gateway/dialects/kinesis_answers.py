@@ -42,7 +42,7 @@ TYPES: dict[RefusalReason, tuple[int, str]] = {
 """RefusalReason → HTTP status and `__type`."""
 
 
-class _Put(msgspec.Struct, gc=False, rename="pascal"):
+class _PutResult(msgspec.Struct, gc=False, rename="pascal"):
     sequence_number: str
     shard_id: str
 
@@ -54,7 +54,7 @@ class _Failed(msgspec.Struct, gc=False, rename="pascal"):
 
 class _PutMany(msgspec.Struct, gc=False, rename="pascal"):
     failed_record_count: int
-    records: list[_Put | _Failed]
+    records: list[_PutResult | _Failed]
 
 
 def put_one(placed: Placed) -> object:
@@ -66,13 +66,13 @@ def put_one(placed: Placed) -> object:
     for refusal in placed.refused.values():
         raise Refusal(_reason(refusal), refusal.message)
     number = _sequence_number(placed.offsets[0], by_log=placed.by_log)
-    return _Put(number, _shard_id(placed.partitions[0]))
+    return _PutResult(number, _shard_id(placed.partitions[0]))
 
 
 def put_many(placed: Placed) -> object:
     """The answer to several records: one entry each, in order."""
-    entries: list[_Put | _Failed] = [
-        _Put(_sequence_number(offset, by_log=placed.by_log), _shard_id(partition))
+    entries: list[_PutResult | _Failed] = [
+        _PutResult(_sequence_number(offset, by_log=placed.by_log), _shard_id(partition))
         for partition, offset in zip(placed.partitions, placed.offsets, strict=True)
     ]
     for index, refusal in placed.refused.items():
@@ -93,10 +93,10 @@ def describe_stream(stream: str, partitions: list[Partition], *, by_log: bool) -
 
 def describe_shards(partitions: list[Partition], *, by_log: bool) -> list[dict[str, object]]:
     """The shards of one stream."""
-    return [_described_shard(partition, len(partitions), by_log=by_log) for partition in partitions]
+    return [_describe_shard(partition, len(partitions), by_log=by_log) for partition in partitions]
 
 
-def _described_shard(partition: Partition, partitions: int, *, by_log: bool) -> dict[str, object]:
+def _describe_shard(partition: Partition, partitions: int, *, by_log: bool) -> dict[str, object]:
     shown = partition.numbering
     if isinstance(shown, CountedOffsets):
         shown = ShardRange(shown.begin, None, *range_of(partition.number, partitions))

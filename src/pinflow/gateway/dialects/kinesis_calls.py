@@ -1,4 +1,4 @@
-"""The operations of Kinesis that AWS' SDKs call besides posting: streams and shards looked at, created and deleted."""
+"""The operations that AWS' SDKs call besides posting: streams are listed, described, created and deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from pinflow.gateway.dialects.kinesis_answers import describe_shards
 from pinflow.gateway.dialects.kinesis_rest import Create
-from pinflow.gateway.dialects.kinesis_target import PUTS, TargetRequest, decoded_request, json_answer
+from pinflow.gateway.dialects.kinesis_target import PUTS, TargetRequest, decode_request, json_answer
 from pinflow.gateway.refusal import Refusal, RefusalReason
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Calls:
     async def __call__(
         self, operation: str, content_type: bytes, body: bytes, caller: ApiKey | None
     ) -> Answer:
-        """Do what is asked.
+        """Do what is wanted.
 
         Raises:
             Refusal: There is no such operation here, or the request is not a valid one.
@@ -103,7 +103,7 @@ class Calls:
                 RefusalReason.ROUTE, f"the gateway does not serve this operation; it serves {served}"
             )
         shape, serve = found
-        request = decoded_request(lambda text: msgspec.json.decode(text, type=shape), content_type, body)
+        request = decode_request(lambda text: msgspec.json.decode(text, type=shape), content_type, body)
         return json_answer(await serve(request, caller))
 
     async def _create(self, request: Create, caller: ApiKey | None) -> object:
@@ -122,7 +122,7 @@ class Calls:
         partitions = await self._topics.partitions(stream)
         shards = _after(describe_shards(partitions, by_log=self._topics.by_log), request.after)
         limit = request.limit or LISTED
-        described = _described(stream, active=bool(partitions)) | {
+        described = _describe_shared(stream, active=bool(partitions)) | {
             "Shards": shards[:limit],
             "HasMoreShards": len(shards) > limit,
             "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
@@ -132,7 +132,7 @@ class Calls:
     async def _summary(self, request: TargetRequest, caller: ApiKey | None) -> object:
         stream = _stream(request, caller)
         partitions = await self._topics.partitions(stream)
-        summary = _described(stream, active=bool(partitions)) | {
+        summary = _describe_shared(stream, active=bool(partitions)) | {
             "OpenShardCount": sum(not each.closed for each in partitions),
             "ConsumerCount": 0,
             "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
@@ -140,17 +140,17 @@ class Calls:
         return {"StreamDescriptionSummary": summary}
 
     async def _shards(self, request: _ListShards, caller: ApiKey | None) -> object:
-        asked = _asked(request)
-        _check(asked.stream, caller)
-        partitions = await self._topics.partitions(asked.stream)
+        wanted = _read_selection(request)
+        _check(wanted.stream, caller)
+        partitions = await self._topics.partitions(wanted.stream)
         shards = describe_shards(partitions, by_log=self._topics.by_log)
-        if asked.only_open:
+        if wanted.only_open:
             shards = [shard for shard, each in zip(shards, partitions, strict=True) if not each.closed]
-        shards = _after(shards, asked.after)
+        shards = _after(shards, wanted.after)
         limit = request.limit or SHARDS
         answer: dict[str, object] = {"Shards": shards[:limit]}
         if len(shards) > limit:
-            token = _Token(asked.stream, str(shards[limit - 1]["ShardId"]), asked.only_open)
+            token = _Token(wanted.stream, str(shards[limit - 1]["ShardId"]), wanted.only_open)
             answer["NextToken"] = urlsafe_b64encode(msgspec.json.encode(token)).decode()
         return answer
 
@@ -165,13 +165,13 @@ class Calls:
         shown = names[:limit]
         answer: dict[str, object] = {
             "StreamNames": shown,
-            "StreamSummaries": [_described(name, active=True) for name in shown],
+            "StreamSummaries": [_describe_shared(name, active=True) for name in shown],
             "HasMoreStreams": len(names) > limit,
         }
         return answer | ({"NextToken": shown[-1]} if len(names) > limit else {})
 
 
-def _described(stream: str, *, active: bool) -> dict[str, object]:
+def _describe_shared(stream: str, *, active: bool) -> dict[str, object]:
     """What every description of a stream begins with. The account and the region of its ARN are the gateway's own."""
     return {
         "StreamName": stream,
@@ -191,10 +191,10 @@ def _check(stream: str, caller: ApiKey | None) -> None:
         raise Refusal(RefusalReason.FORBIDDEN, "this API key is not for this stream")
 
 
-def _asked(request: _ListShards) -> _Token:
-    """Which shards are asked for: those of a token, which names the stream, or those of the rest of the request.
+def _read_selection(request: _ListShards) -> _Token:
+    """Which shards are asked for: those after a token, which names the stream, or else those described.
 
-    Beside a token the paginators of SDKs repeat the first request.
+    The paginators of SDKs repeat the first request beside the token.
     """
     if request.token is not None:
         try:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
-from pinflow.gateway.dialects.decoding import decoded
+from pinflow.gateway.dialects.decoding import decode_body
 from pinflow.gateway.dialects.hash_keys import hash_of_text
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
 from pinflow.gateway.refusal import Refusal, RefusalReason
@@ -66,7 +66,7 @@ class _Named(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
     arn: str | None = msgspec.field(name="StreamARN", default=None)
 
 
-class _Record(_Named, gc=False, forbid_unknown_fields=True, kw_only=True):
+class _OneRecord(_Named, gc=False, forbid_unknown_fields=True, kw_only=True):
     """One record.
 
     Later records of a shard always have greater sequence numbers here, so `SequenceNumberForOrdering` is kept to.
@@ -115,7 +115,7 @@ class Create(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
         return asked
 
 
-_decode = msgspec.json.Decoder(_Record).decode
+_decode = msgspec.json.Decoder(_OneRecord).decode
 _decode_many = msgspec.json.Decoder(_Many).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_create = msgspec.json.Decoder(Create).decode
@@ -124,7 +124,7 @@ _encode = msgspec.json.Encoder().encode
 
 def parse_record(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`; `Data` is kept as its JSON text."""
-    record = _decoded(_decode, content_type, body)
+    record = _decode_as(_decode, content_type, body)
     keys: list[bytes | None] | None = [key_bytes(record.key)] if record.key is not None else None
     hashes = [hash_key(record.hash, "$")] if record.hash is not None else None
     return Posted([bytes(record.data)], keys, hashes=hashes, topic=_stream_of(record))
@@ -132,7 +132,7 @@ def parse_record(content_type: bytes, body: bytes) -> Posted:
 
 def parse_records(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`; a text `data` is kept decoded, others as JSON text."""
-    many = _decoded(_decode_many, content_type, body)
+    many = _decode_as(_decode_many, content_type, body)
     if many.records is not None and many.records_upper is not None:
         raise Refusal(RefusalReason.INVALID, "the request holds both `records` and `Records`")
     records = many.records if many.records is not None else many.records_upper
@@ -175,7 +175,7 @@ def parse_create(content_type: bytes, body: bytes) -> Create:
     Raises:
         Refusal: It is not a valid one.
     """
-    create: Create = _decoded(_decode_create, content_type, body) if body.strip() else Create()
+    create: Create = _decode_as(_decode_create, content_type, body) if body.strip() else Create()
     return create
 
 
@@ -228,12 +228,12 @@ def _stream_of(named: _Named) -> str | None:
     return None if named.arn is None else stream_of_arn(named.arn)
 
 
-def _decoded(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
+def _decode_as(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
     if content_type not in CONTENT_TYPES:
         plain = content_type.partition(b";")[0].strip().lower()
         if plain not in CONTENT_TYPES:
             raise Refusal(RefusalReason.MEDIA_TYPE, "the content type is not application/json")
-    return decoded(decode, body)
+    return decode_body(decode, body)
 
 
 def _key(record: _ManyRecord, index: int) -> bytes | None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from pinflow.gateway.answer import Answer, Dialect, Posted, RecordFormat
-from pinflow.gateway.dialects.decoding import decoded
+from pinflow.gateway.dialects.decoding import decode_body
 from pinflow.gateway.dialects.kinesis_answers import TYPES, put_many, put_one
 from pinflow.gateway.dialects.kinesis_rest import (
     MAX_RECORDS,
@@ -27,7 +27,7 @@ from pinflow.gateway.refusal import Refusal, RefusalReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["DIALECT", "PUTS", "TargetRequest", "decoded_request", "json_answer", "operation_of", "refuse"]
+__all__ = ["DIALECT", "PUTS", "TargetRequest", "decode_request", "json_answer", "operation_of", "refuse"]
 
 MEDIA_TYPE = b"application/x-amz-json-1.1"
 
@@ -68,7 +68,7 @@ class TargetRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_onl
         return self.stream or named or ""
 
 
-class _Put(TargetRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
+class _PutRequest(TargetRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
     dry_run: bool | None = msgspec.field(name="DryRun", default=None)
 
     def check(self) -> None:
@@ -78,7 +78,7 @@ class _Put(TargetRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
             )
 
 
-class _PutRecord(_Put, gc=False, forbid_unknown_fields=True, kw_only=True):
+class _PutRecord(_PutRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
     """See `kinesis_rest` on `SequenceNumberForOrdering`."""
 
     data: bytes = msgspec.field(name="Data")
@@ -87,14 +87,14 @@ class _PutRecord(_Put, gc=False, forbid_unknown_fields=True, kw_only=True):
     ordering: str | None = msgspec.field(name="SequenceNumberForOrdering", default=None)
 
 
-class _Entry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _PutEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     data: bytes = msgspec.field(name="Data")
     key: Key | None = msgspec.field(name="PartitionKey", default=None)
     hash: HashKey | None = msgspec.field(name="ExplicitHashKey", default=None)
 
 
-class _PutRecords(_Put, gc=False, forbid_unknown_fields=True, kw_only=True):
-    records: Annotated[list[_Entry], Meta(min_length=1, max_length=MAX_RECORDS)] = msgspec.field(
+class _PutRecords(_PutRequest, gc=False, forbid_unknown_fields=True, kw_only=True):
+    records: Annotated[list[_PutEntry], Meta(min_length=1, max_length=MAX_RECORDS)] = msgspec.field(
         name="Records"
     )
 
@@ -106,7 +106,7 @@ _encode = msgspec.json.Encoder().encode
 
 def parse_record(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`."""
-    record = decoded_request(_decode_one, content_type, body)
+    record = decode_request(_decode_one, content_type, body)
     record.check()
     keys: list[bytes | None] | None = None if record.key is None else [key_bytes(record.key)]
     hashes = None if record.hash is None else [hash_key(record.hash, "$")]
@@ -115,7 +115,7 @@ def parse_record(content_type: bytes, body: bytes) -> Posted:
 
 def parse_records(content_type: bytes, body: bytes) -> Posted:
     """See `RecordFormat`."""
-    many = decoded_request(_decode_many, content_type, body)
+    many = decode_request(_decode_many, content_type, body)
     many.check()
     keys = [None if record.key is None else key_bytes(record.key) for record in many.records]
     hashes = [hash_key(each.hash, f"$.Records[{at}]") for at, each in enumerate(many.records)]
@@ -156,8 +156,8 @@ def operation_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return None
 
 
-def decoded_request(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
-    """What `decode` makes of the body of a call.
+def decode_request(decode: Callable[[bytes], Any], content_type: bytes, body: bytes) -> Any:
+    """Decode the body of a call with `decode`.
 
     Raises:
         Refusal: It is of another content type, or of another shape.
@@ -170,7 +170,7 @@ def decoded_request(decode: Callable[[bytes], Any], content_type: bytes, body: b
         )
     if plain not in CONTENT_TYPES:
         raise Refusal(RefusalReason.MEDIA_TYPE, f"the content type is not {MEDIA_TYPE.decode()}")
-    return decoded(decode, body)
+    return decode_body(decode, body)
 
 
 def _answer(status: int, content: object) -> Answer:

@@ -10,7 +10,7 @@ from pinflow.gateway.refusal import Refusal, RefusalReason
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DEFAULT", "SERVED", "accepted_type"]
+__all__ = ["DEFAULT", "SERVED", "choose_type"]
 
 DEFAULT = b"application/vnd.kafka.v2+json"
 
@@ -36,11 +36,11 @@ class _Range(NamedTuple):
     quality: float
 
 
-def accepted_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The content type for an answer; anything will do where no `Accept` is sent.
+def choose_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The content type for an answer; the default where no `Accept` is sent.
 
     Raises:
-        Refusal: The client takes none of those that there are.
+        Refusal: The client accepts none of the types that are served.
     """
     accept = b""
     for name, value in headers:

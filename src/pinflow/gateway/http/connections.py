@@ -17,7 +17,7 @@ LOOK_S = 0.5
 """How often all connections are looked at: a limit of seconds is kept to half a second; 4,000 cost a millisecond."""
 
 OTHER_FILES = 256
-"""Files that are no connections: the log's, the program's own, and handshakes under way."""
+"""Files that are not connections: the log's, the program's own, and handshakes under way."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -40,7 +40,7 @@ class Connections:
     """The connections that are open.
 
     Where there are as many as there may be, a new one takes the place of the one that has been idle longest, so that
-    whoever opens thousands and says nothing keeps nobody out.
+    a client that opens thousands and sends nothing keeps nobody out.
     """
 
     def __init__(self, limits: ConnectionLimits, metrics: Metrics) -> None:
@@ -50,49 +50,49 @@ class Connections:
         self._idle: dict[GatewayProtocol, None] = {}
         metrics.watch_connections(lambda: len(self._open))
 
-    def opened(self, connection: GatewayProtocol) -> bool:
-        """Whether there is a place for a new one."""
+    def admit(self, connection: GatewayProtocol) -> bool:
+        """Admit a new one, if there is a place for it; return whether there is."""
         if len(self._open) >= self.limits.max_connections:
             if not self._idle:
                 return False
             oldest = next(iter(self._idle))
-            self.closed(oldest)
-            self.refused("eviction")
+            self.remove(oldest)
+            self.count_ended("eviction")
             oldest.evict()
         self._open.add(connection)
         self._idle[connection] = None
         return True
 
-    def closed(self, connection: GatewayProtocol) -> None:
-        """It is gone."""
+    def remove(self, connection: GatewayProtocol) -> None:
+        """Forget one that is gone."""
         self._open.discard(connection)
         self._idle.pop(connection, None)
 
-    def idle(self, connection: GatewayProtocol) -> None:
+    def set_idle(self, connection: GatewayProtocol) -> None:
         """Its answer is sent, and nothing more has come."""
         if connection in self._open:
             self._idle[connection] = None
 
-    def busy(self, connection: GatewayProtocol) -> None:
+    def set_busy(self, connection: GatewayProtocol) -> None:
         """A request has begun on it."""
         self._idle.pop(connection, None)
 
-    def refused(self, why: str) -> None:
-        """One is ended by us."""
+    def count_ended(self, why: str) -> None:
+        """Count one that the gateway ends, and why."""
         self._metrics.connection_ended(why)
 
-    async def looking(self) -> None:
-        """Look at all of them, for ever."""
+    async def watch(self) -> None:
+        """End those whose time is over, for ever."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_S)
             now = loop.time()
             for connection in list(self._open):
-                connection.look(now)
+                connection.check_times(now)
 
 
 def raise_file_limit(connections: int) -> int:
-    """Let this process open so many connections, if the system allows; return how many it can."""
+    """Let this process open this many connections, if the system allows; return how many it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""Where the gateway listens, and whether it may: an open door, or one without TLS, only within this machine."""
+"""Where the gateway listens, and whether it may: without keys or without TLS, only within this machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["BACKLOG", "bound", "require_safe", "tls_context", "url_of"]
 
 BACKLOG = 2048
-"""Connections that may wait to be accepted: a burst of clients, all of which find a place."""
+"""Connections that may wait to be accepted: a burst of clients, none of which is turned away."""
 
 
 def require_safe(gateway: Gateway, *, keys: bool) -> None:
-    """Check that a gateway that others can reach has keys and TLS, or is told to do without.
+    """Check that a gateway that others can reach has keys and TLS, or is configured to do without.
 
     Raises:
         ConfigError: It is to listen beyond the loopback, and lacks one of the two.

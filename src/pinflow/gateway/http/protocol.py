@@ -63,7 +63,7 @@ class GatewayProtocol(RequestReader):
         """Take the connection, or the place of the one that is idle longest, or refuse it."""
         super().connection_made(transport)
         self._deadline = self.loop.time() + self._limits.header_s
-        if not self._owner.opened(self):
+        if not self._owner.admit(self):
             self.refuse(
                 Refusal(RefusalReason.UNAVAILABLE, "the gateway has too many connections"), linger=False
             )
@@ -75,7 +75,7 @@ class GatewayProtocol(RequestReader):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
-        self._owner.closed(self)
+        self._owner.remove(self)
         self._over = True
         self._deadline = self._write_deadline = inf
 
@@ -86,7 +86,7 @@ class GatewayProtocol(RequestReader):
         """
         before = self.cycle
         if len(self.pipeline) >= MAX_PIPELINED:
-            self._owner.refused("pipelining")
+            self._owner.count_ended("pipelining")
             self._last(before)
             return
         expects = self.scope["http_version"] == "1.1" and any(
@@ -114,7 +114,7 @@ class GatewayProtocol(RequestReader):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
-        """The request is here; from now on it is ours to be quick."""
+        """The request is here; from now on the client waits for us."""
         if self._over or self._state is not ConnectionState.BODY:
             return
         super().on_message_complete()
@@ -123,7 +123,7 @@ class GatewayProtocol(RequestReader):
         if not self.cycle.keep_alive:
             self._over = True  # its answer ends the connection
         elif self.cycle.response_complete:
-            self._rest()
+            self._await_next()
 
     def on_response_complete(self) -> None:
         """The connection is idle, unless its next request is already on the way."""
@@ -131,9 +131,9 @@ class GatewayProtocol(RequestReader):
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
         if self._over:
-            self._part()
+            self._close()
         elif self._state is ConnectionState.ANSWER:
-            self._rest()
+            self._await_next()
         else:
             self._unset_keepalive_if_required()  # what is on the way has a time of its own
 
@@ -152,14 +152,14 @@ class GatewayProtocol(RequestReader):
         self._over = True
         self.transport.close()
 
-    def look(self, now: float) -> None:
+    def check_times(self, now: float) -> None:
         """End it, if it should have ended something by now."""
         if now > self._write_deadline:
-            self._owner.refused("reading")
+            self._owner.count_ended("reading")
             self.transport.abort()
         elif now > self._deadline:
             if self._state is ConnectionState.IDLE:
-                self._owner.refused("idle")
+                self._owner.count_ended("idle")
                 self.evict()
             else:
                 part = "headers" if self._state is ConnectionState.HEADERS else "body"
@@ -169,7 +169,7 @@ class GatewayProtocol(RequestReader):
         """Take no more; answer what is being sent with this, once those before it are answered, and close."""
         if self._over:
             return
-        self._owner.refused(refusal.reason.name.lower())
+        self._owner.count_ended(refusal.reason.name.lower())
         self._over = True
         self._deadline = inf
         if self._state is ConnectionState.BODY:
@@ -177,7 +177,7 @@ class GatewayProtocol(RequestReader):
         else:
             self._farewell = self._answer(refusal)
             if not self._waits():
-                self._part(linger=linger)
+                self._close(linger=linger)
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # uvicorn's never keeps the other half open
         """The client sends no more; what it has sent whole is still answered."""
@@ -211,13 +211,13 @@ class GatewayProtocol(RequestReader):
     def _break_off(self, farewell: bytes) -> None:
         """The request being sent will never be whole: answer it with `farewell`, unless its answer needs no body."""
         if self.cycle.response_complete:
-            self._part()
+            self._close()
         else:
             self._farewell = farewell
-            self.cycle.break_off(self._part)
+            self.cycle.break_off(self._close)
 
-    def _part(self, *, linger: bool = True) -> None:
-        """Send what is left to say, and close."""
+    def _close(self, *, linger: bool = True) -> None:
+        """Send the last answer, if there is one, and close."""
         self._unset_keepalive_if_required()
         if self.transport.is_closing():
             return
@@ -229,11 +229,11 @@ class GatewayProtocol(RequestReader):
         else:
             self.transport.close()
 
-    def _rest(self) -> None:
-        """All is answered; the next request has as long as a connection is kept."""
+    def _await_next(self) -> None:
+        """All is answered: wait for the next request for as long as a connection is kept."""
         self._state = ConnectionState.IDLE
         self._fed = 0
-        self._owner.idle(self)
+        self._owner.set_idle(self)
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -244,7 +244,7 @@ class GatewayProtocol(RequestReader):
             if self._deadline == inf:
                 self._deadline = self.loop.time() + self._limits.header_s
             self._state = ConnectionState.HEADERS
-            self._owner.busy(self)
+            self._owner.set_busy(self)
 
     def _answer(self, refusal: Refusal) -> bytes:
         scope: Any = self.scope if self.scope is not None and self._state is not ConnectionState.IDLE else {}

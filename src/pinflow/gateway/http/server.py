@@ -45,7 +45,7 @@ logger = logging.getLogger("pinflow.gateway")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with bounded connections, that says where it listens and outlives its signals."""
+    """uvicorn's server with bounded connections, that logs where it listens and outlives its signals."""
 
     def __init__(
         self, config: uvicorn.Config, connections: Connections, url: str, ready_file: Path | None
@@ -71,13 +71,13 @@ class _Server(uvicorn.Server):
                 protocol, sock=each, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=handshake_s
             )
             self.servers.append(server)
-        self._looking = loop.create_task(self._connections.looking())
+        self._watching = loop.create_task(self._connections.watch())
         if self._ready_file is not None:
             _write_whole(self._ready_file, self._url)
         logger.info("the gateway listens on %s", self._url)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._looking.cancel()
+        self._watching.cancel()
         await super().shutdown(sockets)
 
     @contextmanager
