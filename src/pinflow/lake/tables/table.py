@@ -330,7 +330,7 @@ class Table:
         change = refused_for(self._opened, reason)
         if change is not None:
             return self._changed(verb, change)
-        return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
+        return self._store.translate_error(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
 
     def _created(self) -> DeltaTable:
         fields = [Field(column.name, delta_type(column.type)) for column in self.columns]
