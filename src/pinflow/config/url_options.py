@@ -148,7 +148,7 @@ class UrlOptions(NamedTuple):
                 url, f"credentials do not belong into {self.setting}: {name}=…", self.no_credentials
             )
         known = [option.name for option in self.options]
-        close = get_close_matches(name, known, n=1)
+        close = get_close_matches(name, known, n=1, cutoff=0.7)
         hint = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(known)}"
         raise self.error(url, f"{self.part} has no option {name!r}", hint)
 
