@@ -8,7 +8,8 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from pinflow.config import split_url
-from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, choice, number, server, whole
+from pinflow.config.option_kinds import TEXT, choice, number, server, whole
+from pinflow.config.url_options import UrlOption, UrlOptions
 from pinflow.errors import UnknownTopicError
 
 __all__ = ["URL_OPTIONS", "KinesisSettings", "parse_url"]
