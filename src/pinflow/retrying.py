@@ -63,7 +63,7 @@ class Attempts:
         backoff: The shape of the waits.
         within: Seconds from now until it is too late; None for no bound.
         clock: Gives a time in seconds that never goes back.
-        pause: Waits so many seconds. `threading.Event.wait` is one that can be interrupted.
+        pause: Waits this many seconds. `threading.Event.wait` is one that can be interrupted.
 
     Attributes:
         failures: How many waits there were since the start, or since `start_over`.

@@ -48,7 +48,7 @@ def test_a_source_that_is_not_there_is_absent_and_is_not_made(tmp_path: Path) ->
 def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("this is no database, but long enough to look like one" * 50, encoding="utf-8")
-    with pytest.raises(CorruptError, match="no database"):
+    with pytest.raises(CorruptError, match="not a database"):
         source.summary(f"sqlite:///{path}")
 
 

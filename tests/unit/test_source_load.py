@@ -182,13 +182,13 @@ def test_a_wrong_value_is_named_with_file_and_line(
 def test_a_line_that_is_no_row_is_named_with_file_and_line(url: str, folder: Path, line: bytes) -> None:
     path = folder / "user.jsonl"
     path.write_bytes(path.read_bytes() + line)
-    assert_refused(url, folder, r"no row of user\.jsonl", "user.jsonl, line 4")
+    assert_refused(url, folder, r"not a row of user\.jsonl", "user.jsonl, line 4")
 
 
 def test_text_that_is_not_utf_8_is_named_with_file_and_line(url: str, folder: Path) -> None:
     path = folder / "user.jsonl"
     path.write_bytes(path.read_bytes().replace(b"Ann", b"\xe9"))
-    assert_refused(url, folder, r"no row of user\.jsonl", "user.jsonl, line 1")
+    assert_refused(url, folder, r"not a row of user\.jsonl", "user.jsonl, line 1")
 
 
 @pytest.mark.parametrize("name", NAMES)

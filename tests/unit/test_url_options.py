@@ -8,7 +8,8 @@ import pytest
 from docs.update_options import DECLARED, ROOT, rewritten
 
 from pinflow.config import load, mask, override
-from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, choice, flag, number, whole
+from pinflow.config.option_kinds import TEXT, choice, flag, number, whole
+from pinflow.config.url_options import UrlOption, UrlOptions
 from pinflow.errors import ConfigError
 from pinflow.lake.store.registry import open_store
 from pinflow.log import open_log

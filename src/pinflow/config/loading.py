@@ -61,7 +61,7 @@ def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None 
     }
     for key, value in from_env.items():
         _merge(values, origins, {key: value}, f"{ENV_PREFIX}{key.upper().replace('.', '__')}")
-    config = _converted(values, origins, home)
+    config = _convert(values, origins, home)
     return Settings(home, config, {key: origins.get(key, "default") for key in KNOWN}, file)
 
 
@@ -73,7 +73,7 @@ def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
     """
     given = {key: value for key, value in flags.items() if value is not None}
     origins = settings.origins | dict.fromkeys(given, "flag")
-    config = _converted(flatten(settings.config) | given, origins, None)
+    config = _convert(flatten(settings.config) | given, origins, None)
     return msgspec.structs.replace(settings, config=config, origins=origins)
 
 
@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
             else "let this user read the file",
         ) from error
     try:
-        return tomllib.loads(_decoded(data, path))
+        return tomllib.loads(_decode(data, path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(
             f"the configuration is not TOML: {error}",
@@ -115,8 +115,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _decoded(data: bytes, path: Path) -> str:
-    """The text of a file in UTF-8. A byte order mark at its head, as some editors write, is no part of it."""
+def _decode(data: bytes, path: Path) -> str:
+    """The text of a file in UTF-8. A byte order mark at its head, as some editors write, is removed."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ConfigError("the configuration is in UTF-16", where=str(path), hint=SAVE_AS_UTF_8)
     try:
@@ -169,7 +169,7 @@ def _require_plain(home: Path) -> None:
         )
 
 
-def _converted(values: Mapping[str, Any], origins: Mapping[str, str], home: Path | None) -> Config:
+def _convert(values: Mapping[str, Any], origins: Mapping[str, str], home: Path | None) -> Config:
     tree: dict[str, Any] = {}
     for key, value in (KNOWN | dict(values)).items():
         filled = value.replace("{home}", str(home)) if isinstance(value, str) and home is not None else value

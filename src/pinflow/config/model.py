@@ -1,4 +1,4 @@
-"""The configuration model: every section and setting with its default.
+"""Every section and setting of the configuration, with its default.
 
 `{home}` in a value stands for the home folder.
 """
@@ -37,7 +37,7 @@ MiB = 1 << 20
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A section: frozen, and unknown keys are refused."""
+    """A section: frozen, and unknown keys are an error."""
 
 
 class Source(Section, frozen=True):
@@ -47,7 +47,7 @@ class Source(Section, frozen=True):
 
 
 class Log(Section, frozen=True):
-    """The durable log. `maintain` drops what every job has committed and is past the retention; 0 keeps for ever."""
+    """The durable log. `maintain` drops records that every job has committed and are past the retention; 0 is never."""
 
     url: str = "sqlite:///{home}/log.db"
     partitions: Annotated[int, Meta(ge=1, le=1024)] = 4
@@ -56,7 +56,7 @@ class Log(Section, frozen=True):
 
 
 class Lake(Section, frozen=True):
-    """Landing objects and tables: a folder, or s3://bucket/prefix with what there is to say of it behind a ?."""
+    """Landing objects and tables: a folder, or s3://bucket/prefix with options behind a ?."""
 
     url: Annotated[str, Meta(min_length=1)] = "{home}/lake"
 
@@ -72,10 +72,9 @@ class Engine(Section, frozen=True):
 class Gateway(Section, frozen=True):
     """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
 
-    What answers a request again that carries an `Idempotency-Key` is kept for `idempotency_seconds`, in `answers_file`
-    where the log cannot keep it.
-    Where `keys_file` is there, every request needs an API key of it. Beyond the loopback the gateway listens only with
-    keys and TLS, unless it is `insecure`.
+    The answer to a request with an `Idempotency-Key` is kept for `idempotency_seconds`, in `answers_file` where the log
+    cannot keep it. If `keys_file` exists, every request needs one of its API keys. Beyond the loopback the gateway
+    listens only with keys and TLS, unless it is `insecure`.
     """
 
     host: str = "127.0.0.1"
@@ -115,7 +114,7 @@ class Land(Section, frozen=True):
 
 
 class Stream(Section, frozen=True):
-    """Log to stream tables, in micro-batches of at most so many records and bytes a topic."""
+    """Log to stream tables, in micro-batches of at most this many records and bytes of a topic."""
 
     max_records: Positive = 200_000
     max_bytes: Positive = 128 * MiB
@@ -123,7 +122,7 @@ class Stream(Section, frozen=True):
 
 
 class Batch(Section, frozen=True):
-    """Landing zone to batch tables, in steps of at most so many records and bytes a topic, every so many seconds."""
+    """Landing zone to batch tables, in steps of at most this many records and bytes of a topic."""
 
     max_records: Positive = 500_000
     max_bytes: Positive = 256 * MiB
@@ -141,7 +140,7 @@ class Worker(Section, frozen=True):
 class Maintain(Section, frozen=True):
     """Upkeep: how long files that no table needs any more stay for readers, and how many plans a job keeps.
 
-    `pinflow up` runs it every so many seconds; with 0 it does not.
+    `pinflow up` runs it every `every_seconds`, and not at all with 0.
     """
 
     retention_hours: Annotated[int, Meta(ge=0)] = 24
@@ -158,9 +157,9 @@ class Query(Section, frozen=True):
 
 
 class Emulator(Section, frozen=True):
-    """Who replays the posts, and where to. `url` empty means the gateway of this configuration.
+    """Replays posts to a gateway. An empty `url` means the gateway of this configuration.
 
-    `api_key` is sent to it; better have it in the environment than in a file. `ca_file` is trusted beside the system's.
+    `api_key` is sent to it; keep it in the environment, not in a file. `ca_file` is trusted beside the system's.
     """
 
     url: str = ""
@@ -171,7 +170,7 @@ class Emulator(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """Everything pinflow can be told. `id` is the user id in the names of topics, streams and stream tables."""
+    """Every setting of pinflow. `id` is the user id in the names of topics, streams and stream tables."""
 
     id: UserId = "0a6a638f5991"
     source: Source = Source()

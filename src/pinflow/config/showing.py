@@ -18,7 +18,7 @@ SECRETS = frozenset({"emulator.api_key"})
 
 
 def template() -> str:
-    """A configuration file that says every setting with its meaning and default, all commented out."""
+    """A configuration file with every setting, its meaning and its default, all commented out."""
     lines = [
         "# pinflow configuration. Every setting stands here with its default; take the # away to change one.",
         "",

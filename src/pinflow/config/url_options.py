@@ -8,45 +8,18 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pinflow.config.showing import HIDDEN_OPTIONS, mask
-from pinflow.config.urls import is_server
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "TEXT",
-    "OptionValues",
-    "UrlOption",
-    "UrlOptions",
-    "ValueKind",
-    "choice",
-    "flag",
-    "matching",
-    "number",
-    "patterns",
-    "server",
-    "whole",
-]
+    from pinflow.config.option_kinds import ValueKind
 
-FALSE, TRUE = ("false", "0", "no", "off"), ("true", "1", "yes", "on")
-
-
-class ValueKind(NamedTuple):
-    """How the text of an option is read.
-
-    Attributes:
-        read: Gives the value of a text, or raises a ValueError.
-        takes: What it accepts, to stand behind "use" in an error.
-    """
-
-    read: Callable[[str], Any]
-    takes: str
+__all__ = ["OptionValues", "UrlOption", "UrlOptions"]
 
 
 class UrlOption(NamedTuple):
@@ -148,7 +121,7 @@ class UrlOptions(NamedTuple):
                 url, f"credentials do not belong into {self.setting}: {name}=…", self.no_credentials
             )
         known = [option.name for option in self.options]
-        close = get_close_matches(name, known, n=1)
+        close = get_close_matches(name, known, n=1, cutoff=0.7)
         hint = f"did you mean {close[0]}?" if close else f"use one of: {', '.join(known)}"
         raise self.error(url, f"{self.part} has no option {name!r}", hint)
 
@@ -214,83 +187,3 @@ class OptionValues:
             )  # an @ may be that of a password
             hint = f"use {option.kind.takes}; {self._declared.page} describes every option"
             raise self.error(f"the option {shown} is not valid", hint) from None
-
-
-TEXT = ValueKind(str, "a text")
-
-
-def choice(*texts: str) -> ValueKind:
-    """One of some texts."""
-
-    def read(text: str) -> str:
-        if text not in texts:
-            raise ValueError(text)
-        return text
-
-    return ValueKind(read, f"one of: {', '.join(texts)}")
-
-
-def flag(true: tuple[str, ...] = TRUE, false: tuple[str, ...] = FALSE) -> ValueKind:
-    """Yes or no, in any letter case."""
-
-    def read(text: str) -> bool:
-        if text.lower() not in true + false:
-            raise ValueError(text)
-        return text.lower() in true
-
-    return ValueKind(read, f"{true[0]} or {false[0]}")
-
-
-def number(low: float, high: float, *, above: bool = False) -> ValueKind:
-    """A number within bounds; with `above` the lower bound itself is not allowed."""
-
-    def read(text: str) -> float:
-        value = float(text)
-        if not isfinite(value) or not low <= value <= high or (above and value == low):
-            raise ValueError(text)
-        return value
-
-    return ValueKind(
-        read,
-        f"a number above {low:g}, at most {high:,.10g}" if above else f"a number from {low:g} to {high:g}",
-    )
-
-
-def whole(low: int, high: int | None = None) -> ValueKind:
-    """A whole number in decimal digits, within bounds."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
-            raise ValueError(text)
-        return int(text)
-
-    return ValueKind(
-        read, f"a whole number from {low} to {high}" if high is not None else f"a whole number from {low} up"
-    )
-
-
-def matching(pattern: re.Pattern[str], takes: str) -> ValueKind:
-    """A text that a pattern fits as a whole."""
-
-    def read(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(text)
-        return text
-
-    return ValueKind(read, takes)
-
-
-def patterns() -> ValueKind:
-    """Patterns with commas between them."""
-    return ValueKind(lambda text: tuple(filter(None, text.split(","))), "patterns with commas between them")
-
-
-def server() -> ValueKind:
-    """The URL of an HTTP server; empty for none."""
-
-    def read(text: str) -> str:
-        if text and not is_server(text):
-            raise ValueError(text)
-        return text
-
-    return ValueKind(read, "https://host, or http://host:port")

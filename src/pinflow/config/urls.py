@@ -1,4 +1,4 @@
-"""URLs of parts, taken apart."""
+"""Reading the URLs of parts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NOT_IN_A_FOLDER = "?#%*[]{}^|\\"
 
 
 def split_url(url: str, key: str, hint: str) -> SplitResult:
-    """Take a URL apart that a setting holds.
+    """Take apart the URL of a setting.
 
     Raises:
-        ConfigError: It cannot be; what it holds is not shown, as a password may be in the wrong place.
+        ConfigError: It is not a URL. The error does not show it, as a password may be in the wrong place.
     """
     try:
         return urlsplit(url)
@@ -36,6 +36,6 @@ def is_server(text: str) -> bool:
 
 
 def odd_characters(path: str) -> str:
-    """What a folder's path holds that URLs and table libraries cannot, for people; blank where it holds nothing."""
+    """The characters of a path that URLs and table libraries cannot have, for people; blank where it has none."""
     bad = sorted({char for char in path if char in NOT_IN_A_FOLDER or not char.isprintable()})
     return " ".join(char if char in NOT_IN_A_FOLDER else ascii(char) for char in bad)

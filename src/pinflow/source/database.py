@@ -1,4 +1,4 @@
-"""Reaching the source database, and filling it whole or not at all."""
+"""Opening the source database, looking at it, and filling it whole or not at all."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ class _Insert:
 
     def __call__(self, rows: list[tuple[object, ...]]) -> None:
         if rows:
-            self._connection.exec_driver_sql(self._sql, self._processed(rows))
+            self._connection.exec_driver_sql(self._sql, self._process(rows))
 
-    def _processed(self, rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    def _process(self, rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
         if not self._processors:
             return rows
         columns: list[Any] = list(zip(*rows, strict=True))

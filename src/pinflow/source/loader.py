@@ -28,7 +28,7 @@ BLOCK_LINES = 10_000
 """Lines read at a time: a few tens of megabytes."""
 
 UTF_16_BOMS = (BOM_UTF16_LE, BOM_UTF16_BE)
-"""No line in UTF-8 begins so. Some shells of Windows write UTF-16 where nothing else is asked for."""
+"""No line in UTF-8 begins with these. Some shells of Windows write UTF-16 unless asked for something else."""
 
 SHOWN_CHARACTERS = 80
 """Of a value in a message."""
@@ -37,11 +37,11 @@ SHOWN_CHARACTERS = 80
 def file_blocks(folder: Path) -> Iterator[Block]:
     """The rows of `pin.jsonl`, `geo.jsonl` and `user.jsonl`, in blocks of one file each.
 
-    Times may be written in every form that `moment_of` reads. Empty lines and byte order marks are passed over.
+    Times may be written in every form that `moment_of` reads. Empty lines and byte order marks are skipped.
     Keeps the numbers of all posts in memory, not their rows.
 
     Raises:
-        TerminalError: A file is missing, a line is no such row, a number comes twice in a file, or a post is
+        TerminalError: A file is missing, a line is not such a row, a number comes twice in a file, or a post is
             not in all three files. Says the file and the line.
     """
     for name in FILES:
@@ -71,7 +71,7 @@ def _rows(path: Path, kind: type[Row], seen: dict[int, int]) -> Iterator[tuple[o
                 row: Row = decoder.decode(text)
                 values = _values(row)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise _error(f"a line is no row of {path.name}: {error}", path, line_number) from error
+                raise _error(f"the line is not a row of {path.name}: {error}", path, line_number) from error
             first_line = seen.setdefault(row.number, line_number)
             if first_line != line_number:
                 raise _error(f"post {row.number} comes twice, first in line {first_line}", path, line_number)

@@ -1,4 +1,4 @@
-"""A time that is written as text: which texts are one, and which.
+"""Times that are written as text.
 
 The forms are those of the rules that clean records, `datasets/rules/moment.sql`: what is read here as a time is the
 same time there, and what is not is NULL there.
@@ -18,10 +18,10 @@ MOMENT = re.compile(
 )
 
 PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?")
-"""The form of nearly all times, which needs no taking apart; `MOMENT` alone says the same of it."""
+"""The form of nearly all times, which is read at once. `MOMENT` reads it as the same time."""
 
 ZERO_DATE = re.compile(r"0000-00-00(?:[Tt ]00:00:00(?:\.0+)?)?")
-"""What MySQL and MariaDB keep where there is no time, and what their exports carry into other databases."""
+"""What MySQL and MariaDB keep where there is no time, and what their exports bring into other databases."""
 
 MICROSECOND_DIGITS = 6
 
@@ -47,7 +47,7 @@ def moment_of(text: str) -> datetime | None:
         return naive_utc(
             datetime.fromisoformat(f"{day}T{time}.{(fraction or '0')[:MICROSECOND_DIGITS]:0<6}{offset}")
         )
-    except (ValueError, OverflowError):  # there is no such day, or the zone carries it out of the years
+    except (ValueError, OverflowError):  # there is no such day, or the zone moves it out of the years
         return None
 
 

@@ -40,7 +40,7 @@ def open_posts(url: str, pause: Callable[[float], object] = time.sleep) -> Itera
 
     Args:
         url: The source database.
-        pause: Waits so many seconds before a database that is away is tried again; true means to give up.
+        pause: Waits this many seconds before a database that is away is tried again; true means to give up.
             `threading.Event.wait` is one.
 
     Raises:

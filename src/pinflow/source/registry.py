@@ -24,7 +24,7 @@ def backend_of(url: str) -> Backend:
     """The backend that a URL names.
 
     Raises:
-        ConfigError: It names none, or not in a way that can be used.
+        ConfigError: It names no database that is supported, or is not valid.
     """
     try:
         parsed = make_url(url)
@@ -61,7 +61,7 @@ KINDS: dict[str, Callable[[URL, str], Backend]] = {
 
 def _unknown(url: str) -> ConfigError:
     return ConfigError(
-        "the source's URL names no database that is known",
+        "the source's URL does not name a database that pinflow supports",
         where=f"source.url = {mask(url)}",
         hint="use sqlite:///<file> or mysql+pymysql://<user>@<host>/pinterest_data",
     )

@@ -28,7 +28,7 @@ def read_with_retry(read: Callable[[], T], pause: Callable[[float], object]) -> 
 
     Args:
         read: What may be done any number of times: nothing that writes.
-        pause: Waits so many seconds; true means that trying again is of no more use.
+        pause: Waits this many seconds; true means that trying again is of no more use.
 
     Raises:
         UnavailableError: It did not succeed within the bound, or the pause was interrupted.

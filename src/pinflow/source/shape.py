@@ -1,6 +1,6 @@
 """What the full set of 11,154 posts looks like, in numbers, and how it scales to any other number of posts.
 
-A share is kept as the count it has among `FULL` posts. `scaled` carries it over, so every count is exact at
+A share is kept as the count it has among `FULL` posts. `scale` converts it, so every count is exact at
 the full size and in proportion at any other.
 """
 
@@ -22,7 +22,7 @@ __all__ = [
     "Kind",
     "category_bounds",
     "kind_counts",
-    "scaled",
+    "scale",
 ]
 
 FULL = 11_154
@@ -97,18 +97,18 @@ image, 182 without a description, 171 without tags, 88 without a title and a use
 PLAIN = Kind(FULL - sum(kind.rows for kind in KINDS))
 
 
-def scaled(count: int, posts: int) -> int:
-    """A count among `FULL` posts, carried over to `posts` posts; rises with `posts`, exact at `FULL`."""
+def scale(count: int, posts: int) -> int:
+    """A count among `FULL` posts, converted to `posts` posts; rises with `posts`, exact at `FULL`."""
     return (2 * count * posts + FULL) // (2 * FULL)
 
 
 def category_bounds(posts: int) -> Iterator[tuple[str, int]]:
     """Each category with the number at which its block of posts ends (not included)."""
     for category, end in zip(CATEGORIES, accumulate(CATEGORIES.values()), strict=True):
-        yield category, scaled(end, posts)
+        yield category, scale(end, posts)
 
 
 def kind_counts(first: int, end: int) -> Iterator[tuple[Kind, int]]:
     """How many of the posts `first` up to, not including, `end` are of each kind but the plain one."""
     for kind in KINDS:
-        yield kind, scaled(kind.rows, end) - scaled(kind.rows, first)
+        yield kind, scale(kind.rows, end) - scale(kind.rows, first)

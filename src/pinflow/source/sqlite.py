@@ -30,7 +30,7 @@ LOCK_WAIT_SECONDS = 30
 """A writer of a million posts commits within this on a slow disk; readers wait for it."""
 
 UNDECODABLE = "Could not decode to UTF-8"
-"""So the driver says that a text is not one; SQLite itself keeps any bytes as a text."""
+"""In the driver's error about bytes that are not UTF-8; SQLite itself keeps any bytes as a text."""
 
 MOMENTS = ((GEO, GEO.columns.timestamp), (USER, USER.columns.date_joined))
 
@@ -103,7 +103,7 @@ class SqliteSource(Backend):
                 hint="pinflow source show",
             )
         return CorruptError(
-            f"the source is no database that can be read: {error.orig}",
+            f"the source is not a database that can be read: {error.orig}",
             where=self.where,
             hint="move the file away, then pinflow source create",
         )

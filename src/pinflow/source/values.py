@@ -2,7 +2,7 @@
 
 Tables that others made keep the same facts in other types: a number as text, a time as a date, a text as bytes. A value
 that has one meaning in its column is sent as that, the same from every database. One that has none is sent as it
-is: the rules make it NULL and count it, as they do with any other record. What JSON cannot carry, and a number where a
+is: the rules make it NULL and count it, as they do with any other record. What JSON cannot hold, and a number where a
 time belongs, is an error: nobody but its maker knows what it counts.
 """
 
@@ -38,14 +38,14 @@ WHOLE_DIGITS = 18
 """More than any integer column of the tables takes; `1e999999` is not written out."""
 
 KEPT_SHAPES = 1_000
-"""Combinations of types in a row, and what each needs: a dozen in most tables."""
+"""Combinations of types in a row whose conversions are kept: most tables have a dozen."""
 
 SHOWN_CHARACTERS = 80
 """Of a value in a message."""
 
 
 class UnclearError(ValueError):
-    """A value that cannot be sent; says why, as the end of a sentence about it, and what to do."""
+    """A value that cannot be sent. `why` is the end of a sentence about it, `hint` what to do."""
 
     def __init__(self, why: str, hint: str) -> None:
         super().__init__(why)
@@ -77,7 +77,7 @@ class Converter:
         values = list(row)
         values[0] = self.number(values[0])
         for position, convert in self._steps_of(tuple(map(type, values))):
-            values[position] = self._converted(position, values[position], values[0], convert)
+            values[position] = self._convert(position, values[position], values[0], convert)
         return values
 
     def number(self, value: Any) -> int:
@@ -90,7 +90,7 @@ class Converter:
         if type(number) is not int:
             name = self._columns[0].name
             raise TerminalError(
-                f"a post's number is not a whole number: column {name} of {self._table.name} holds {_shown(value)}",
+                f"a post's number is not a whole number: column {name} of {self._table.name} holds {_show(value)}",
                 where=self._where,
                 hint=f"mend or delete that row of {self._table.name}",
             )
@@ -104,7 +104,7 @@ class Converter:
         """
         position = list(self._table.columns.keys()).index(name)
         _, convert = self._kinds[position]
-        return None if value is None else self._converted(position, value, number, convert)
+        return None if value is None else self._convert(position, value, number, convert)
 
     def _plan(self, types: tuple[type, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
         """What is to be converted in a row with values of these types: most rows of a table have the same."""
@@ -114,14 +114,14 @@ class Converter:
             if position > 0 and found is not plain and found is not NoneType
         ]
 
-    def _converted(self, position: int, value: Any, number: int | None, convert: Callable[[Any], Any]) -> Any:
+    def _convert(self, position: int, value: Any, number: int | None, convert: Callable[[Any], Any]) -> Any:
         try:
             return convert(value)
         except UnclearError as error:
             name, table = self._columns[position].name, self._table.name
             post = "" if number is None else f" in post {number}"
             raise TerminalError(
-                f"column {name} of {table} holds {_shown(value)}{post}, {error.why}",
+                f"column {name} of {table} holds {_show(value)}{post}, {error.why}",
                 where=self._where,
                 hint=error.hint.format(table=table, column=name),
             ) from error
@@ -140,10 +140,10 @@ def _kind_of(column: Column[Any]) -> tuple[type | None, Callable[[Any], Any]]:
 
 def _text(value: Any) -> Any:
     if isinstance(value, bytes):
-        return _decoded(value)
+        return _decode(value)
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < WHOLE_FLOATS
-        return str(int(value)) if whole else _named(value) or repr(value)
+        return str(int(value)) if whole else _name_nonfinite(value) or repr(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     return str(value)
@@ -152,10 +152,10 @@ def _text(value: Any) -> Any:
 def _whole(value: Any) -> Any:
     """A whole number, where it is one; `25.0` and `2.5e1` are."""
     if isinstance(value, bytes):
-        value = _decoded(value)
+        value = _decode(value)
     is_number = NUMBER.fullmatch(value) if isinstance(value, str) else isinstance(value, (float, Decimal))
-    if not is_number or _named(value):
-        return _named(value) or value
+    if not is_number or _name_nonfinite(value):
+        return _name_nonfinite(value) or value
     number = Decimal(value)
     if number.adjusted() < WHOLE_DIGITS and number == number.to_integral_value():
         return int(number)
@@ -164,17 +164,17 @@ def _whole(value: Any) -> Any:
 
 def _double(value: Any) -> Any:
     if isinstance(value, bytes):
-        value = _decoded(value)
+        value = _decode(value)
     if isinstance(value, str) and not NUMBER.fullmatch(value):
         return value
     number = float(value)
-    return number if isfinite(number) else _named(value) or value
+    return number if isfinite(number) else _name_nonfinite(value) or value
 
 
 def _moment(value: Any) -> Any:
     """A time as ISO text in UTC; the zero date is NULL."""
     if isinstance(value, bytes):
-        value = _decoded(value)
+        value = _decode(value)
     if isinstance(value, datetime):
         return naive_utc(value).isoformat()
     if isinstance(value, date):
@@ -195,14 +195,14 @@ MAKE_IT_A_TIME = (
 )
 
 
-def _named(value: Any) -> str | None:
+def _name_nonfinite(value: Any) -> str | None:
     """What JSON has no number for, as text; None of all else."""
     if not isinstance(value, float) or isfinite(value):
         return None
     return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _decoded(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
@@ -211,6 +211,6 @@ def _decoded(value: bytes) -> str:
         ) from error
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}…"

@@ -194,7 +194,7 @@ def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> l
         for number, files in sorted(partitions.items()):
             position = positions.get(number)
             found = stitch(origin.reader, files, offset_of(position) if position is not None else None)
-            fresh[number] = found.parts
+            fresh[number] = found.ranges
             missing += [f"{topic} partition {number}: {each}" for each in found.missing]
             twice += [f"{topic} partition {number}: {each}" for each in found.twice]
         jobs.append(AdoptJob(topic, origin, runtime.landing, runtime.config.land, fresh))

@@ -36,13 +36,13 @@ __all__ = [
 NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)\.(?P<kind>[^/]+)")
 
 READS_AT_ONCE = 32
-"""One-record files come in ten thousands; each read is all waiting."""
+"""One-record files come in tens of thousands, and each read is mostly waiting."""
 
 BYTES_AT_ONCE = 64 << 20
 """Of large files fewer are read at once, one at least."""
 
 KEPT_BYTES = 64 << 20
-"""What was read to be counted and is kept to be copied: all of a zone of one-record files."""
+"""Bytes that were read to count lines and are kept to be copied: all of a zone of one-record files."""
 
 
 class SinkFile(NamedTuple):
@@ -54,7 +54,7 @@ class SinkFile(NamedTuple):
 
 
 class FileRange(msgspec.Struct, frozen=True):
-    """What is to be taken of a file: its lines after `skip`, the first of which has this offset."""
+    """The lines to take of a file: those after `skip`. The first of them has this offset."""
 
     path: str
     offset: int
@@ -69,9 +69,9 @@ class FileRange(msgspec.Struct, frozen=True):
 
 
 class StitchedRanges(NamedTuple):
-    """The parts to take, in order; in words, offsets that are missing, and those there twice with other content."""
+    """The ranges to take, in order; in words, the offsets that are missing, and those there twice that differ."""
 
-    parts: list[FileRange]
+    ranges: list[FileRange]
     missing: list[str]
     twice: list[str]
 
@@ -90,7 +90,7 @@ class ZoneReader:
         self._room = KEPT_BYTES
 
     def expect(self, zone: Zone) -> None:
-        """Told of all files before they are read: so many of the largest are held at once as there is room for."""
+        """Limit the files read at once, so that as many of the largest fit into memory. Call it before reading."""
         sizes = (file.size for partitions in zone.values() for files in partitions.values() for file in files)
         largest = max(sizes, default=0)
         self._at_once = min(READS_AT_ONCE, max(1, BYTES_AT_ONCE // max(1, largest)))
@@ -162,7 +162,7 @@ def _require_json(source: Store, path: str, name: re.Match[str] | None) -> None:
             "only JSON can, a value a line: format.class JsonFormat",
         )
     else:
-        what, hint = "this is no file of the S3 sink", "name a folder that holds nothing else"
+        what, hint = "this is not a file of the S3 sink", "name a folder that holds nothing else"
     raise UsageError(what, where=source.child(path), hint=hint)
 
 
@@ -173,10 +173,10 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def first_offset(path: str) -> int:
-    """The offset that a file's name tells."""
+    """The offset in a file's name."""
     name = NAME.fullmatch(path)
     if name is None:
-        raise ValueError(f"no file of the sink: {path}")
+        raise ValueError(f"not a file of the sink: {path}")
     return int(name["first"])
 
 
@@ -195,24 +195,24 @@ def stitch(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) 
         if expected is not None and file.first > expected:
             found.missing.append(_span(expected, file.first))
         covered = max(0, min((expected or 0) - file.first, count))
-        if covered and (other := _differing(reader, file, covered, found.parts)) is not None:
+        if covered and (other := _find_difference(reader, file, covered, found.ranges)) is not None:
             found.twice.append(f"offset {other}, again in {file.path}")
         if count > covered:
-            found.parts.append(
+            found.ranges.append(
                 FileRange(file.path, file.first + covered, count - covered, file.size, covered)
             )
             expected = file.first + count
     return found
 
 
-def _differing(reader: ZoneReader, file: SinkFile, covered: int, parts: list[FileRange]) -> int | None:
-    """The first offset that a file tells otherwise than those before it."""
+def _find_difference(reader: ZoneReader, file: SinkFile, covered: int, ranges: list[FileRange]) -> int | None:
+    """The first offset at which a file differs from those before it."""
     lines = reader.lines(file.path)
-    at = max(0, bisect_right([part.offset for part in parts], file.first) - 1)
-    for part in parts[at:]:
-        theirs = reader.lines(part.path)[part.skip :]
-        for offset in range(max(part.offset, file.first), min(part.end, file.first + covered)):
-            if theirs[offset - part.offset] != lines[offset - file.first]:
+    at = max(0, bisect_right([taken.offset for taken in ranges], file.first) - 1)
+    for taken in ranges[at:]:
+        theirs = reader.lines(taken.path)[taken.skip :]
+        for offset in range(max(taken.offset, file.first), min(taken.end, file.first + covered)):
+            if theirs[offset - taken.offset] != lines[offset - file.first]:
                 return offset
     return None
 

@@ -1,4 +1,4 @@
-"""Whether a store does what a lake needs: every kind of call, really made, on objects of its own."""
+"""Whether a store does what a lake needs: it makes every kind of call on objects of its own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["check_store", "require_conditions"]
 FOLDER = "plans/doctor"
 
 SKEW_S = 60.0
-"""A difference of clocks that is no chance. S3 refuses requests beyond 15 minutes, and retention goes by the clock."""
+"""More than any delay explains. S3 refuses requests beyond 15 minutes, and retention goes by the clock."""
 
 
 def require_conditions(store: Store) -> None:
-    """Check that a put if absent leaves what is there: all that keeps two workers apart stands on it.
+    """Check that a put if absent leaves what is there: two workers are kept apart by it alone.
 
     Raises:
-        TerminalError: The store writes over it.
+        TerminalError: The store overwrites it.
     """
     path = f"{FOLDER}/{time.time_ns()}"
     store.put(path, b"probe")

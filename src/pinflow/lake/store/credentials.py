@@ -1,7 +1,7 @@
 """AWS credentials, found and refreshed by botocore as every AWS tool finds them.
 
-In this order: the environment, a profile of `~/.aws` (with SSO, roles to assume, and programs that give them), a web
-identity, a container's, an instance's. Both libraries that talk to S3 are given these, so that they never differ.
+In this order: the environment, a profile of `~/.aws` (with SSO, roles to assume, and programs that print them), a web
+identity, those of a container, those of an instance. Both libraries that use S3 get these, so that they never differ.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["AwsCredentials", "Keys"]
 
-TOLD_AGAIN_S = 60
-"""How long obstore may keep what it was given; botocore refreshes at least ten minutes before the end."""
+KEEP_S = 60
+"""How long obstore may keep credentials; botocore refreshes at least ten minutes before the end."""
 
 HOW = "aws configure, or aws sso login, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
 class Keys(NamedTuple):
-    """What a request is signed with. Never shown."""
+    """The credentials that sign a request. Never shown."""
 
     access_key: str
     secret_key: str
@@ -60,7 +60,7 @@ class AwsCredentials:
         Raises:
             TerminalError: There is no such profile.
         """
-        with _told():
+        with _translate_errors():
             region: str | None = self._session.get_config_variable("region")
         return region
 
@@ -69,9 +69,9 @@ class AwsCredentials:
 
         Raises:
             TerminalError: There are none.
-            UnavailableError: Who gives them cannot be reached.
+            UnavailableError: The AWS credential provider cannot be reached.
         """
-        with _told():
+        with _translate_errors():
             frozen = self._credentials.get_frozen_credentials()
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
@@ -82,7 +82,7 @@ class AwsCredentials:
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
             "token": keys.token,
-            "expires_at": datetime.now(UTC) + timedelta(seconds=TOLD_AGAIN_S),
+            "expires_at": datetime.now(UTC) + timedelta(seconds=KEEP_S),
         }
 
     @cached_property
@@ -94,8 +94,8 @@ class AwsCredentials:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell botocore's errors as ours."""
+def _translate_errors() -> Iterator[None]:
+    """Raise botocore's errors as ours."""
     from botocore.exceptions import (  # noqa: PLC0415
         BotoCoreError,
         ClientError,
@@ -108,11 +108,11 @@ def _told() -> Iterator[None]:
         yield
     except (HTTPClientError, MetadataRetrievalError, CredentialRetrievalError) as error:
         raise UnavailableError(
-            f"who gives the AWS credentials cannot be reached: {error}",
-            where="the credential chain",
+            f"the AWS credential provider cannot be reached: {error}",
+            where="the AWS credential chain",
             hint=HOW,
         ) from error
     except (BotoCoreError, ClientError) as error:
         raise TerminalError(
-            f"AWS credentials cannot be had: {error}", where="the credential chain", hint=HOW
+            f"there are no AWS credentials: {error}", where="the AWS credential chain", hint=HOW
         ) from error

@@ -35,10 +35,10 @@ UPLOADS_AT_ONCE = 4
 """Parts of 5 MiB of one large object under way: 20 MiB have to get through within the time that a request has."""
 
 CREATIONS = 5
-"""Tries at a conditional put that the store puts off, as it does beside a deletion of the same object."""
+"""Tries at a conditional put that the store postpones, as it does beside a deletion of the same object."""
 
 WRITER = "writer"
-"""The metadata in which an object that is put if absent says which call has put it."""
+"""The metadata of an object put if absent that holds the id of the call which has put it."""
 
 
 class Found(NamedTuple):
@@ -69,7 +69,7 @@ class Store:
 
     Raises:
         UnavailableError: From every call, when the store cannot be reached just now; a write may have been done.
-        TerminalError: From every call, when it refuses for good, such as for want of a permission.
+        TerminalError: From every call, when it refuses for good, for example because a permission is missing.
     """
 
     def __init__(self, objects: ObjectStore, url: str, access: Access | None = None) -> None:
@@ -99,19 +99,19 @@ class Store:
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write an object unless one is there; of several callers exactly one gets True.
 
-        The client sends a put again whose answer was lost, and is told then that the object is there. Whether that is
-        this very call's own is told by a mark in the object's metadata. A folder loses no answers.
+        A client repeats a put whose answer was lost, and the answer then is that the object is there. The writer id in
+        the object's metadata shows whether this very call has written it. A folder loses no answers.
         """
-        mark = uuid4().hex
+        writer_id = uuid4().hex
         for _ in range(CREATIONS):
             try:
                 with self._calling("written", path):
-                    attributes = {WRITER: mark} if self.is_remote else None
+                    attributes = {WRITER: writer_id} if self.is_remote else None
                     obstore.put(self._objects, path, data, mode="create", attributes=attributes)
             except AlreadyExistsError:
-                holder = self._writer_of(path) if self.is_remote else ""
+                holder = self._find_writer(path) if self.is_remote else ""
                 if holder is not None:
-                    return holder == mark
+                    return holder == writer_id
                 continue  # deleted since; or the store said "conflict", by which it means "try again"
             return True
         raise UnavailableError("others write and delete the object all the time", where=self.child(path))
@@ -189,11 +189,13 @@ class Store:
         """The address of a path, for libraries that open it themselves."""
         return f"{self.url}/{path}" if path else self.url
 
-    def failed(self, what: str, where: str, error: object, hint: str = "pinflow doctor") -> PinflowError:
-        """The error of ours for what a library says that worked on this store.
+    def translate_error(
+        self, what: str, where: str, error: object, hint: str = "pinflow doctor"
+    ) -> PinflowError:
+        """The error of ours for one of a library that works on this store.
 
         Raises:
-            PinflowError: Instead, if the credentials cannot be had: that is the error behind all others.
+            PinflowError: Instead, if there are no credentials: that is the error behind all others.
         """
         self.options()
         return translate_error(what, where, error, hint)
@@ -208,10 +210,10 @@ class Store:
             if isinstance(error, FileNotFoundError) and not no_bucket(error):
                 raise
             what = f"an object of the lake cannot be {verb}"
-            raise self.failed(what, self.child(path), error) from error
+            raise self.translate_error(what, self.child(path), error) from error
 
-    def _writer_of(self, path: str) -> str | None:
-        """The mark of an object's writer, blank where it bears none; None when it is not there."""
+    def _find_writer(self, path: str) -> str | None:
+        """The id of the call that has written an object, blank where it has none; None when it is not there."""
         try:
             with self._calling("read", path):
                 return str(obstore.get(self._objects, path).attributes.get(WRITER, ""))

@@ -1,4 +1,4 @@
-"""Reading ahead: in a bucket most of a read is waiting, so several are under way at once."""
+"""Reading several objects at once: in a bucket most of a read is waiting."""
 
 from __future__ import annotations
 

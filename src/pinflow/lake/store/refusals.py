@@ -1,8 +1,8 @@
 """What a store's error means: whether to try again, and what its user can do about it.
 
-Both libraries, obstore and deltalake, tell an error of S3 as a text that holds the status and the body of the answer.
+Both libraries, obstore and deltalake, raise an error of S3 with a text that holds status and body of the answer.
 The codes are those of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; other stores use the same.
-Of a text that was not understood only the beginning is shown. It holds no secret: requests are signed in a header.
+A text that is not known is shown by its beginning. It holds no secret: requests are signed in a header.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pinflow.errors import AbsentError, PinflowError, TerminalError, Unavailable
 __all__ = ["no_bucket", "translate_error"]
 
 LONGEST = 300
-"""Characters of an error that was not understood."""
+"""Characters of an error that is not known."""
 
 
 class StoreMeaning(NamedTuple):
@@ -29,7 +29,7 @@ class StoreMeaning(NamedTuple):
 _UNKNOWN_KEYS = StoreMeaning(
     TerminalError,
     "the store does not know these credentials",
-    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; aws sts get-caller-identity tells whose they are",
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; aws sts get-caller-identity shows whose they are",
 )
 _EXPIRED = StoreMeaning(
     UnavailableError,
@@ -94,7 +94,7 @@ def translate_error(what: str, where: str, error: object, hint: str) -> PinflowE
 
 def no_bucket(error: object) -> bool:
     """Whether something is not there because the whole bucket is not."""
-    return _tagged("Code", str(error)) == "NoSuchBucket"
+    return _read_tag("Code", str(error)) == "NoSuchBucket"
 
 
 def _plain(error: object) -> str:
@@ -103,9 +103,9 @@ def _plain(error: object) -> str:
 
 
 def _meaning(text: str) -> StoreMeaning:
-    code, status = _tagged("Code", text), _STATUS.search(text)
+    code, status = _read_tag("Code", text), _STATUS.search(text)
     if code or status:
-        return _told(code, status[1] if status else "", text)
+        return _read_answer(code, status[1] if status else "", text)
     if "redirect without LOCATION" in text:
         return _ELSEWHERE
     if "Could not parse path" in text:
@@ -126,15 +126,17 @@ def _meaning(text: str) -> StoreMeaning:
     return StoreMeaning(UnavailableError, " ".join(text.split())[:LONGEST])
 
 
-def _told(code: str, status: str, text: str) -> StoreMeaning:
+def _read_answer(code: str, status: str, text: str) -> StoreMeaning:
     """What an answer of the store means."""
     known = MEANINGS.get(code) or (MEANINGS["AccessDenied"] if status == "403" else None)
     if known is None:
         passing = not status.startswith("4") or status in PASSING
         known = (
-            _BUSY if passing else StoreMeaning(TerminalError, _tagged("Message", text) or "the store refuses")
+            _BUSY
+            if passing
+            else StoreMeaning(TerminalError, _read_tag("Message", text) or "the store refuses")
         )
-    region = _tagged("Region", text)
+    region = _read_tag("Region", text)
     hint = known.hint.format(action=_action(text)).replace("…", region or "…")
     named = " ".join(filter(None, (status, code)))
     return StoreMeaning(known.kind, f"{known.what} ({named})", hint)
@@ -142,9 +144,9 @@ def _told(code: str, status: str, text: str) -> StoreMeaning:
 
 def _action(text: str) -> str:
     """The permission that the refused request needs, as the store says it, or else by the request."""
-    told = re.search(r"perform: (s3:\w+)", text)
-    if told:
-        return told[1]
+    named = re.search(r"perform: (s3:\w+)", text)
+    if named:
+        return named[1]
     request = _REQUEST.search(text)
     if request is None:
         return "it"
@@ -154,6 +156,6 @@ def _action(text: str) -> str:
     return "s3:PutObject" if method == "POST" and "upload" in url else ACTIONS[method]
 
 
-def _tagged(name: str, text: str) -> str:
+def _read_tag(name: str, text: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>", text)
     return found[1].strip() if found else ""

@@ -1,4 +1,4 @@
-"""Which store a lake's URL names."""
+"""The store that a lake's URL names."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BACKENDS = {"s3": "pinflow.lake.store.s3:open_bucket"}
 def open_store(url: str, *, read_only: bool = False) -> Store:
     """Open the lake at a folder, which is made unless it is only to be read, or in a bucket.
 
-    A bucket is not looked at before the first call.
+    The first request to a bucket is that of the first call.
 
     Raises:
-        ConfigError: The scheme is not carried, or the URL does not fit.
+        ConfigError: The scheme is unknown, or the URL is not valid.
         MissingExtraError: The packages for it are not installed.
         AbsentError: It is only to be read, and not there.
         UnavailableError: The folder cannot be made.

@@ -34,7 +34,7 @@ CONNECT_S = 5
 RETRIES = 4
 RETRY_S = 20
 BACKOFF = Backoff(first=0.1, most=2.0)
-"""Tries within one call, at a store that is busy or cut the line: a moment's trouble costs no step of a job."""
+"""Tries within one call: a store that is busy, or a connection that is lost, for a moment costs no step of a job."""
 
 NO_REGION = "us-east-1"
 """What requests are signed for when nothing names a region: the default of the libraries, and of stand-ins."""
@@ -44,7 +44,7 @@ def open_bucket(url: str) -> Store:
     """Open a lake in a bucket; the first request is that of the first call.
 
     Raises:
-        ConfigError: The URL does not fit.
+        ConfigError: The URL is not valid.
         MissingExtraError: botocore is not installed.
     """
     settings = parse_url(url)
@@ -123,7 +123,7 @@ class S3Access(Access):
 
     @cached_property
     def _endpoint(self) -> str:
-        """The server to talk to, with the bucket in its name where the bucket is to be; blank for that of AWS."""
+        """The server, with the bucket in its name unless the bucket stands in the path; blank for that of AWS."""
         named = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         endpoint = (self._settings.endpoint or named).rstrip("/")
         if not endpoint or self._path_style:
@@ -133,7 +133,7 @@ class S3Access(Access):
 
     @cached_property
     def _path_style(self) -> bool:
-        """Whether the bucket stands in the path of a URL: so unless told otherwise, but on AWS itself.
+        """Whether the bucket stands in the path of a URL: as the URL says, or else everywhere but on AWS itself.
 
         A bucket with a dot in its name fits no certificate of AWS as part of a host's name.
         """

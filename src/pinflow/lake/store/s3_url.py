@@ -7,7 +7,8 @@ import re
 import msgspec
 
 from pinflow.config import split_url
-from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, ValueKind, number, server
+from pinflow.config.option_kinds import TEXT, ValueKind, number, server
+from pinflow.config.url_options import UrlOption, UrlOptions
 
 __all__ = ["URL_OPTIONS", "S3Settings", "parse_url"]
 

@@ -80,4 +80,4 @@ class Opened:
         change = refused_for(self._opened, reason)
         if change is not None:
             return self._changed(verb, change)
-        return self._store.failed(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
+        return self._store.translate_error(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from pinflow.config import mask, split_url
-from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, ValueKind, choice, matching, patterns
+from pinflow.config.option_kinds import TEXT, ValueKind, choice, matching, patterns
+from pinflow.config.url_options import UrlOption, UrlOptions
 from pinflow.errors import ConfigError
 
 if TYPE_CHECKING:

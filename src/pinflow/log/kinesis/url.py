@@ -8,7 +8,8 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from pinflow.config import split_url
-from pinflow.config.url_options import TEXT, UrlOption, UrlOptions, choice, number, server, whole
+from pinflow.config.option_kinds import TEXT, choice, number, server, whole
+from pinflow.config.url_options import UrlOption, UrlOptions
 from pinflow.errors import UnknownTopicError
 
 __all__ = ["URL_OPTIONS", "KinesisSettings", "parse_url"]
@@ -107,7 +108,7 @@ URL_OPTIONS = UrlOptions(
 
 
 class KinesisSettings(NamedTuple):
-    """Where a Kinesis log is, and how it is used.
+    """What a URL gives: where a Kinesis log is, and how it is used.
 
     Attributes:
         region: The AWS region.
@@ -150,7 +151,8 @@ class KinesisSettings(NamedTuple):
         name = self.prefix + topic
         if not STREAM_NAME.fullmatch(name):
             raise UnknownTopicError(
-                f"{name!r} is no name of a stream: 1 to 128 letters, digits, '_', '.' or '-'", where=topic
+                f"{name!r} is not a valid name of a stream: 1 to 128 letters, digits, '_', '.' or '-'",
+                where=topic,
             )
         if not fnmatchcase(name, self.streams):
             raise UnknownTopicError(

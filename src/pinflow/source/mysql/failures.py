@@ -1,4 +1,4 @@
-"""What a MySQL server, or the way to it, says went wrong, in our words.
+"""Errors of a MySQL server, or of the way to it, as errors of ours.
 
 The numbers are those of the MySQL and MariaDB manuals: from 1000 on the server's, from 2000 on the client's.
 """
@@ -140,14 +140,14 @@ REFUSED = ServerMeaning(
 
 def translate_error(error: BaseException | None, where: str, database: str) -> PinflowError:
     """Our error of one of PyMySQL's."""
-    number, said = number_of(error), _said(error)
+    number, message = number_of(error), _message_of(error)
     if number == CANNOT_CONNECT:
-        meaning = _reaching(error)
+        meaning = _explain_unreachable(error)
     else:
         from_client = number < 1000 or 2000 <= number < 3000
         meaning = MEANINGS.get(number, UNKNOWN if from_client else REFUSED)
     return meaning.kind(
-        f"{meaning.what}: {said} ({number})",
+        f"{meaning.what}: {message} ({number})",
         where=where,
         hint=meaning.hint.format(grant=grant(database)),
     )
@@ -165,11 +165,11 @@ def number_of(error: BaseException | None) -> int:
     return number if isinstance(number, int) else -1
 
 
-def _said(error: BaseException | None) -> str:
+def _message_of(error: BaseException | None) -> str:
     return str(error.args[1]) if error is not None and len(error.args) > 1 else str(error)
 
 
-def _reaching(error: BaseException | None) -> ServerMeaning:
+def _explain_unreachable(error: BaseException | None) -> ServerMeaning:
     """Why there is no connection: PyMySQL has one number for it and keeps the reason beside it."""
     reason = getattr(error, "original_exception", None)
     if isinstance(reason, ssl.SSLCertVerificationError):

@@ -12,7 +12,8 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinflow.config.url_options import TEXT, OptionValues, UrlOption, UrlOptions, flag, number
+from pinflow.config.option_kinds import TEXT, flag, number
+from pinflow.config.url_options import OptionValues, UrlOption, UrlOptions
 from pinflow.errors import MissingExtraError
 
 if TYPE_CHECKING:

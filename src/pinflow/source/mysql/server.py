@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["MySqlSource"]
 
 IDLE_SECONDS = 280
-"""A connection idle for so long is not used again: 300 s is a short `wait_timeout`, and at 350 s the NAT gateways and
-load balancers of AWS forget it."""
+"""A connection that was idle for this long is not used again: 300 s is a short `wait_timeout`, and after 350 s the NAT
+gateways and load balancers of AWS forget it."""
 
 LOCK_WAIT_SECONDS = 30
-"""Another fill, or the server undoing one that was killed, is waited for so long; so is any other lock."""
+"""How long to wait for another fill, for the server to undo one that was killed, or for any other lock."""
 
 SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}"
 )
-"""TIMESTAMP columns come as UTC, what does not fit is refused and not cut, and no lock is waited for without end."""
+"""TIMESTAMP columns come as UTC, a value that does not fit is an error instead of being cut, and waits end."""
 
 LEAST_PACKET_BYTES = 2 << 20
-"""PyMySQL sends a megabyte at once, or one row: ten texts of 64 KiB with every character escaped. Of a longer statement
-the server says nothing and cuts the connection."""
+"""PyMySQL sends a megabyte at once, or one row: ten texts of 64 KiB with every character escaped. At a longer statement
+the server cuts the connection without a message."""
 
 ISOLATION = "REPEATABLE READ"
 """The three rows of a post are read as of one moment, even while the source is replaced."""
@@ -105,7 +105,7 @@ class MySqlSource(Backend):
         for table, engine in connection.execute(text(ENGINES)):
             if engine is None:
                 raise TerminalError(
-                    f"{table} is a view, and is not filled",
+                    f"{table} is a view, which cannot be filled",
                     where=self.where,
                     hint="fill the database with its tables",
                 )
@@ -117,7 +117,7 @@ class MySqlSource(Backend):
                 )
 
     def _make_database(self, arguments: dict[str, Any]) -> None:
-        """Make it if it is absent. A server tells a user without rights on a database not whether it is there."""
+        """Make it if it is absent. A server does not show a user without rights on a database whether it is there."""
         absent = {NO_SUCH_DATABASE, NOT_YOUR_DATABASE}
         if self._accepts(_engine(self._database, arguments), "SELECT 1", but_for=absent):
             return

@@ -11,20 +11,20 @@ from importlib.resources import files
 __all__ = ["person_name", "poster_name"]
 
 NAMESAKE_EVERY = 101
-"""Every so many people one has the name of the person before: one name of a hundred is two people's."""
+"""One person in this many has the name of the person before: one name of a hundred is two people's."""
 
 SPREAD = 2_147_483_647
 """A prime greater than any number of combinations, so multiplying by it is one to one."""
 
 
-def _listed(name: str) -> list[str]:
+def _read_list(name: str) -> list[str]:
     return files("pinflow.source.synthetic").joinpath("lists", name).read_text(encoding="utf-8").split()
 
 
-FIRST_NAMES = _listed("first_names.txt")
-LAST_NAMES = _listed("last_names.txt")
-POSTER_FRONTS = _listed("poster_fronts.txt")
-POSTER_BACKS = _listed("poster_backs.txt")
+FIRST_NAMES = _read_list("first_names.txt")
+LAST_NAMES = _read_list("last_names.txt")
+POSTER_FRONTS = _read_list("poster_fronts.txt")
+POSTER_BACKS = _read_list("poster_backs.txt")
 POSTER_FORMS = (
     "{0} {1}",
     "The {0} {1}",

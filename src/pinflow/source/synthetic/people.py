@@ -19,7 +19,7 @@ from statistics import NormalDist
 from struct import Struct
 from typing import NamedTuple
 
-from pinflow.source.shape import FULL, KINDS, USER_ERROR, scaled
+from pinflow.source.shape import FULL, KINDS, USER_ERROR, scale
 from pinflow.source.synthetic.countries import COUNTRIES
 from pinflow.source.synthetic.names import person_name, poster_name
 
@@ -76,7 +76,7 @@ class Cohorts:
         self._sizes = poster_sizes(-(-posts // self._cohorts))
         self._owners = _owners(self._sizes, Random(f"owners {seed}"))
         self._people = self._cohorts * len(self._sizes) + 1
-        self._error_posts = max(1, scaled(KINDS[0].rows, posts))
+        self._error_posts = max(1, scale(KINDS[0].rows, posts))
         self._person = lru_cache(maxsize=KEPT_PEOPLE)(self._drawn)
 
     def owner(self, post: int) -> Person:
@@ -110,7 +110,7 @@ class Cohorts:
 def poster_sizes(posts: int) -> list[int]:
     """Posts of each poster, falling; they sum to `posts`, and the first is in proportion to `LARGEST`."""
     posters = max(1, round(POSTERS_PER_POST * posts))
-    largest = max(1, scaled(LARGEST, posts))
+    largest = max(1, scale(LARGEST, posts))
     low, high = 0.01, 100.0
     for _ in range(24):  # halvings of the bend; more change no size
         bend = math.sqrt(low * high)

@@ -47,12 +47,12 @@ class Writer:
         chance = self._random()
         if chance < SHORT_SHARE:
             return self._pick(words.SHORT_TEXTS)
-        title = self._filled(words.ODD_TITLES if chance > 1 - ODD_TEXT_SHARE else words.TITLE_FORMS)
+        title = self._fill(words.ODD_TITLES if chance > 1 - ODD_TEXT_SHARE else words.TITLE_FORMS)
         title = title[0].upper() + title[1:]
         if self._random() < ODD_SHARE:
-            title += self._filled(words.ODD_ENDINGS)
+            title += self._fill(words.ODD_ENDINGS)
         if chance < SHORT_SHARE + LONG_TITLE_SHARE:
-            title = " | ".join([title, *(self._filled(words.TITLE_FORMS) for _ in range(4))])
+            title = " | ".join([title, *(self._fill(words.TITLE_FORMS) for _ in range(4))])
         return title[:LONGEST_TITLE]
 
     def description(self) -> str:
@@ -63,9 +63,9 @@ class Writer:
         if chance < CUT_SHARE + SHORT_SHARE:
             return self._pick(words.SHORT_TEXTS)
         if chance > 1 - ODD_TEXT_SHARE:
-            return self._filled(words.ODD_DESCRIPTIONS)
-        text = self._filled(words.OPENINGS)
-        more = self._filled(words.ODD_ENDINGS if self._random() < ODD_SHARE else words.CLOSINGS)
+            return self._fill(words.ODD_DESCRIPTIONS)
+        text = self._fill(words.OPENINGS)
+        more = self._fill(words.ODD_ENDINGS if self._random() < ODD_SHARE else words.CLOSINGS)
         return text + more if len(text) + len(more) <= LONGEST_DESCRIPTION else text
 
     def tags(self) -> str:
@@ -76,14 +76,14 @@ class Writer:
 
     def _cut_description(self) -> str:
         end = LONGEST_DESCRIPTION - len(CUT) - int(self._random() ** 4 * 5)
-        text = self._filled(words.OPENINGS)
+        text = self._fill(words.OPENINGS)
         if self._random() < ODD_SHARE:
-            text += self._filled(words.ODD_ENDINGS)
+            text += self._fill(words.ODD_ENDINGS)
         while len(text) < end:
-            text += self._filled(words.CLOSINGS)
+            text += self._fill(words.CLOSINGS)
         return text[:end] + CUT
 
-    def _filled(self, forms: Sequence[str]) -> str:
+    def _fill(self, forms: Sequence[str]) -> str:
         # a byte a choice: seven draws of their own would take half of the time of a whole source
         form, number, first, second, one, other, tag, another = self._bytes(8)
         topics, adjectives, hashtags = self._topics, words.ADJECTIVES, self._hashtags
