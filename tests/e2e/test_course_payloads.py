@@ -15,10 +15,10 @@ from uuid import UUID
 import pytest
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.jobs.maintain.maintain import maintain
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import ask
 from tests.gateway_client import KAFKA_JSON, Client, serving
 from tests.pipeline import drain, table, topic
 from tests.reference import answers, clean_geo, clean_pin, clean_user

@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.config import load
 from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store.s3 import parse
 from pinflow.log.kafka.url import parse_url
 from pinflow.log.kinesis.url import address_of
-from pinflow.query.ask import ask
 from pinflow.source.registry import backend_of
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user

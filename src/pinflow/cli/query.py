@@ -41,12 +41,12 @@ def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: s
         _list(form)
         return
     if sql is not None:
-        from pinflow.query.sandbox import run_fenced
+        from pinflow.ask.sandbox import run_fenced
 
         _print(run_fenced(settings, sql), form)
         return
     with Runtime(settings, read_only=True) as runtime:
-        from pinflow.query.ask import ask
+        from pinflow.ask.ask import ask
 
         if name == "all":
             _print_all(ask(runtime, side), form)

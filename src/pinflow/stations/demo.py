@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
 from pinflow.engine import Result
@@ -27,7 +28,6 @@ from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.reports.audit import Audit, audit
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import ask
 from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 from pinflow.steps.worker import run
 

@@ -19,10 +19,10 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pinflow.ask.ask import run_sql
 from pinflow.engine import Result
 from pinflow.errors import PinflowError
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ START_S = 15.0
 
 
 def run_fenced(settings: Settings, sql: str) -> Result:
-    """Run one SELECT as `query.ask.run_sql` does, in a process that ends with it.
+    """Run one SELECT as `ask.ask.run_sql` does, in a process that ends with it.
 
     Raises:
         UsageError: It is not one SELECT, or reaches for anything but the tables.
@@ -67,7 +67,7 @@ def run_fenced(settings: Settings, sql: str) -> Result:
 def _child() -> Iterator[subprocess.Popen[bytes]]:
     """The process. Ctrl-C reaches its parent alone, and it ends when its parent does, however that ends."""
     watched, held = os.pipe()
-    command = [sys.executable, "-P", "-m", "pinflow.query.sandbox", str(watched)]
+    command = [sys.executable, "-P", "-m", "pinflow.ask.sandbox", str(watched)]
     try:
         with subprocess.Popen(  # noqa: S603
             command,
