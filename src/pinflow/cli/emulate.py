@@ -10,7 +10,7 @@ from pinflow.cli.common import command_options, echo_json, json_option, stop_on_
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
-    from pinflow.emulator import Report
+    from pinflow.emulator import EmulatorReport
 
 __all__ = ["emulate", "rate_of"]
 
@@ -89,7 +89,7 @@ def emulate(
         _print(report)
 
 
-def _print(report: Report) -> None:
+def _print(report: EmulatorReport) -> None:
     from pinflow.cli.show import print_rows
 
     print_rows(
