@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Settings
 
-__all__ = ["run_fenced"]
+__all__ = ["run_sandboxed"]
 
 BESIDE_THE_ENGINE_BYTES = 1 << 30
 """What Python, the libraries and the answer on its way may take beside the engine's own memory."""
@@ -38,7 +38,7 @@ START_S = 15.0
 """Given to the process to start and to load the tables, on top of the query's time."""
 
 
-def run_fenced(settings: Settings, sql: str) -> Result:
+def run_sandboxed(settings: Settings, sql: str) -> Result:
     """Run one SELECT as `ask.ask.run_sql` does, in a process that ends with it.
 
     Raises:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import common_options, json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -33,7 +34,8 @@ def init(settings: Settings, *, force: bool) -> None:
 
 
 @click.group
-def config() -> None:
+@common_options
+def config(**_: object) -> None:
     """Show the configuration and where each value came from."""
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+from pinflow.cli.common import command_options, echo_json, stop_on_signals
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
     from pinflow.emulator import EmulatorReport
+    from pinflow.emulator.run import Doors, Rate
 
 __all__ = ["emulate", "rate_of"]
 
@@ -50,8 +52,8 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
 def emulate(
     settings: Settings,
     *,
-    to: str,
-    rate: float | str | None,
+    to: Doors,
+    rate: Rate,
     posts: int | None,
     each_once: bool,
     seed: int | None,
@@ -63,23 +65,18 @@ def emulate(
     Posts are drawn with replacement, so the same post comes again; the same seed draws the same posts. Ctrl-C ends it
     after the posts in flight. Records are counted when the gateway has acknowledged them.
     """
+    from pinflow import tasks
     from pinflow.cli.show import Bar
-    from pinflow.emulator import emulate as run
 
-    config = settings.config
     with Bar() as bar:
-        report = run(
-            config.source.url,
-            url or config.emulator.url or config.gateway.url,
-            config.id,
-            to=to,  # type: ignore[arg-type]
+        report = tasks.emulate(
+            settings,
+            to=to,
+            rate=rate,
             posts=posts,
             each_once=each_once,
-            rate=rate,  # type: ignore[arg-type]
-            seed=config.emulator.seed if seed is None else seed,
-            batch_posts=config.emulator.batch_posts,
-            api_key=config.emulator.api_key,
-            ca_file=config.emulator.ca_file,
+            seed=seed,
+            url=url,
             stop=stop_on_signals(),
             progress=bar,
         )

@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from pinflow.cli.arguments import FilledPath
-from pinflow.cli.common import command_options, echo_json, json_option, watch_stdin
+from pinflow.cli.common import command_options, echo_json, watch_stdin, with_settings
+from pinflow.cli.options import COMMON, common_options, json_option
 from pinflow.cli.topics import topics as topics_group
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ FILE = FilledPath(dir_okay=False, path_type=Path)
     help="Listen beyond this machine even without API keys or TLS  [default: gateway.insecure]",
 )
 @click.option("--ready-file", type=FILE, help="Write the address here once connections are taken.")
-@command_options
-def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> None:
+@common_options
+def gateway(**options: Any) -> None:
     """Take posts over HTTP into the log, until stopped.
 
     Speaks the Kafka REST Proxy v2 API under /topics and a Kinesis API under /streams. A 2xx answer means that the
@@ -44,9 +45,14 @@ def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> Non
     every request needs one.
     """
     ctx = click.get_current_context()
-    if ctx.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is None:
+        _serve(**options)
+    else:
         _require_no_options(ctx, ctx.invoked_subcommand)
-        return
+
+
+@with_settings
+def _serve(settings: Settings, *, ready_file: Path | None, **flags: Any) -> None:
     from pinflow.config import override
     from pinflow.gateway import serve
 
@@ -57,16 +63,19 @@ def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> Non
 
 
 def _require_no_options(ctx: click.Context, subcommand: str) -> None:
+    """Check that no option of serving stands before a subcommand, which would pass it over."""
     for param in ctx.command.params:
-        if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
-            ctx.fail(f"{param.opts[0]} has to come after {subcommand!r} and its command, which has its own.")
+        name = param.name or ""
+        if name not in COMMON and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            ctx.fail(f"{param.opts[0]} is an option of serving, and does not go with {subcommand!r}.")
 
 
 gateway.add_command(topics_group)
 
 
 @gateway.group
-def keys() -> None:
+@common_options
+def keys(**_: object) -> None:
     """Make, list and revoke API keys.
 
     From the first key on every request needs one. A gateway that runs notices every change at once.

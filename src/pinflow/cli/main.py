@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pinflow import __version__
+from pinflow.cli.options import common_options
 from pinflow.cli.streams import OutputClosed, finish, mute, prepare
 from pinflow.errors import PinflowError
 
@@ -78,11 +79,12 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
+@common_options
 @click.version_option(__version__, prog_name="pinflow")
-def cli() -> None:
+def cli(**_: object) -> None:
     """The whole pipeline of a Pinterest-style post: HTTP, durable log, lake, one set of SQL rules, answers, audit.
 
-    Begin with: pinflow demo
+    Begin with: pinflow demo. The options below may stand before a command or after it.
     """
 
 

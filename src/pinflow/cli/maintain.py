@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pinflow.cli.arguments import FiniteRange
-from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+from pinflow.cli.common import command_options, echo_json, stop_on_signals
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -25,7 +26,7 @@ LONGEST_PAUSE_S = 1e9
 @click.option(
     "--every",
     type=FiniteRange(min=0, min_open=True, max=LONGEST_PAUSE_S),
-    help="Run again after so many seconds, until stopped.",
+    help="Run again after this many seconds, until stopped.",
 )
 @json_option
 @command_options
@@ -35,22 +36,20 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
     maintain.retention_hours. Safe at any kill; run it again. With --every, --json writes one line a run.
     """
-    from pinflow.jobs.maintain.maintain import maintain as run
-    from pinflow.jobs.runtime import Runtime
+    from pinflow import tasks
 
     stop = stop_on_signals()
     failed = False
-    with Runtime(settings, read_only=dry_run) as runtime:
-        while not stop.is_set():
-            done = run(runtime, dry_run=dry_run)
-            if as_json:
-                echo_json(done, indent=2 if every is None else 0)
-            else:
-                _print(done)
-            failed = bool(done.problems)
-            if every is None:
-                break
-            stop.wait(every)
+    while not stop.is_set():
+        done = tasks.maintain(settings, dry_run=dry_run)
+        if as_json:
+            echo_json(done, indent=2 if every is None else 0)
+        else:
+            _print(done)
+        failed = bool(done.problems)
+        if every is None:
+            break
+        stop.wait(every)
     if failed:
         sys.exit(1)
 

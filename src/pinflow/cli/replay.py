@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings

@@ -12,7 +12,7 @@ from pinflow.errors import UsageError
 from pinflow.progress import Silent
 from pinflow.source.database import fill
 from pinflow.source.examination import Examination, examine
-from pinflow.source.facts import Summary, summary
+from pinflow.source.facts import SourceSummary, summary
 from pinflow.source.loader import file_blocks
 from pinflow.source.reader import Posts, open_posts
 from pinflow.source.rows import Post
@@ -27,7 +27,7 @@ __all__ = [
     "Examination",
     "Post",
     "Posts",
-    "Summary",
+    "SourceSummary",
     "create",
     "examine",
     "load",

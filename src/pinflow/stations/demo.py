@@ -20,9 +20,9 @@ import msgspec
 
 from pinflow import source
 from pinflow.ask.ask import ask
+from pinflow.ask.result import QueryResult
 from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
-from pinflow.engine import Result
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.reports.audit import Audit, audit
@@ -30,6 +30,7 @@ from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
 from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 from pinflow.steps.worker import run
+from pinflow.tasks.defaults import SILENT, chosen_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,37 +52,56 @@ AGAIN_SHARE = 10
 
 
 class Say(Protocol):
-    """Told what is being done, in a line."""
+    """Called with a line for each thing that is done."""
 
     def __call__(self, line: str) -> None: ...
 
 
-class DemoReport(msgspec.Struct, frozen=True):
-    """What a demo did. `seconds` a stage; `differing` names questions that the two sides answer differently."""
+def _say_nothing(line: str) -> None: ...
 
+
+class DemoReport(msgspec.Struct, frozen=True):
+    """What a demo did; `ok` when both sides agree and everything adds up.
+
+    `seconds` a stage; `differing` names questions that the two sides answer differently.
+    """
+
+    ok: bool
     home: str
     lake: str
     posts: int
     acknowledged: int
     seconds: dict[str, float]
-    answers: dict[str, Result]
     differing: list[str]
     audit: Audit
-
-    @property
-    def ok(self) -> bool:
-        """Whether both sides agree and everything adds up."""
-        return not self.differing and self.audit.ok
+    answers: dict[str, QueryResult]
 
 
-def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> DemoReport:
-    """Run the whole pipeline once. In a home that has run before it goes on: the same posts come again.
+def demo(
+    settings: Settings | None = None,
+    *,
+    posts: int = 11_154,
+    say: Say = _say_nothing,
+    progress: Progress = SILENT,
+) -> DemoReport:
+    """Run the whole pipeline once on synthetic posts, and check it.
+
+    Makes a source, starts the gateway, land and stream as processes, posts every row through both doors and a tenth
+    again, waits until all has arrived, ends the processes, runs batch, answers ten questions from both sides and
+    audits. In a home that has run before it goes on: the same posts come again.
+
+    Args:
+        settings: The configuration; by default what `pinflow.settings()` returns.
+        posts: Size of the source, if there is none yet.
+        say: Called with a line for each thing that is done.
+        progress: Watches the parts of it that count.
 
     Raises:
         PinflowError: A station ended, or something could not be done.
     """
-    with only_one(settings.home):
-        return _demo(settings, posts, say, progress)
+    chosen = chosen_settings(settings)
+    with only_one(chosen.home):
+        return _demo(chosen, posts, say, progress)
 
 
 def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoReport:
@@ -111,15 +131,17 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
             batch, stream = ask(runtime, "batch"), ask(runtime, "stream")
         with clock.stage("audit"):
             audited = audit(runtime)
+    differing = [name for name, answer in batch.items() if stream[name] != answer]
     return DemoReport(
+        ok=not differing and audited.ok,
         home=str(settings.home),
         lake=runtime.store.url,
         posts=held,
         acknowledged=acknowledged,
         seconds=clock.seconds,
-        answers=batch,
-        differing=[name for name, answer in batch.items() if stream[name] != answer],
+        differing=differing,
         audit=audited,
+        answers={name: QueryResult(answer) for name, answer in batch.items()},
     )
 
 

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pinflow.config import environment_of
 from pinflow.errors import PinflowError, UnavailableError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Station:
         self._command = [sys.executable, "-P", "-m", "pinflow", *args, "--home", str(settings.home)]
         if settings.file is not None:
             self._command += ["--config", str(settings.file)]
-        self._env = os.environ | {STDIN_ENDS_IT: "1"} | dict(env or {})
+        self._env = os.environ | dict(env or {}) | environment_of(settings) | {STDIN_ENDS_IT: "1"}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
