@@ -17,9 +17,7 @@ What can be expected to fail raises a `PinflowError`, with what happened, where,
 package is quick: each part is imported when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # nothing may be imported here: see `pinflow.__main__`
 if TYPE_CHECKING:
     from pinflow.ask.result import QueryResult
     from pinflow.config import Settings, settings
@@ -172,6 +170,8 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - see above
+
         module = "pinflow.errors" if name.endswith("Error") else _MODULES.get(name, "pinflow.tasks")
         value = globals()[name] = getattr(import_module(module), name)
         return value

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAILING = """
 import sys
-import pinflow.jobs.status
+import pinflow.jobs.reports.status
 
 class Panic(BaseException):
     pass

@@ -41,7 +41,9 @@ COMMANDS = {
     "maintain": _Entry(
         "pinflow.cli.maintain:maintain", "Keep log, tables and plans small, beside running jobs."
     ),
-    "replay": _Entry("pinflow.cli.replay:replay", "Rebuild tables by the rules of today, and swap them in."),
+    "replay": _Entry(
+        "pinflow.cli.replay:replay", "Rebuild tables by the rules of today, or retry what was rejected."
+    ),
     "config": _Entry("pinflow.cli.config:config", "Show the configuration and where each value came from."),
     "doctor": _Entry("pinflow.cli.doctor:doctor", "Touch every configured part and say what to mend."),
 }

@@ -46,6 +46,7 @@ from pinflow.steps.ledger import (
     read_receipt,
     rules_of_attempt,
 )
+from pinflow.steps.spelling import giving_up, spelled_today
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -206,9 +207,9 @@ class Steps:
             self._totals = receipt.totals
         self._require_whole_table()
         plan = pending_plan(self._store, self._job.name, self._step)
-        if plan is not None and plan.command != self._command:
-            finish = plan.command or f"pinflow {self._kind} --drain"
-            give_up = ", with --abandon it is given up" if plan.swaps else ""
+        if plan is not None and spelled_today(plan.command) != spelled_today(self._command):
+            finish = spelled_today(plan.command) or f"pinflow {self._kind} --drain"
+            give_up = f", {giving_up(plan.command)}  gives it up" if plan.swaps else ""
             raise HeldError(
                 f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
                 where=self._store.child(plan_path(self._job.name, plan.step)),
@@ -249,7 +250,7 @@ class Steps:
         raise kind(
             f"another worker of {self._job.name!r} has planned step {step}: {other.worker}",
             where=self._store.child(plan_path(self._job.name, step)),
-            hint=other.command or "let that worker run, or stop it and start this one again",
+            hint=spelled_today(other.command) or "let that worker run, or stop it and start this one again",
         )
 
 

@@ -36,6 +36,7 @@ from pinflow.jobs.replay.rereading import Rereader, Target
 from pinflow.jobs.replay.standing import standing
 from pinflow.steps.generations import Generation, put_generation
 from pinflow.steps.ledger import Plan, Receipt, last_receipt, pending_plan, put_plan
+from pinflow.steps.spelling import replaying
 from pinflow.steps.steps import Steps
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             positions=last.positions,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             made_at=time.time_ns() // 1_000_000,
-            command=f"pinflow replay {pipeline.side} {pipeline.dataset.name}",
+            command=replaying(pipeline.side, pipeline.dataset.name),
             since=time.time_ns(),
             swaps=pipeline.table,
         )
@@ -260,7 +261,7 @@ def _late(pipeline: Pipeline) -> FencedError:
     return FencedError(
         "another replay has swapped its tables in, or this one was given up",
         where=pipeline.table,
-        hint=f"pinflow replay {pipeline.side} {pipeline.dataset.name}, if it is needed still",
+        hint=f"{replaying(pipeline.side, pipeline.dataset.name)}, if it is still needed",
     )
 
 
