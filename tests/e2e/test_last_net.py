@@ -78,7 +78,7 @@ def test_an_unexpected_error_is_three_lines_and_a_file_in_the_home(tmp_path: Pat
     what, where, following = done.stderr.splitlines()
     name = error.partition("(")[0]
     assert re.fullmatch(rf"pinflow: an unexpected error: {name}(: no)?", what)
-    assert re.fullmatch(r"  where: cli/audit.py, line \d+, in status", where)
+    assert re.fullmatch(r"  where: tasks/reports.py, line \d+, in status", where)
     assert following.startswith("  next:  the traceback is in ")
     file = file_of(done)
     assert file.parent == tmp_path / "logs"
@@ -152,7 +152,7 @@ import sys
 import pinflow.config
 def fail(*args, **kwargs):
     raise KeyError("settings")
-pinflow.config.load = fail
+pinflow.config.settings = fail
 from pinflow.__main__ import main
 main()
 """

@@ -64,6 +64,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Group`; an option of commands that stands before one is named with its place."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            command = next((word for word in args if word in COMMANDS), None)
+            if command is None or error.option_name not in ("--json", "--format"):
+                raise
+            option = error.option_name
+            ctx.fail(f"{option} is an option of commands: pinflow {command} {option}")
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
