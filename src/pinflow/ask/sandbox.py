@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["run_sandboxed"]
 
-BESIDE_THE_ENGINE_BYTES = 1 << 30
-"""What Python, the libraries and the answer on its way may take beside the engine's own memory."""
+OUTSIDE_THE_ENGINE_BYTES = 1 << 30
+"""What Python, the libraries and the answer in transit may take on top of the engine's own memory."""
 
 START_S = 15.0
-"""Given to the process to start and to load the tables, on top of the query's time."""
+"""The time that the process has to start and to load the tables, on top of the query's own."""
 
 
 def run_sandboxed(settings: Settings, sql: str) -> Result:
@@ -102,7 +102,7 @@ def _main() -> None:
 
 
 def _answer(settings: Settings, sql: str) -> Result | Exception:
-    most = (settings.config.query.memory_mb << 20) + BESIDE_THE_ENGINE_BYTES
+    most = (settings.config.query.memory_mb << 20) + OUTSIDE_THE_ENGINE_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         with Runtime(settings, read_only=True) as runtime:

@@ -63,7 +63,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         except (KeyboardInterrupt, SystemExit):
             raise
         except OSError as error:
-            _fail(_refused(error, home), settings, debug=debug)
+            _fail(_translate_error(error, home), settings, debug=debug)
         except BaseException as error:  # the last net, also for a panic of a library
             from pinflow.cli.unexpected import is_interrupt, report
 
@@ -74,17 +74,19 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _refused(error: OSError, home: Path | None) -> PinflowError:
+def _translate_error(error: OSError, home: Path | None) -> PinflowError:
     where = error.filename if isinstance(error.filename, str) else str(home)
     hint = NEXT_AFTER.get(error.errno or 0, "pinflow doctor")
-    return UnavailableError(f"the system refuses: {error.strerror or error}", where=where, hint=hint)
+    return UnavailableError(
+        f"the operating system reports: {error.strerror or error}", where=where, hint=hint
+    )
 
 
 NEXT_AFTER = {
     errno.EACCES: "run as a user who may, or choose another folder with --home",
     errno.EPERM: "run as a user who may, or choose another folder with --home",
     errno.EROFS: "mount the disk for writing, or choose another folder with --home",
-    errno.ENOSPC: "make room on the disk",
+    errno.ENOSPC: "free some space on the disk",
     errno.ENAMETOOLONG: "choose a shorter path with --home",
     errno.ENOENT: "choose another folder with --home",
     errno.ENOTDIR: "choose another folder with --home",

@@ -16,7 +16,7 @@ __all__ = ["config", "init"]
 
 
 @click.command
-@click.option("--force", is_flag=True, help="Write the configuration over the one that is there.")
+@click.option("--force", is_flag=True, help="Overwrite the configuration that is there.")
 @command_options
 def init(settings: Settings, *, force: bool) -> None:
     """Make the home folder, and in it a pinflow.toml with every setting, its default and its meaning."""
@@ -26,7 +26,7 @@ def init(settings: Settings, *, force: bool) -> None:
     path = settings.home / FILE_NAME
     if path.exists() and not force:
         raise UsageError(
-            "there is a configuration already", where=str(path), hint="pinflow init --force writes over it"
+            "there is a configuration already", where=str(path), hint="pinflow init --force overwrites it"
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     path.write_text(template(), encoding="utf-8")
@@ -43,7 +43,7 @@ def config(**_: object) -> None:
 @json_option
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
-    """Every setting, its value, and where the value came from. Secrets are hidden."""
+    """Show every setting, its value, and where the value came from. Secrets are hidden."""
     from pinflow.config import flattened, shown
 
     rows = [

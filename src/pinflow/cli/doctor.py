@@ -20,7 +20,7 @@ __all__ = ["doctor"]
 @json_option
 @command_options
 def doctor(settings: Settings, *, as_json: bool) -> None:
-    """Touch every configured part and say what to mend. Exits with 1 when something has to be."""
+    """Check every configured part by using it, and say what to do next. Exits with 1 when a part is broken."""
     from pinflow import tasks
     from pinflow.cli.show import print_rows
 

@@ -18,7 +18,7 @@ __all__ = ["emulate", "rate_of"]
 
 
 def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:  # noqa: ARG001
-    """A rate from the command line: `50/s` or `50` is posts a second, `max` as many as go."""
+    """A rate from the command line: `50/s` or `50` is posts a second, `max` as many as possible."""
     if value is None or value == "max":
         return value
     try:
@@ -36,14 +36,16 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     type=click.Choice(["batch", "stream", "both"]),
     default="both",
     show_default=True,
-    help="Through which door: Kafka REST, Kinesis, or each post through both.",
+    help="The API to post to: batch is Kafka REST, stream is Kinesis, or each post to both.",
 )
 @click.option(
     "--rate", callback=rate_of, help="Posts a second such as 50/s, or max  [default: pauses of 0 or 1 s]"
 )
 @click.option("--posts", type=click.IntRange(min=1), help="How many posts  [default: until stopped]")
 @click.option("--each-once", is_flag=True, help="Every post of the source once, in order, instead of a draw.")
-@click.option("--seed", type=int, help="Of the draw; 100 gives the published one  [default: emulator.seed]")
+@click.option(
+    "--seed", type=int, help="Seed of the draw; 100 gives the published one  [default: emulator.seed]"
+)
 @click.option(
     "--url", help="Where the gateway listens  [default: emulator.url, or the gateway of this configuration]"
 )
@@ -90,11 +92,11 @@ def _print(report: EmulatorReport) -> None:
     from pinflow.cli.show import print_rows
 
     print_rows(
-        ["topic", "sent", "acknowledged", "refused"],
+        ["topic", "sent", "acknowledged", "rejected"],
         [(name, each.sent, each.acknowledged, each.refused) for name, each in report.topics.items()],
     )
     for message in report.messages:
-        click.echo(f"refused: {message}", err=True)
+        click.echo(f"rejected: {message}", err=True)
     click.echo(
         f"{report.posts:,} posts, {report.acknowledged:,} records acknowledged in {report.seconds:.1f} s"
         f" ({report.records_per_second:,.0f} a second), {report.retries:,} requests sent again",

@@ -1,4 +1,4 @@
-"""`pinflow`: the command line's door. Commands are imported when they are called, so that `--help` is quick."""
+"""`pinflow`: the command line. A command is imported when it is called, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["main"]
 
 
 class _Entry(NamedTuple):
-    place: str
+    target: str
     help: str
 
 
 COMMANDS = {
     "demo": _Entry("pinflow.cli.demo:demo", "Run the whole pipeline once on synthetic posts, and check it."),
-    "up": _Entry("pinflow.cli.up:up", "Run every station until Ctrl-C."),
+    "up": _Entry("pinflow.cli.up:up", "Run all processes of the pipeline until Ctrl-C."),
     "init": _Entry("pinflow.cli.config:init", "Make a home folder with a configuration to edit."),
-    "source": _Entry("pinflow.cli.source:source", "Make, load or look at the source database."),
+    "source": _Entry("pinflow.cli.source:source", "Make, load or show the source database."),
     "emulate": _Entry("pinflow.cli.emulate:emulate", "Post the source's posts through the gateway."),
     "gateway": _Entry("pinflow.cli.gateway:gateway", "Take posts over HTTP into the log."),
     "land": _Entry("pinflow.cli.jobs:land", "Move records from the log to the landing zone."),
@@ -45,7 +45,7 @@ COMMANDS = {
         "pinflow.cli.replay:replay", "Rebuild tables by the rules of today, or retry what was rejected."
     ),
     "config": _Entry("pinflow.cli.config:config", "Show the configuration and where each value came from."),
-    "doctor": _Entry("pinflow.cli.doctor:doctor", "Touch every configured part and say what to mend."),
+    "doctor": _Entry("pinflow.cli.doctor:doctor", "Check every configured part by using it."),
 }
 
 
@@ -60,12 +60,12 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        module, _, name = COMMANDS[cmd_name].target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """See `click.Group`; an option of commands that stands before one is named with its place."""
+        """See `click.Group`; an option that only some commands have is an error before one."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -22,7 +22,7 @@ LONGEST_PAUSE_S = 1e9
 
 
 @click.command
-@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; report what would be done to the tables.")
 @click.option(
     "--every",
     type=FiniteRange(min=0, min_open=True, max=LONGEST_PAUSE_S),
@@ -69,7 +69,7 @@ def _print(done: Maintained) -> None:
     ]
     print_rows(names, [msgspec.structs.astuple(each) for each in done.tables])
     for topic, records in done.trimmed.items():
-        click.echo(f"maintain: {records:,} records left the log of {topic}", err=True)
+        click.echo(f"maintain: {records:,} records were removed from the log of {topic}", err=True)
     for folder in done.generations:
         click.echo(f"maintain: generation {folder} {'would be' if done.dry_run else 'was'} deleted", err=True)
     for problem in done.problems:

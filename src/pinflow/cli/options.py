@@ -50,7 +50,7 @@ def common_options(command: F) -> F:
 
 
 def given(ctx: click.Context, name: str) -> Any:
-    """What an option was given as: of several places on the command line the last one holds, as it does in one place.
+    """The value that was given for an option: the last one on the command line, before the command's name or after it.
 
     A value of the environment holds only where the command line names none.
     """

@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["source"]
 
-replace_option = click.option(
-    "--replace", is_flag=True, help="Put these posts in the place of those that are there."
-)
+replace_option = click.option("--replace", is_flag=True, help="Replace the posts that are there.")
 
 
 @click.group
 @common_options
 def source(**_: object) -> None:
-    """Make, load or look at the source database."""
+    """Make, load or show the source database."""
 
 
 @source.command
@@ -65,7 +63,7 @@ def load(settings: Settings, *, folder: Path, replace: bool, as_json: bool) -> N
 @json_option
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
-    """Say what is in the source."""
+    """Show what is in the source."""
     import msgspec
 
     from pinflow import tasks

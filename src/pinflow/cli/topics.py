@@ -20,7 +20,7 @@ __all__ = ["topics"]
 def topics(**_: object) -> None:
     """Create, list and delete topics of the log.
 
-    With gateway.create_topics = false this, and POST /streams, is how a topic comes to be.
+    With gateway.create_topics = false, a topic is created only by this or by POST /streams.
     """
 
 
@@ -29,11 +29,11 @@ def topics(**_: object) -> None:
 @click.option("--partitions", type=click.IntRange(1, 1024), help="How many  [default: log.partitions]")
 @command_options
 def create(settings: Settings, *, name: str, partitions: int | None) -> None:
-    """Create the topic NAME. A gateway that runs takes records for it at once."""
+    """Create the topic NAME. A running gateway accepts records for it at once."""
     from pinflow import tasks
 
     tasks.create_topic(name, settings, partitions=partitions)
-    click.echo(f"topic {name} is there", err=True)
+    click.echo(f"topic {name} was created", err=True)
 
 
 @topics.command(name="list")
@@ -56,12 +56,12 @@ def list_topics(settings: Settings, *, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Even if records would be lost.")
 @command_options
 def delete(settings: Settings, *, name: str, force: bool) -> None:
-    """Delete the topic NAME: it takes nothing more.
+    """Delete the topic NAME: no more records are accepted for it.
 
-    The embedded log keeps what the topic took until every job has it. Kafka and Kinesis do not: there the topic is
-    deleted only when all of it is in the lake.
+    The embedded log keeps its records until every job has read them. Kafka and Kinesis do not: there the
+    topic is deleted only when all of it is in the lake.
     """
     from pinflow import tasks
 
     tasks.delete_topic(name, settings, force=force)
-    click.echo(f"topic {name} is deleted", err=True)
+    click.echo(f"topic {name} was deleted", err=True)

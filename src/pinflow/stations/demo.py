@@ -42,13 +42,13 @@ __all__ = ["DemoReport", "demo"]
 
 READY_S = 30.0
 DRAIN_S = 600.0
-"""Bound on the wait for land and stream, far above what they need: past it something is stuck."""
+"""Bound on the wait for land and stream, far above what they need: after it something is stuck."""
 
 STOP_S = 4.0
 POLL_S = 0.1
 LAND_FLUSH_S = "0.5"
 AGAIN_SHARE = 10
-"""One post in so many is posted again."""
+"""One post in this many is posted again."""
 
 
 class Say(Protocol):
@@ -107,13 +107,13 @@ def demo(
 def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoReport:
     clock = _Clock()
     with clock.stage("source"):
-        held = _source(settings, posts, say, progress)
+        held = _ensure_source(settings, posts, say, progress)
     with _stations(settings) as (gateway_url, stations):
         with clock.stage("post"):
             acknowledged = _post(settings, gateway_url, held, say, progress)
         with clock.stage("land and stream"):
             say("waiting until all is landed and streamed")
-            _drained(settings, stations)
+            _wait_until_drained(settings, stations)
     with Runtime(settings) as runtime:
         with clock.stage("batch"):
             say("cleaning the landed records into the batch tables")
@@ -145,7 +145,7 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
     )
 
 
-def _source(settings: Settings, posts: int, say: Say, progress: Progress) -> int:
+def _ensure_source(settings: Settings, posts: int, say: Say, progress: Progress) -> int:
     url = settings.config.source.url
     try:
         held = source.summary(url).posts
@@ -197,7 +197,7 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
     return send(posts=None, each_once=True) + (send(posts=again, each_once=False) if again else 0)
 
 
-def _drained(settings: Settings, stations: list[Station]) -> None:
+def _wait_until_drained(settings: Settings, stations: list[Station]) -> None:
     deadline = time.monotonic() + DRAIN_S
     streamed = topic_names("stream", settings.config.id)
     with Runtime(settings) as runtime:
