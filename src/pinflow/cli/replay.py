@@ -29,7 +29,7 @@ def replay(**_: object) -> None:
     """Rebuild tables by the rules of today, try rejected records again, or give a replay up."""
 
 
-@replay.command
+@replay.command(short_help="Rebuild the tables of a side, and swap them in.")
 @side_argument
 @dataset_argument
 @click.option(
@@ -63,7 +63,7 @@ def run(
     echo_json(replayed) if as_json else _print_replayed(replayed)
 
 
-@replay.command
+@replay.command(short_help="Try the rejected records of a side again.")
 @side_argument
 @dataset_argument
 @click.option("--dry-run", is_flag=True, help="Report only; move nothing.")
@@ -80,7 +80,7 @@ def quarantine(settings: Settings, *, side: Side, dataset: str | None, dry_run: 
     echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
 
 
-@replay.command
+@replay.command(short_help="Give up a replay that was begun.")
 @side_argument
 @dataset_argument
 @json_option

@@ -25,6 +25,10 @@ FLAGS = {"--quarantine": "quarantine", "--abandon": "abandon"}
 class ReplayGroup(click.Group):
     """The commands of replay, which also takes the arguments that it had when it was one command."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order in which they are most needed."""
+        return list(self.commands)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Group`."""
         if _first_word(args) in SIDES:
