@@ -140,8 +140,10 @@ def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Depl
     expected = expected_answers(deployment.env["PINFLOW__SOURCE__URL"])
     with deployment.runtime() as runtime:
         for side in SIDES:
-            told = {name: [list(row) for row in result.rows] for name, result in ask(runtime, side).items()}
-            assert told == {name: [list(row) for row in rows] for name, rows in expected.items()}
+            answered = {
+                name: [list(row) for row in result.rows] for name, result in ask(runtime, side).items()
+            }
+            assert answered == {name: [list(row) for row in rows] for name, rows in expected.items()}
     by_command = json.loads(deployment.run("query", ASKED, "--side", "stream", "--format", "json"))
     assert [list(row.values()) for row in by_command] == [list(row) for row in expected[ASKED]]
     audit = deployment.json("audit", "--deep")

@@ -139,11 +139,11 @@ def test_no_secret_is_in_the_lines_or_the_file(tmp_path: Path, debug: list[str])
     }
     error = f"ValueError({f'{URL} {PASSWORD} {API_KEY} {AWS} another password'!r})"
     done = status(error, tmp_path, *debug, **env)
-    told = done.stderr + file_of(done).read_text()
-    assert "ValueError" in told
+    reported = done.stderr + file_of(done).read_text()
+    assert "ValueError" in reported
     assert ("Traceback" in done.stderr) is bool(debug)
     for secret in (PASSWORD, "hunter2", API_KEY, AWS, "another password"):
-        assert secret not in told
+        assert secret not in reported
 
 
 def test_an_error_of_the_configuration_itself_is_caught_too(tmp_path: Path) -> None:
