@@ -21,6 +21,7 @@ from arro3.core import Array, DataType, Table
 from deltalake import write_deltalake
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.config import load
 from pinflow.datasets import dataset
 from pinflow.jobs.clean.clean import clean_jobs
@@ -29,7 +30,6 @@ from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
 from pinflow.log import ProduceBatch, Records, partition_for
-from pinflow.query.ask import ask
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pinflow.ask.ask import run_sql
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.land.land import land_jobs
 from pinflow.log import ProduceBatch, Records
-from pinflow.query.ask import run_sql
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:

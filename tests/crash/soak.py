@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-    from pinflow.emulator.report import Report
+    from pinflow.emulator.report import EmulatorReport
 
 PRELOADED = [
     "tests.crash.soak",
@@ -124,14 +124,14 @@ class Emulator:
         """Begin once the first gateway listens: later ones listen on the same port."""
         self._running = self._pool.submit(self._run, ready)
 
-    def stop(self) -> Report:
+    def stop(self) -> EmulatorReport:
         """End, and say what was acknowledged."""
         self._stop.set()
         report = self._running.result()
         self._pool.shutdown()
         return report
 
-    def _run(self, ready: Path) -> Report:
+    def _run(self, ready: Path) -> EmulatorReport:
         wait_until(ready.exists, "the first gateway listens")
         config = self._settings.config
         return emulate(config.source.url, config.gateway.url, ID, rate="max", batch_posts=3, stop=self._stop)

@@ -192,10 +192,10 @@ def test_a_replay_that_was_given_up_cannot_swap_any_more(
 ) -> None:
     filled(2)
     paused = {VARIABLE: "replay.stamped", SIGNAL_VARIABLE: "STOP"}
-    with running("replay", "batch", "user", home=settings.home, **paused) as late:
+    with running("replay", "run", "batch", "user", home=settings.home, **paused) as late:
         try:
             until(lambda: psutil.Process(late.pid).status() == psutil.STATUS_STOPPED)
-            pinflow("replay", "batch", "user", "--abandon", home=settings.home)
+            pinflow("replay", "abandon", "batch", "user", home=settings.home)
             fill(runtime, 1, first=2)
             before = answers(runtime)
         finally:

@@ -15,10 +15,10 @@ from uuid import UUID
 import pytest
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.jobs.maintain.maintain import maintain
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import ask
 from tests.gateway_client import KAFKA_JSON, Client, serving
 from tests.pipeline import drain, table, topic
 from tests.reference import answers, clean_geo, clean_pin, clean_user
@@ -93,8 +93,8 @@ def test_they_give_the_emulators_answers(
         cleaned: list[Any] = [[clean(getattr(post, name)) for post in found] for name, clean in KINDS.items()]
         wanted = answers(*cleaned)
         for _ in range(2):
-            told = {name: [list(row) for row in each.rows] for name, each in ask(runtime, side).items()}
-            assert told == {name: [list(row) for row in rows] for name, rows in wanted.items()}
+            answered = {name: [list(row) for row in each.rows] for name, each in ask(runtime, side).items()}
+            assert answered == {name: [list(row) for row in rows] for name, rows in wanted.items()}
             outcome = audit(runtime, deep=True)
             assert outcome.problems == []
             mine = [line for line in outcome.lines if line.table in {table(side, name) for name in KINDS}]

@@ -82,8 +82,8 @@ def test_status_shows_where_the_jobs_stand(home: Path, second: Any) -> None:
     assert {topic for topic, *_ in shown} == topics.keys()
     for topic, partition, landed, cleaned in shown:
         assert landed == cleaned == topics[topic]["landed_to"][partition]
-    for topic, told in topics.items():  # of the embedded log a position is a count
-        assert sum(int(landed) for name, _, landed, _ in shown if name == topic) == told["accepted"]
+    for topic, reported in topics.items():  # of the embedded log a position is a count
+        assert sum(int(landed) for name, _, landed, _ in shown if name == topic) == reported["accepted"]
 
 
 def test_doctor_finds_every_part_well(home: Path, second: Any) -> None:
@@ -95,14 +95,14 @@ def test_doctor_finds_every_part_well(home: Path, second: Any) -> None:
 
 def test_free_sql_is_bounded_by_the_system_in_memory_and_time(home: Path, second: Any) -> None:
     bounds = {"PINFLOW__QUERY__MEMORY_MB": "64", "PINFLOW__QUERY__TIMEOUT_SECONDS": "3"}
-    for sql, told in (
+    for sql, message in (
         ("SELECT length(repeat('x', 3000000000))", "MiB"),
         ("SELECT repeat(title, 100000) FROM pin", "MiB"),
         ("SELECT count(*) FROM range(100000000000) a, range(100000) b", "stopped after 3 s"),
     ):
         done = run("query", "--sql", sql, home=home, **bounds)
         assert done.returncode in (1, 2), done.stdout[:200]
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 
 from pinflow import source
+from pinflow.ask.ask import ask
 from pinflow.config import load
 from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store import s3_url
 from pinflow.log.kafka import url as kafka_url
 from pinflow.log.kinesis import url as kinesis_url
-from pinflow.query.ask import ask
 from pinflow.source.registry import backend_of
 from tests.e2e.command import run, running, until
 from tests.reference import answers, clean_geo, clean_pin, clean_user
@@ -140,8 +140,10 @@ def test_an_example_takes_posts_cleans_them_answers_and_adds_up(deployment: Depl
     expected = expected_answers(deployment.env["PINFLOW__SOURCE__URL"])
     with deployment.runtime() as runtime:
         for side in SIDES:
-            told = {name: [list(row) for row in result.rows] for name, result in ask(runtime, side).items()}
-            assert told == {name: [list(row) for row in rows] for name, rows in expected.items()}
+            answered = {
+                name: [list(row) for row in result.rows] for name, result in ask(runtime, side).items()
+            }
+            assert answered == {name: [list(row) for row in rows] for name, rows in expected.items()}
     by_command = json.loads(deployment.run("query", ASKED, "--side", "stream", "--format", "json"))
     assert [list(row.values()) for row in by_command] == [list(row) for row in expected[ASKED]]
     audit = deployment.json("audit", "--deep")

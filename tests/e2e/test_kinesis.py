@@ -120,8 +120,8 @@ def test_the_road_over_kinesis_from_both_doors_to_the_answers(
     status = {each["topic"]: each for each in pinflow_json("status", home=home)}
     assert {(each["to_land"], each["to_clean"]) for each in status.values()} == {(0, 0)}
     assert status[topic("stream", "pin")]["accepted"] == POSTS + 1
-    (told,) = [each for each in pinflow_json("doctor", home=home) if each["part"] == "log"]
-    assert (told["state"], "6 topics" in told["found"], "after 24 hours" in told["found"]) == (
+    (check,) = [each for each in pinflow_json("doctor", home=home) if each["part"] == "log"]
+    assert (check["state"], "6 topics" in check["found"], "after 24 hours" in check["found"]) == (
         "ok",
         True,
         True,

@@ -78,7 +78,7 @@ def test_an_unexpected_error_is_three_lines_and_a_file_in_the_home(tmp_path: Pat
     what, where, following = done.stderr.splitlines()
     name = error.partition("(")[0]
     assert re.fullmatch(rf"pinflow: an unexpected error: {name}(: no)?", what)
-    assert re.fullmatch(r"  where: cli/audit.py, line \d+, in status", where)
+    assert re.fullmatch(r"  where: tasks/reports.py, line \d+, in status", where)
     assert following.startswith("  next:  the traceback is in ")
     file = file_of(done)
     assert file.parent == tmp_path / "logs"
@@ -139,11 +139,11 @@ def test_no_secret_is_in_the_lines_or_the_file(tmp_path: Path, debug: list[str])
     }
     error = f"ValueError({f'{URL} {PASSWORD} {API_KEY} {AWS} another password'!r})"
     done = status(error, tmp_path, *debug, **env)
-    told = done.stderr + file_of(done).read_text()
-    assert "ValueError" in told
+    reported = done.stderr + file_of(done).read_text()
+    assert "ValueError" in reported
     assert ("Traceback" in done.stderr) is bool(debug)
     for secret in (PASSWORD, "hunter2", API_KEY, AWS, "another password"):
-        assert secret not in told
+        assert secret not in reported
 
 
 def test_an_error_of_the_configuration_itself_is_caught_too(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ import sys
 import pinflow.config
 def fail(*args, **kwargs):
     raise KeyError("settings")
-pinflow.config.load = fail
+pinflow.config.settings = fail
 from pinflow.__main__ import main
 main()
 """

@@ -32,10 +32,10 @@ TOPICS = [
 
 
 @contextmanager
-def emulating(account: Account, url: str, home: Path, talk: Path) -> Iterator[subprocess.Popen[bytes]]:
+def emulating(account: Account, url: str, home: Path, log_file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Every post once, looked up ten at a time, within a few seconds."""
     with (
-        talk.open("w") as said,
+        log_file.open("w") as said,
         subprocess.Popen(
             command("emulate", "--each-once", "--rate", "400/s", "--url", url, "--json", home=home),
             env=environment(PINFLOW__SOURCE__URL=account.url, PINFLOW__EMULATOR__BATCH_POSTS="10"),
@@ -58,48 +58,48 @@ def test_every_post_is_sent_once_though_the_database_goes_away_meanwhile(
     mariadb: MariaDb, account: Account, tmp_path: Path, how: str
 ) -> None:
     source.create(account.url, POSTS)
-    talk = tmp_path / "talk"
+    log_file = tmp_path / "log_file"
     with (
         gateway(tmp_path) as url,
         closing(open_log(log_url(tmp_path))) as log,
-        emulating(account, url, tmp_path, talk) as process,
+        emulating(account, url, tmp_path, log_file) as process,
     ):
         try:
             until(lambda: kept(log, TOPICS[0]) > 100)
             getattr(mariadb, how)()
-            until(lambda: "trying again" in talk.read_text() or process.poll() is not None)
+            until(lambda: "trying again" in log_file.read_text() or process.poll() is not None)
         finally:
             mariadb.restart()
         report = json.loads(process.communicate(timeout=BOUND_S)[0])
-        assert process.returncode == 0, talk.read_text()
+        assert process.returncode == 0, log_file.read_text()
         assert (report["posts"], report["skipped"]) == (POSTS, 0)
         assert report["sent"] == report["acknowledged"] == POSTS * len(TOPICS)
         for topic in TOPICS:
             numbers = [next(iter(json.loads(value or b"").values())) for value in values(log, topic)]
             assert sorted(numbers) == list(range(POSTS))
-    assert "the source answers again" in talk.read_text()
-    assert account.password not in talk.read_text()
+    assert "the source answers again" in log_file.read_text()
+    assert account.password not in log_file.read_text()
 
 
 def test_a_stop_while_the_database_is_away_ends_in_a_report(
     mariadb: MariaDb, account: Account, tmp_path: Path
 ) -> None:
     source.create(account.url, POSTS)
-    talk = tmp_path / "talk"
+    log_file = tmp_path / "log_file"
     with (
         gateway(tmp_path) as url,
         closing(open_log(log_url(tmp_path))) as log,
-        emulating(account, url, tmp_path, talk) as process,
+        emulating(account, url, tmp_path, log_file) as process,
     ):
         try:
             until(lambda: kept(log, TOPICS[0]) > 100)
             mariadb.stop()
-            until(lambda: "trying again" in talk.read_text() or process.poll() is not None)
+            until(lambda: "trying again" in log_file.read_text() or process.poll() is not None)
             process.send_signal(signal.SIGINT)
             report = json.loads(process.communicate(timeout=BOUND_S)[0])
         finally:
             mariadb.restart()
-        assert process.returncode == 0, talk.read_text()
+        assert process.returncode == 0, log_file.read_text()
         assert report["stopped"]
         assert (
             report["acknowledged"]

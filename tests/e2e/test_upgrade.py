@@ -79,4 +79,4 @@ def test_it_is_carried_on_and_nothing_is_lost_or_doubled(home: Path) -> None:
             assert len(ask(home, f'SELECT reason FROM "{table}_quarantine"')) == 3
         pinflow("maintain", home=home)
         for side in ("batch", "stream"):
-            pinflow("replay", side, home=home)
+            pinflow("replay", "run", side, home=home)

@@ -81,7 +81,7 @@ COMMANDS = [
     ["batch", "--drain"],
     ["stream", "--drain"],
     ["maintain"],
-    ["replay", "batch"],
+    ["replay", "run", "batch"],
     ["source", "show"],
     ["config", "show"],
     ["gateway", "topics", "list"],

@@ -333,7 +333,7 @@ def refused(runtime: Runtime, match: str) -> None:
     with pytest.raises(ChangedTableError, match=match) as changed:
         drain(runtime, "stream")
     assert table("stream", "user") in changed.value.what
-    assert changed.value.hint == "pinflow replay stream user"
+    assert changed.value.hint == "pinflow replay run stream user"
     by_topic = {each.topic: each for each in status(runtime)}
     assert [by_topic[topic("stream", name)].to_clean for name in ("pin", "geo")] == [0, 0]
     jobs = {each.job: each.state for each in by_topic[topic("stream", "user")].failing}
@@ -448,7 +448,7 @@ def test_a_table_that_another_program_has_deleted_is_missed_and_a_replay_makes_i
     assert any("steps are gone" in problem for problem in audit(runtime).problems)
     with pytest.raises(CorruptError, match="has lost commits") as lost:
         drain(runtime, "stream")
-    assert "pinflow replay stream user" in lost.value.hint
+    assert "pinflow replay run stream user" in lost.value.hint
     assert replay(runtime, road_of()).swapped
     drain(runtime)
     assert ages(runtime) == ALL
@@ -477,7 +477,7 @@ def test_rows_that_another_program_deletes_are_missing_by_name_and_no_file_is_un
         found = audit(runtime, deep=deep)
         assert not found.ok
         assert f"{table('stream', name)}: {gone} rows are missing" in found.problems[0]
-        assert f"pinflow replay stream {name}" in found.problems[0]
+        assert f"pinflow replay run stream {name}" in found.problems[0]
         assert not any("cannot be read" in problem for problem in found.problems)
     assert replay(runtime, road_of(name)).swapped
     assert audit(runtime, deep=True).ok

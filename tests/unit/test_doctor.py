@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from tests.servers.ports import free_port
 
-from pinflow.stations import checks
-from pinflow.stations.checks import run_checks
+from pinflow.jobs.reports import doctor as checks
+from pinflow.jobs.reports.doctor import run_checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from tests.gateway_stand_in import Fault, StandIn, stand_in
 
 from pinflow import source
-from pinflow.emulator import Report, TopicReport, emulate
+from pinflow.emulator import EmulatorReport, TopicReport, emulate
 from pinflow.emulator.draw import drawn_picks
 from pinflow.errors import (
     AbsentError,
@@ -97,7 +97,7 @@ def run(
     to: EndpointChoice = "batch",
     rate: float | Literal["max"] | None = "max",
     **options: Any,
-) -> Report:
+) -> EmulatorReport:
     options.setdefault("clock", FakeClock())
     return emulate(url, gateway.url, ID, to=to, rate=rate, **options)
 

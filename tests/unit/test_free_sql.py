@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from tests.pipeline import ID, drain, post, rows, select, topic
 
+from pinflow.ask.ask import ask, run_sql
 from pinflow.config import Query
 from pinflow.errors import AbsentError, LimitError, UsageError
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import ask, run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -143,10 +143,10 @@ def test_keys_are_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
     assert [key["name"] for key in json.loads(run("gateway", "keys", "list", "--json", *home))] == ["one"]
 
 
-def test_an_option_before_the_subcommand_is_refused_rather_than_passed_over(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["gateway", "--home", str(tmp_path), "keys", "list"])
+def test_an_option_of_serving_before_a_subcommand_is_refused_rather_than_passed_over(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["gateway", "--port", "1", "keys", "list", "--home", str(tmp_path)])
     assert done.exit_code == 2
-    assert "--home has to come after" in done.output
+    assert "--port is an option of serving" in done.output
 
 
 def test_the_command_refuses_to_listen_to_everybody(tmp_path: Path) -> None:

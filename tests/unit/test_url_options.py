@@ -11,10 +11,10 @@ from pinflow.config import load, mask, override
 from pinflow.config.option_kinds import TEXT, choice, flag, number, whole
 from pinflow.config.url_options import UrlOption, UrlOptions
 from pinflow.errors import ConfigError
+from pinflow.jobs.reports.doctor import run_checks
 from pinflow.lake.store.registry import open_store
 from pinflow.log import open_log
 from pinflow.source.registry import backend_of
-from pinflow.stations.checks import run_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

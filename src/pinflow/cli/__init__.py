@@ -1,1 +1,1 @@
-"""The commands: each parses, calls one function of a room below, and prints."""
+"""The commands: each parses, calls one verb of `pinflow.tasks`, and prints."""

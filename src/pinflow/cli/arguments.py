@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from pinflow.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["MOST_POSTS", "FilledPath", "FiniteRange", "home_of", "readable"]
+__all__ = ["MOST_POSTS", "FilledPath", "FiniteRange", "readable"]
 
 MOST_POSTS = 2_147_483_648
 """A post's number is an integer of 32 bits, from 0."""
@@ -56,26 +51,4 @@ def readable(name: str, value: Any) -> Any:
     except UnicodeDecodeError as error:
         raise UsageError(
             f"the value of {name} is not UTF-8", where="the command line", hint="write it in UTF-8"
-        ) from error
-
-
-def home_of(path: Path) -> Path:
-    """The home folder that a path names, absolute, with `~` and `~user` in place of what they stand for.
-
-    Raises:
-        UsageError: There is no such user, or PINFLOW_HOME is set and empty.
-    """
-    ctx = click.get_current_context()
-    unset = ctx.get_parameter_source("home") is ParameterSource.DEFAULT and ctx.invoked_subcommand is None
-    if unset and os.environ.get("PINFLOW_HOME") == "":
-        raise UsageError(
-            "PINFLOW_HOME is empty", where="the environment", hint="name a folder in it, or unset it"
-        )
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError as error:
-        raise UsageError(
-            f"the home folder cannot be found: {error}",
-            where=f"--home {path}",
-            hint="name an existing user, or write ./~name for a folder of that name",
         ) from error

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,13 +33,11 @@ def audit(settings: Settings, *, deep: bool, as_json: bool) -> None:
     Without --deep the sums come from metadata, and superseded rows are among the cleaned. Exits with 3 when anything
     does not add up.
     """
-    from pinflow.jobs.reports.audit import audit as run
-    from pinflow.jobs.runtime import Runtime
+    from pinflow import tasks
 
-    with Runtime(settings, read_only=True) as runtime:
-        found = run(runtime, deep=deep)
+    found = tasks.audit(settings, deep=deep)
     if as_json:
-        echo_json({"ok": found.ok, "deep": found.deep, "lines": found.lines, "problems": found.problems})
+        echo_json(found)
     else:
         print_audit(found)
     if not found.ok:
@@ -87,12 +86,10 @@ def status(settings: Settings, *, positions: bool, as_json: bool) -> None:
     """Show how far every topic is: accepted, landed, cleaned, what waits, and which jobs fail."""
     import msgspec
 
+    from pinflow import tasks
     from pinflow.cli.show import failing_lines, print_rows
-    from pinflow.jobs.reports.status import status as run
-    from pinflow.jobs.runtime import Runtime
 
-    with Runtime(settings, read_only=True) as runtime:
-        found = run(runtime)
+    found = tasks.status(settings)
     if as_json:
         echo_json(found)
         return

@@ -1,4 +1,4 @@
-"""What all commands share: the home folder, how errors are told, how a station is stopped."""
+"""What all commands share: the settings, how errors are reported, how a process is stopped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import signal
 import sys
 import threading
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pinflow.cli.arguments import FilledPath, home_of, readable
+from pinflow.cli.arguments import readable
+from pinflow.cli.options import COMMON, common_options, given
 from pinflow.cli.streams import OutputClosed, write_data
 from pinflow.cli.text import visible
 from pinflow.errors import PinflowError, UnavailableError
@@ -23,46 +23,39 @@ from pinflow.stations.process import STDIN_ENDS_IT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pinflow.config import Settings
 
-__all__ = ["command_options", "echo_json", "json_option", "stop_on_signals", "watch_stdin"]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout.")
+__all__ = ["command_options", "echo_json", "stop_on_signals", "watch_stdin", "with_settings"]
 
 
 def command_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--home`, `--config` and `--debug`, and hand it the settings as its first argument.
+    """Give a command `--home`, `--config` and `--debug`, and hand it the settings as its first argument."""
+    return common_options(with_settings(command))
 
-    A `PinflowError`, or an error of the operating system, is told on stderr in a few lines and becomes the exit code.
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command the settings as its first argument, by what the common options say of them.
+
+    A `PinflowError`, or an error of the operating system, is reported on stderr in a few lines and becomes the exit
+    code.
     """
 
-    @click.option(
-        "--home",
-        type=FilledPath(file_okay=False, readable=False, path_type=Path),
-        envvar="PINFLOW_HOME",
-        default=Path(".pinflow"),
-        show_default=True,
-        help="The folder that holds everything.",
-    )
-    @click.option(
-        "--config",
-        "config_file",
-        type=FilledPath(dir_okay=False, readable=False, path_type=Path),
-        envvar="PINFLOW_CONFIG",
-        help="The configuration  [default: pinflow.toml in the home folder]",
-    )
-    @click.option("--debug", is_flag=True, help="Show tracebacks and more talk.")
     @functools.wraps(command)
-    def wrapped(home: Path, config_file: Path | None, *, debug: bool, **arguments: Any) -> None:
-        from pinflow.config import load
+    def wrapped(**arguments: Any) -> None:
+        from pinflow.config import find_home
+        from pinflow.config import settings as load
 
-        _talk(debug=debug)
+        ctx = click.get_current_context()
+        home, config_file, debug = (given(ctx, name) for name in COMMON)
+        _set_up_logging(debug=bool(debug))
         settings: Settings | None = None
         try:
-            home = home_of(home)
-            settings = load(home, file=config_file)
-            command(settings, **{name: readable(name, value) for name, value in arguments.items()})
+            home = find_home(home)
+            settings = load(home, config=config_file)
+            own = {name: value for name, value in arguments.items() if name not in COMMON}
+            command(settings, **{name: readable(name, value) for name, value in own.items()})
         except PinflowError as error:
             _fail(error, settings, debug=debug)
         except (click.ClickException, click.exceptions.Exit, click.Abort, OutputClosed):
@@ -70,7 +63,7 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
         except (KeyboardInterrupt, SystemExit):
             raise
         except OSError as error:
-            _fail(_refused(error, home), settings, debug=debug)
+            _fail(_translate_error(error, home), settings, debug=debug)
         except BaseException as error:  # the last net, also for a panic of a library
             from pinflow.cli.unexpected import is_interrupt, report
 
@@ -81,17 +74,19 @@ def command_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _refused(error: OSError, home: Path) -> PinflowError:
+def _translate_error(error: OSError, home: Path | None) -> PinflowError:
     where = error.filename if isinstance(error.filename, str) else str(home)
     hint = NEXT_AFTER.get(error.errno or 0, "pinflow doctor")
-    return UnavailableError(f"the system refuses: {error.strerror or error}", where=where, hint=hint)
+    return UnavailableError(
+        f"the operating system reports: {error.strerror or error}", where=where, hint=hint
+    )
 
 
 NEXT_AFTER = {
     errno.EACCES: "run as a user who may, or choose another folder with --home",
     errno.EPERM: "run as a user who may, or choose another folder with --home",
     errno.EROFS: "mount the disk for writing, or choose another folder with --home",
-    errno.ENOSPC: "make room on the disk",
+    errno.ENOSPC: "free some space on the disk",
     errno.ENAMETOOLONG: "choose a shorter path with --home",
     errno.ENOENT: "choose another folder with --home",
     errno.ENOTDIR: "choose another folder with --home",
@@ -126,13 +121,13 @@ def stop_on_signals() -> threading.Event:
     """
     stop = threading.Event()
 
-    def told(signum: int, _frame: object) -> None:
+    def on_signal(signum: int, _frame: object) -> None:
         if stop.is_set() and signum == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
-    signal.signal(signal.SIGINT, told)
-    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
     watch_stdin()
     return stop
 
@@ -150,7 +145,7 @@ def watch_stdin() -> None:
     threading.Thread(target=watch, name="stdin", daemon=True).start()
 
 
-def _talk(*, debug: bool) -> None:
+def _set_up_logging(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
         stream=sys.stderr,

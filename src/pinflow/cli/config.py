@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import common_options, json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -15,7 +16,7 @@ __all__ = ["config", "init"]
 
 
 @click.command
-@click.option("--force", is_flag=True, help="Write the configuration over the one that is there.")
+@click.option("--force", is_flag=True, help="Overwrite the configuration that is there.")
 @command_options
 def init(settings: Settings, *, force: bool) -> None:
     """Make the home folder, and in it a pinflow.toml with every setting, its default and its meaning."""
@@ -25,7 +26,7 @@ def init(settings: Settings, *, force: bool) -> None:
     path = settings.home / FILE_NAME
     if path.exists() and not force:
         raise UsageError(
-            "there is a configuration already", where=str(path), hint="pinflow init --force writes over it"
+            "there is a configuration already", where=str(path), hint="pinflow init --force overwrites it"
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     path.write_text(template(), encoding="utf-8")
@@ -33,7 +34,8 @@ def init(settings: Settings, *, force: bool) -> None:
 
 
 @click.group
-def config() -> None:
+@common_options
+def config(**_: object) -> None:
     """Show the configuration and where each value came from."""
 
 
@@ -41,7 +43,7 @@ def config() -> None:
 @json_option
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
-    """Every setting, its value, and where the value came from. Secrets are hidden."""
+    """Show every setting, its value, and where the value came from. Secrets are hidden."""
     from pinflow.config import flatten, show_setting
 
     rows = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from pinflow.cli.arguments import MOST_POSTS
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -43,31 +45,11 @@ def demo(settings: Settings, *, posts: int, as_json: bool) -> None:
     with Bar() as bar:
         report = run(settings, posts=posts, say=lambda line: click.echo(line, err=True), progress=bar)
     if as_json:
-        _print_json(report)
+        echo_json(report)
     else:
         _print(report)
     if not report.ok:
         sys.exit(DIFFERENCE)
-
-
-def _print_json(report: DemoReport) -> None:
-    answers = {
-        name: [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-        for name, answer in report.answers.items()
-    }
-    echo_json(
-        {
-            "ok": report.ok,
-            "home": report.home,
-            "lake": report.lake,
-            "posts": report.posts,
-            "acknowledged": report.acknowledged,
-            "seconds": report.seconds,
-            "differing": report.differing,
-            "audit": {"ok": report.audit.ok, "lines": report.audit.lines, "problems": report.audit.problems},
-            "answers": answers,
-        }
-    )
 
 
 def _print(report: DemoReport) -> None:
@@ -77,9 +59,9 @@ def _print(report: DemoReport) -> None:
 
     for name, answer in report.answers.items():
         click.echo(f"\n{name}: {questions()[name].title}")
-        print_rows(answer.columns, answer.rows[:ROWS_SHOWN])
-        if len(answer.rows) > ROWS_SHOWN:
-            click.echo(f"… {len(answer.rows) - ROWS_SHOWN:,} rows more")
+        print_rows(answer.columns, islice(answer.tuples(), ROWS_SHOWN))
+        if len(answer) > ROWS_SHOWN:
+            click.echo(f"… {len(answer) - ROWS_SHOWN:,} rows more")
     click.echo()
     print_audit(report.audit)
     both = "differ: " + ", ".join(report.differing) if report.differing else "agree"

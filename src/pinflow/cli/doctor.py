@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -19,11 +20,11 @@ __all__ = ["doctor"]
 @json_option
 @command_options
 def doctor(settings: Settings, *, as_json: bool) -> None:
-    """Touch every configured part and say what to mend. Exits with 1 when something has to be."""
+    """Check every configured part by using it, and say what to do next. Exits with 1 when a part is broken."""
+    from pinflow import tasks
     from pinflow.cli.show import print_rows
-    from pinflow.stations.checks import run_checks
 
-    found = run_checks(settings)
+    found = tasks.doctor(settings)
     if as_json:
         echo_json(found)
     else:

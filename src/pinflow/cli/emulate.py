@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+from pinflow.cli.common import command_options, echo_json, stop_on_signals
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
-    from pinflow.emulator import Report
+    from pinflow.emulator import EmulatorReport
+    from pinflow.emulator.emulation import Doors, Rate
 
 __all__ = ["emulate", "rate_of"]
 
 
 def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> float | str | None:  # noqa: ARG001
-    """A rate from the command line: `50/s` or `50` is posts a second, `max` as many as go."""
+    """A rate from the command line: `50/s` or `50` is posts a second, `max` as many as possible."""
     if value is None or value == "max":
         return value
     try:
@@ -34,14 +36,16 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     type=click.Choice(["batch", "stream", "both"]),
     default="both",
     show_default=True,
-    help="Through which door: Kafka REST, Kinesis, or each post through both.",
+    help="The API to post to: batch is Kafka REST, stream is Kinesis, or each post to both.",
 )
 @click.option(
     "--rate", callback=rate_of, help="Posts a second such as 50/s, or max  [default: pauses of 0 or 1 s]"
 )
 @click.option("--posts", type=click.IntRange(min=1), help="How many posts  [default: until stopped]")
 @click.option("--each-once", is_flag=True, help="Every post of the source once, in order, instead of a draw.")
-@click.option("--seed", type=int, help="Of the draw; 100 gives the published one  [default: emulator.seed]")
+@click.option(
+    "--seed", type=int, help="Seed of the draw; 100 gives the published one  [default: emulator.seed]"
+)
 @click.option(
     "--url", help="Where the gateway listens  [default: emulator.url, or the gateway of this configuration]"
 )
@@ -50,8 +54,8 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
 def emulate(
     settings: Settings,
     *,
-    to: str,
-    rate: float | str | None,
+    to: Doors,
+    rate: Rate,
     posts: int | None,
     each_once: bool,
     seed: int | None,
@@ -63,23 +67,18 @@ def emulate(
     Posts are drawn with replacement, so the same post comes again; the same seed draws the same posts. Ctrl-C ends it
     after the posts in flight. Records are counted when the gateway has acknowledged them.
     """
+    from pinflow import tasks
     from pinflow.cli.show import Bar
-    from pinflow.emulator import emulate as run
 
-    config = settings.config
     with Bar() as bar:
-        report = run(
-            config.source.url,
-            url or config.emulator.url or config.gateway.url,
-            config.id,
-            to=to,  # type: ignore[arg-type]
+        report = tasks.emulate(
+            settings,
+            to=to,
+            rate=rate,
             posts=posts,
             each_once=each_once,
-            rate=rate,  # type: ignore[arg-type]
-            seed=config.emulator.seed if seed is None else seed,
-            batch_posts=config.emulator.batch_posts,
-            api_key=config.emulator.api_key,
-            ca_file=config.emulator.ca_file,
+            seed=seed,
+            url=url,
             stop=stop_on_signals(),
             progress=bar,
         )
@@ -89,15 +88,15 @@ def emulate(
         _print(report)
 
 
-def _print(report: Report) -> None:
+def _print(report: EmulatorReport) -> None:
     from pinflow.cli.show import print_rows
 
     print_rows(
-        ["topic", "sent", "acknowledged", "refused"],
+        ["topic", "sent", "acknowledged", "rejected"],
         [(name, each.sent, each.acknowledged, each.refused) for name, each in report.topics.items()],
     )
     for message in report.messages:
-        click.echo(f"refused: {message}", err=True)
+        click.echo(f"rejected: {message}", err=True)
     click.echo(
         f"{report.posts:,} posts, {report.acknowledged:,} records acknowledged in {report.seconds:.1f} s"
         f" ({report.records_per_second:,.0f} a second), {report.retries:,} requests sent again",

@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from pinflow.cli.arguments import FilledPath
-from pinflow.cli.common import command_options, echo_json, json_option, watch_stdin
+from pinflow.cli.common import command_options, echo_json, watch_stdin, with_settings
+from pinflow.cli.options import COMMON, common_options, json_option
 from pinflow.cli.topics import topics as topics_group
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FILE = FilledPath(dir_okay=False, path_type=Path)
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one  [default: gateway.port]")
 @click.option(
     "--tls-cert",
-    help="PEM file with the certificate, and those that it rests on  [default: gateway.tls_cert]",
+    help="PEM file with the certificate and its chain  [default: gateway.tls_cert]",
 )
 @click.option("--tls-key", help="PEM file with the certificate's key  [default: gateway.tls_key]")
 @click.option(
@@ -35,8 +36,8 @@ FILE = FilledPath(dir_okay=False, path_type=Path)
     help="Listen beyond this machine even without API keys or TLS  [default: gateway.insecure]",
 )
 @click.option("--ready-file", type=FILE, help="Write the address here once connections are taken.")
-@command_options
-def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> None:
+@common_options
+def gateway(**options: Any) -> None:
     """Take posts over HTTP into the log, until stopped.
 
     Speaks the Kafka REST Proxy v2 API under /topics and a Kinesis API under /streams. A 2xx answer means that the
@@ -44,9 +45,14 @@ def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> Non
     every request needs one.
     """
     ctx = click.get_current_context()
-    if ctx.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is None:
+        _serve(**options)
+    else:
         _require_no_options(ctx, ctx.invoked_subcommand)
-        return
+
+
+@with_settings
+def _serve(settings: Settings, *, ready_file: Path | None, **flags: Any) -> None:
     from pinflow.config import override
     from pinflow.gateway import serve
 
@@ -57,35 +63,38 @@ def gateway(settings: Settings, *, ready_file: Path | None, **flags: Any) -> Non
 
 
 def _require_no_options(ctx: click.Context, subcommand: str) -> None:
+    """Check that no option of serving stands before a subcommand, which would ignore it."""
     for param in ctx.command.params:
-        if ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE:
-            ctx.fail(f"{param.opts[0]} has to come after {subcommand!r} and its command, which has its own.")
+        name = param.name or ""
+        if name not in COMMON and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            ctx.fail(f"{param.opts[0]} is an option of serving, and does not go with {subcommand!r}.")
 
 
 gateway.add_command(topics_group)
 
 
 @gateway.group
-def keys() -> None:
+@common_options
+def keys(**_: object) -> None:
     """Make, list and revoke API keys.
 
-    From the first key on every request needs one. A gateway that runs notices every change at once.
+    As soon as there is a key, every request needs one. A running gateway notices every change at once.
     """
 
 
 @keys.command
-@click.option("--name", required=True, help="Who it is for; the user of Basic authentication.")
+@click.option("--name", required=True, help="The client it is for; the user of Basic authentication.")
 @click.option(
     "--topics",
     multiple=True,
     default=["*"],
     show_default=True,
-    help="Which topics and streams it is for, as a pattern such as 'a.*'; may be given again.",
+    help="The topics and streams it is for, as a pattern such as 'a.*'; may be given several times.",
 )
 @json_option
 @command_options
 def create(settings: Settings, *, name: str, topics: tuple[str, ...], as_json: bool) -> None:
-    """Make an API key. It is shown this once, on stdout, and kept nowhere."""
+    """Make an API key. It is printed on stdout once, and stored only as a hash."""
     from pinflow.gateway.auth.keys import create_key
 
     key, text = create_key(Path(settings.config.gateway.keys_file), name, topics)
@@ -122,7 +131,7 @@ def list_keys(settings: Settings, *, as_json: bool) -> None:
 @click.argument("ident", metavar="ID")
 @command_options
 def revoke(settings: Settings, *, ident: str) -> None:
-    """Revoke the API key with this id. The next request with it is refused."""
+    """Revoke the API key with this id. The next request with it is rejected."""
     from pinflow.gateway.auth.keys import revoke_key
 
     key = revoke_key(Path(settings.config.gateway.keys_file), ident)

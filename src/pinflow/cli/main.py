@@ -1,4 +1,4 @@
-"""`pinflow`: the command line's door. Commands are imported when they are called, so that `--help` is quick."""
+"""`pinflow`: the command line. A command is imported when it is called, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pinflow import __version__
+from pinflow.cli.options import common_options
 from pinflow.cli.streams import OutputClosed, finish, mute, prepare
 from pinflow.errors import PinflowError
 
@@ -20,15 +21,15 @@ __all__ = ["main"]
 
 
 class _Entry(NamedTuple):
-    place: str
+    target: str
     help: str
 
 
 COMMANDS = {
     "demo": _Entry("pinflow.cli.demo:demo", "Run the whole pipeline once on synthetic posts, and check it."),
-    "up": _Entry("pinflow.cli.up:up", "Run every station until Ctrl-C."),
+    "up": _Entry("pinflow.cli.up:up", "Run all processes of the pipeline until Ctrl-C."),
     "init": _Entry("pinflow.cli.config:init", "Make a home folder with a configuration to edit."),
-    "source": _Entry("pinflow.cli.source:source", "Make, load or look at the source database."),
+    "source": _Entry("pinflow.cli.source:source", "Make, load or show the source database."),
     "emulate": _Entry("pinflow.cli.emulate:emulate", "Post the source's posts through the gateway."),
     "gateway": _Entry("pinflow.cli.gateway:gateway", "Take posts over HTTP into the log."),
     "land": _Entry("pinflow.cli.jobs:land", "Move records from the log to the landing zone."),
@@ -40,9 +41,11 @@ COMMANDS = {
     "maintain": _Entry(
         "pinflow.cli.maintain:maintain", "Keep log, tables and plans small, beside running jobs."
     ),
-    "replay": _Entry("pinflow.cli.replay:replay", "Rebuild tables by the rules of today, and swap them in."),
+    "replay": _Entry(
+        "pinflow.cli.replay:replay", "Rebuild tables by the rules of today, or retry what was rejected."
+    ),
     "config": _Entry("pinflow.cli.config:config", "Show the configuration and where each value came from."),
-    "doctor": _Entry("pinflow.cli.doctor:doctor", "Touch every configured part and say what to mend."),
+    "doctor": _Entry("pinflow.cli.doctor:doctor", "Check every configured part by using it."),
 }
 
 
@@ -57,9 +60,20 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        module, _, name = COMMANDS[cmd_name].target.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Group`; an option that only some commands have is an error before one."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            command = next((word for word in args if word in COMMANDS), None)
+            if command is None or error.option_name not in ("--json", "--format"):
+                raise
+            option = error.option_name
+            ctx.fail(f"{option} is an option of commands: pinflow {command} {option}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -78,11 +92,12 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
+@common_options
 @click.version_option(__version__, prog_name="pinflow")
-def cli() -> None:
+def cli(**_: object) -> None:
     """The whole pipeline of a Pinterest-style post: HTTP, durable log, lake, one set of SQL rules, answers, audit.
 
-    Begin with: pinflow demo
+    Begin with: pinflow demo. The options below may stand before a command or after it.
     """
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pinflow.cli.arguments import FiniteRange
-from pinflow.cli.common import command_options, echo_json, json_option, stop_on_signals
+from pinflow.cli.common import command_options, echo_json, stop_on_signals
+from pinflow.cli.options import json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -21,11 +22,11 @@ LONGEST_PAUSE_S = 1e9
 
 
 @click.command
-@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done to the tables.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; report what would be done to the tables.")
 @click.option(
     "--every",
     type=FiniteRange(min=0, min_open=True, max=LONGEST_PAUSE_S),
-    help="Run again after so many seconds, until stopped.",
+    help="Run again after this many seconds, until stopped.",
 )
 @json_option
 @command_options
@@ -35,22 +36,20 @@ def maintain(settings: Settings, *, dry_run: bool, every: float | None, as_json:
     Trims the log, removes superseded rows, joins small files, writes checkpoints, deletes what is past
     maintain.retention_hours. Safe at any kill; run it again. With --every, --json writes one line a run.
     """
-    from pinflow.jobs.maintain.maintain import maintain as run
-    from pinflow.jobs.runtime import Runtime
+    from pinflow import tasks
 
     stop = stop_on_signals()
     failed = False
-    with Runtime(settings, read_only=dry_run) as runtime:
-        while not stop.is_set():
-            done = run(runtime, dry_run=dry_run)
-            if as_json:
-                echo_json(done, indent=2 if every is None else 0)
-            else:
-                _print(done)
-            failed = bool(done.problems)
-            if every is None:
-                break
-            stop.wait(every)
+    while not stop.is_set():
+        done = tasks.maintain(settings, dry_run=dry_run)
+        if as_json:
+            echo_json(done, indent=2 if every is None else 0)
+        else:
+            _print(done)
+        failed = bool(done.problems)
+        if every is None:
+            break
+        stop.wait(every)
     if failed:
         sys.exit(1)
 
@@ -70,7 +69,7 @@ def _print(done: Maintained) -> None:
     ]
     print_rows(names, [msgspec.structs.astuple(each) for each in done.tables])
     for topic, records in done.trimmed.items():
-        click.echo(f"maintain: {records:,} records left the log of {topic}", err=True)
+        click.echo(f"maintain: {records:,} records were removed from the log of {topic}", err=True)
     for folder in done.generations:
         click.echo(f"maintain: generation {folder} {'would be' if done.dry_run else 'was'} deleted", err=True)
     for problem in done.problems:

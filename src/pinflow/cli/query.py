@@ -12,8 +12,10 @@ from pinflow.cli.csv_text import csv_text
 from pinflow.cli.streams import is_terminal, write_data
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pinflow.ask.result import QueryResult
     from pinflow.config import Settings
-    from pinflow.engine import Result
     from pinflow.jobs.pipelines import Side
 
 __all__ = ["query"]
@@ -32,64 +34,45 @@ __all__ = ["query"]
 @command_options
 def query(settings: Settings, *, name: str | None, side: Side, form: str, sql: str | None) -> None:
     """Answer a question from the tables, or all of them with the name `all`; without a name, list the questions."""
-    from pinflow.jobs.runtime import Runtime
-    from pinflow.queries import question
+    from pinflow import tasks
 
     if name is not None and sql is not None:
         raise click.UsageError("a question or --sql, not both")
     if name is None and sql is None:
-        _list(form)
-        return
-    if sql is not None:
-        from pinflow.query.sandbox import run_fenced
-
-        _print(run_fenced(settings, sql), form)
-        return
-    with Runtime(settings, read_only=True) as runtime:
-        from pinflow.query.ask import ask
-
-        if name == "all":
-            _print_all(ask(runtime, side), form)
-        else:
-            asked = question(name or "")
-            _print(ask(runtime, side, [asked])[asked.name], form)
+        _print(tasks.questions(), form)
+    elif name == "all":
+        _print_all(tasks.query_all(settings, side=side), form)
+    else:
+        _print(tasks.query(name, settings, side=side, sql=sql), form)
 
 
-def _list(form: str) -> None:
-    from pinflow.engine import Result
-    from pinflow.queries import questions
-
-    _print(Result(["query", "meaning"], [(each.name, each.title) for each in questions().values()]), form)
-
-
-def _print(result: Result, form: str) -> None:
+def _print(result: QueryResult, form: str) -> None:
     if form == "json":
-        echo_json(_objects(result))
+        echo_json(result)
     elif form == "csv":
-        write_data(csv_text(result.columns, result.rows, is_shown=is_terminal(sys.stdout)))
+        _write_csv(result.columns, result.tuples())
     else:
         from pinflow.cli.show import print_rows
 
-        print_rows(result.columns, result.rows)
+        print_rows(result.columns, result.tuples())
 
 
-def _print_all(answers: dict[str, Result], form: str) -> None:
-    """Print several answers: one JSON object by question, or tables of which each says its question."""
+def _print_all(answers: dict[str, QueryResult], form: str) -> None:
+    """Print several answers: one JSON object by question, or one table after the other, each below its question."""
     from pinflow.queries import questions
 
     if form == "json":
-        echo_json({name: _objects(result) for name, result in answers.items()})
+        echo_json(answers)
         return
     for index, (name, result) in enumerate(answers.items()):
         if index:
             click.echo()
         if form == "csv":
-            named = [(name, *row) for row in result.rows]
-            _print(result._replace(columns=["query", *result.columns], rows=named), form)
+            _write_csv(["query", *result.columns], ((name, *row) for row in result.tuples()))
         else:
             click.echo(f"{name}: {questions()[name].title}")
             _print(result, form)
 
 
-def _objects(result: Result) -> list[dict[str, object]]:
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+def _write_csv(columns: list[str], rows: Iterable[tuple[object, ...]]) -> None:
+    write_data(csv_text(columns, rows, is_shown=is_terminal(sys.stdout)))

@@ -1,4 +1,4 @@
-"""`pinflow replay`."""
+"""`pinflow replay run`, `quarantine` and `abandon`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import common_options, json_option
+from pinflow.cli.replay_before import ReplayGroup
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -17,10 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
+side_argument = click.argument("side", type=click.Choice(["batch", "stream"]))
+dataset_argument = click.argument("dataset", type=click.Choice(["pin", "geo", "user"]), required=False)
 
-@click.command
-@click.argument("side", type=click.Choice(["batch", "stream"]))
-@click.argument("dataset", type=click.Choice(["pin", "geo", "user"]), required=False)
+
+@click.group(cls=ReplayGroup)
+@common_options
+def replay(**_: object) -> None:
+    """Rebuild tables by the rules of today, try rejected records again, or give a replay up."""
+
+
+@replay.command(short_help="Rebuild the tables of a side, and swap them in.")
+@side_argument
+@dataset_argument
 @click.option(
     "--from",
     "origin",
@@ -29,54 +40,65 @@ __all__ = ["replay"]
     show_default=True,
     help="Where the records are read from.",
 )
-@click.option("--quarantine", is_flag=True, help="Try rejected records alone, and move what is now clean.")
-@click.option("--dry-run", is_flag=True, help="Report only; swap and move nothing.")
-@click.option("--abandon", is_flag=True, help="Give up a replay that was begun and holds the side's job.")
+@click.option("--dry-run", is_flag=True, help="Report only; swap nothing.")
 @json_option
 @command_options
-def replay(
+def run(
     settings: Settings,
     *,
     side: Side,
     dataset: str | None,
     origin: Literal["landing", "log"],
-    quarantine: bool,
     dry_run: bool,
-    abandon: bool,
     as_json: bool,
 ) -> None:
-    """Rebuild the tables of a side by the rules of today, say what differs, and swap them in.
+    """Rebuild the tables of SIDE by the rules of today, report what differs, and swap them in.
 
     Each dataset's clean table and quarantine are swapped in one step. Killed anywhere, run it again. A worker of the
     side that runs meanwhile waits with this dataset's job, and goes on in the new tables.
     """
-    from pinflow.errors import UsageError
-    from pinflow.jobs.replay.abandon import abandon as give_up
-    from pinflow.jobs.replay.coverage import cleaned_pipelines
-    from pinflow.jobs.replay.quarantine import retry_quarantine
-    from pinflow.jobs.replay.replay import replay as run
-    from pinflow.jobs.runtime import Runtime
+    from pinflow import tasks
 
-    if abandon and (quarantine or dry_run):
-        raise UsageError("--abandon stands alone", hint=f"pinflow replay {side} --abandon")
-    with Runtime(settings) as runtime:
-        chosen = cleaned_pipelines(runtime.tables, side, settings.config.id, dataset)
-        if abandon:
-            abandoned = [give_up(runtime, pipeline) for pipeline in chosen]
-            echo_json(abandoned) if as_json else _print_abandoned(abandoned)
-            return
-        if quarantine:
-            retried = [retry_quarantine(runtime, pipeline, dry_run=dry_run) for pipeline in chosen]
-            echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
-            return
-        replayed = [run(runtime, pipeline, origin=origin, dry_run=dry_run) for pipeline in chosen]
+    replayed = tasks.replay(side, dataset, settings, origin=origin, dry_run=dry_run)
     echo_json(replayed) if as_json else _print_replayed(replayed)
+
+
+@replay.command(short_help="Try the rejected records of a side again.")
+@side_argument
+@dataset_argument
+@click.option("--dry-run", is_flag=True, help="Report only; move nothing.")
+@json_option
+@command_options
+def quarantine(settings: Settings, *, side: Side, dataset: str | None, dry_run: bool, as_json: bool) -> None:
+    """Try the rejected records of SIDE alone, and move those that are clean now to the clean table.
+
+    A worker of the side that runs is fenced by the first move, and ends: start it again.
+    """
+    from pinflow import tasks
+
+    retried = tasks.retry_quarantine(side, dataset, settings, dry_run=dry_run)
+    echo_json(retried) if as_json else _print_retried(retried, dry_run=dry_run)
+
+
+@replay.command(short_help="Give up a replay that was begun.")
+@side_argument
+@dataset_argument
+@json_option
+@command_options
+def abandon(settings: Settings, *, side: Side, dataset: str | None, as_json: bool) -> None:
+    """Give up a replay that was begun and holds a job of SIDE. The tables stay what they are."""
+    from pinflow import tasks
+
+    abandoned = tasks.abandon_replay(side, dataset, settings)
+    echo_json(abandoned) if as_json else _print_abandoned(abandoned)
 
 
 def _print_abandoned(found: list[Abandoned]) -> None:
     from pinflow.cli.show import print_rows
 
-    verdicts = [f"of {each.worker}, given up" if each.abandoned else "none holds the job" for each in found]
+    verdicts = [
+        f"of {each.worker}, given up" if each.abandoned else "no replay holds the job" for each in found
+    ]
     print_rows(
         ["table", "replay"], [[each.table, verdict] for each, verdict in zip(found, verdicts, strict=True)]
     )

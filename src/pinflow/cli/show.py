@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Bar", "columns_of", "console", "failing_lines", "print_rows"]
 
 WIDEST = 10_000
-"""Where there is no terminal no cell is broken or cut; beyond this width the next column is out of line instead."""
+"""Without a terminal no cell is broken or cut; beyond this width the columns that follow are out of line instead."""
 
 LINES_A_BAR = 10
-"""Where there is no terminal, a bar becomes at most so many lines."""
+"""Where there is no terminal, a bar becomes at most this many lines."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is a terminal only if there is one, and takes no text for markup."""
+    """A console that is a terminal only if there is one, and prints text as it is, without markup."""
     stream = sys.stderr if stderr else sys.stdout
     terminal = is_terminal(stream)
     return Console(
@@ -91,7 +91,7 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def failing_lines(topic: TopicStatus) -> list[str]:
-    """What fails of a topic, for people: the job, since when and where, then the error with its next step."""
+    """The failing jobs of a topic, for people: since when and where each fails, then the error with its next step."""
     lines = []
     for each in topic.failing:
         since = f" since {_moment(each.since)}" if each.since else ""
@@ -114,12 +114,12 @@ class Bar:
         self._console = console(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._what, self._total, self._done, self._told = "", 0, 0, 0
+        self._what, self._total, self._done, self._reported = "", 0, 0, 0
 
     def start(self, total: int | None, what: str) -> None:
         """Begin to count up to `total` of `what`; None for an unknown total."""
         self.stop()
-        self._what, self._total, self._done, self._told = what, total or 0, 0, 0
+        self._what, self._total, self._done, self._reported = what, total or 0, 0, 0
         if self._console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
@@ -136,12 +136,12 @@ class Bar:
         self._done += n
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, n)
-        elif self._total and self._done * LINES_A_BAR // self._total > self._told:
-            self._told = self._done * LINES_A_BAR // self._total
+        elif self._total and self._done * LINES_A_BAR // self._total > self._reported:
+            self._reported = self._done * LINES_A_BAR // self._total
             self._console.print(f"{self._what}: {self._done:,} of {self._total:,}")
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 from pinflow.cli.arguments import MOST_POSTS
-from pinflow.cli.common import command_options, echo_json, json_option
+from pinflow.cli.common import command_options, echo_json
+from pinflow.cli.options import common_options, json_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
+    from pinflow.tasks import SourceResult
 
 __all__ = ["source"]
 
-replace_option = click.option(
-    "--replace", is_flag=True, help="Put these posts in the place of those that are there."
-)
+replace_option = click.option("--replace", is_flag=True, help="Replace the posts that are there.")
 
 
 @click.group
-def source() -> None:
-    """Make, load or look at the source database."""
+@common_options
+def source(**_: object) -> None:
+    """Make, load or show the source database."""
 
 
 @source.command
@@ -35,12 +36,12 @@ def source() -> None:
 @command_options
 def create(settings: Settings, *, posts: int, seed: int, replace: bool, as_json: bool) -> None:
     """Make a synthetic source, drawn to the shape of the real site's tables."""
-    from pinflow import source as room
+    from pinflow import tasks
     from pinflow.cli.show import Bar
 
     with Bar() as bar:
-        made = room.create(settings.config.source.url, posts, seed, replace=replace, progress=bar)
-    _report(settings, made, as_json=as_json)
+        made = tasks.create_source(settings, posts=posts, seed=seed, replace=replace, progress=bar)
+    _report(made, as_json=as_json)
 
 
 @source.command(short_help="Read a source from three JSON Lines files.")
@@ -50,25 +51,25 @@ def create(settings: Settings, *, posts: int, seed: int, replace: bool, as_json:
 @command_options
 def load(settings: Settings, *, folder: Path, replace: bool, as_json: bool) -> None:
     """Read a source from pin.jsonl, geo.jsonl and user.jsonl in FOLDER: one row a line, fields as in the tables."""
-    from pinflow import source as room
+    from pinflow import tasks
     from pinflow.cli.show import Bar
 
     with Bar() as bar:
-        loaded = room.load(settings.config.source.url, folder, replace=replace, progress=bar)
-    _report(settings, loaded, as_json=as_json)
+        loaded = tasks.load_source(folder, settings, replace=replace, progress=bar)
+    _report(loaded, as_json=as_json)
 
 
 @source.command
 @json_option
 @command_options
 def show(settings: Settings, *, as_json: bool) -> None:
-    """Say what is in the source."""
+    """Show what is in the source."""
     import msgspec
 
-    from pinflow import source as room
+    from pinflow import tasks
     from pinflow.cli.show import print_rows
 
-    found = room.summary(settings.config.source.url)
+    found = tasks.show_source(settings)
     if as_json:
         echo_json(found)
         return
@@ -85,12 +86,9 @@ def _plain(value: object) -> object:
     return value
 
 
-def _report(settings: Settings, posts: int, *, as_json: bool) -> None:
-    from pinflow.config import mask
-
+def _report(filled: SourceResult, *, as_json: bool) -> None:
     if as_json:
-        echo_json({"source": mask(settings.config.source.url), "posts": posts})
+        echo_json(filled)
     else:
-        click.echo(
-            f"{posts:,} {'post' if posts == 1 else 'posts'} in {mask(settings.config.source.url)}", err=True
-        )
+        posts = "post" if filled.posts == 1 else "posts"
+        click.echo(f"{filled.posts:,} {posts} in {filled.source}", err=True)

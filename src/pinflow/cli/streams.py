@@ -16,7 +16,7 @@ __all__ = ["OutputClosed", "finish", "is_terminal", "mute", "prepare", "write_da
 
 
 class OutputClosed(Exception):  # noqa: N818 - it is no error: `pinflow query all | head -1` has what it wants
-    """Whoever read the output has ended."""
+    """The reader of the output has ended."""
 
 
 class _Data(io.FileIO):
@@ -29,7 +29,7 @@ class _Data(io.FileIO):
             raise UnavailableError(
                 f"the output cannot be written: {error.strerror}",
                 where="standard output",
-                hint="see where it leads: to a disk that is full, or nowhere",
+                hint="see where it leads: to a full disk, or to a stream that is closed",
             ) from error
 
 
@@ -37,12 +37,12 @@ class _Messages(io.FileIO):
     def write(self, data: ReadableBuffer) -> int:
         try:
             return super().write(data)
-        except OSError:  # there is nobody to read it, and the work goes on
+        except OSError:  # nobody can read it, and the work goes on
             return memoryview(data).nbytes
 
 
 def prepare() -> None:
-    """Put `sys.stdout` and `sys.stderr` in order, unless a test has put others in their place.
+    """Put `sys.stdout` and `sys.stderr` in order, unless a test has replaced them.
 
     A stream that is closed is opened: no file that is opened later may take its number, and be written to.
     """
@@ -89,14 +89,14 @@ def finish() -> None:
 
 
 def mute() -> None:
-    """Let nothing more come out of stdout, not even what Python writes when it ends."""
+    """Write nothing more to stdout, not even what Python flushes when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at it, whatever FORCE_COLOR says."""
+    """Whether a person reads the stream, whatever FORCE_COLOR says."""
     return stream.isatty()
 
 

@@ -83,7 +83,7 @@ def _secrets(settings: Settings | None) -> set[str]:
 
 
 def _where(error: BaseException) -> str:
-    """The innermost line of pinflow's own, for the one who mends it."""
+    """The innermost line of pinflow's own, for whoever fixes it."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if f"{os.sep}pinflow{os.sep}" in frame.filename] or list(frames)
     if not ours:

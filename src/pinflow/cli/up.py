@@ -20,7 +20,7 @@ __all__ = ["up"]
 GENTLE = "2/s"
 
 PLAIN_EVERY = 10
-"""Where there is no terminal, every tenth snapshot is a line."""
+"""Where there is no terminal, every tenth snapshot is printed as a line."""
 
 
 @click.command
@@ -36,7 +36,7 @@ PLAIN_EVERY = 10
 def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
     """Run gateway, land, stream, batch, maintain and emulator until Ctrl-C.
 
-    Each is a process of its own; one that dies is started again. Their talk is in the logs folder of the home.
+    Each is a process of its own; one that dies is started again. Their logs are in the logs folder of the home.
     """
     from rich.live import Live
 
@@ -45,13 +45,13 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
 
     stop = stop_on_signals()
     screen = console()
-    told = 0
+    shown = 0
 
     def plain(snapshot: Snapshot) -> None:
-        nonlocal told
-        if told % PLAIN_EVERY == 0:
+        nonlocal shown
+        if shown % PLAIN_EVERY == 0:
             click.echo(_line(snapshot), err=True)
-        told += 1
+        shown += 1
 
     given = None if no_emulator else str(rate)
     with Bar() as bar:
@@ -61,7 +61,7 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
                 run(settings, stop=stop, rate=given, progress=bar, show=show)
         else:
             run(settings, stop=stop, rate=given, progress=bar, show=plain)
-    click.echo("all stations have ended", err=True)
+    click.echo("all processes have ended", err=True)
 
 
 def _line(snapshot: Snapshot) -> str:
@@ -83,8 +83,8 @@ def _picture(snapshot: Snapshot) -> Group:
     from pinflow.cli.show import columns_of, failing_lines
 
     stations = columns_of(
-        [[each.name, each.pid or "down", each.restarts, each.last_words] for each in snapshot.stations],
-        ["station", "process", "restarts", "last words"],
+        [[each.name, each.pid or "down", each.restarts, each.last_line] for each in snapshot.stations],
+        ["name", "process", "restarts", "last line"],
     )
     topics = columns_of(
         [

@@ -1,6 +1,7 @@
 """The configuration: one frozen model, filled from a file, the environment and flags."""
 
-from pinflow.config.loading import FILE_NAME, Settings, flatten, load, override
+from pinflow.config.home import find_home, settings
+from pinflow.config.loading import FILE_NAME, Settings, environment_of, flatten, load, override
 from pinflow.config.model import (
     Batch,
     Config,
@@ -35,6 +36,8 @@ __all__ = [
     "Source",
     "Stream",
     "Worker",
+    "environment_of",
+    "find_home",
     "flatten",
     "is_server",
     "load",
@@ -42,6 +45,7 @@ __all__ = [
     "odd_characters",
     "override",
     "secret_values",
+    "settings",
     "show_setting",
     "split_url",
     "template",

@@ -21,10 +21,12 @@ from pinflow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FILE_NAME", "Settings", "flatten", "load", "override"]
+__all__ = ["FILE_NAME", "OVERRIDE", "Settings", "environment_of", "flatten", "load", "override"]
 
 ENV_PREFIX = "PINFLOW__"
 FILE_NAME = "pinflow.toml"
+OVERRIDE = "override"
+"""The origin of values that were set by a program that uses the package."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -65,16 +67,30 @@ def load(home: Path, *, file: Path | None = None, env: Mapping[str, str] | None 
     return Settings(home, config, {key: origins.get(key, "default") for key in KNOWN}, file)
 
 
-def override(settings: Settings, flags: Mapping[str, Any]) -> Settings:
-    """Settings with flags on top (`section.key` → value); a value of None is a flag not given.
+def override(settings: Settings, given: Mapping[str, Any], *, origin: str = "flag") -> Settings:
+    """Settings with others on top (`section.key` → value, or sections); None stands for a value that was not given.
 
     Raises:
-        ConfigError: A value does not fit.
+        ConfigError: A key is unknown, or a value does not fit.
     """
-    given = {key: value for key, value in flags.items() if value is not None}
-    origins = settings.origins | dict.fromkeys(given, "flag")
-    config = _convert(flatten(settings.config) | given, origins, None)
+    values, origins = flatten(settings.config), dict(settings.origins)
+    _merge(values, origins, {key: value for key, value in _flat(given).items() if value is not None}, origin)
+    config = _convert(values, origins, settings.home)
     return msgspec.structs.replace(settings, config=config, origins=origins)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables by which another process comes to what this one has set in its own code (`origin="override"`)."""
+    values = flatten(settings.config)
+    return {
+        f"{ENV_PREFIX}{key.upper().replace('.', '__')}": _as_text(values[key])
+        for key, origin in settings.origins.items()
+        if origin == OVERRIDE
+    }
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def flatten(config: Config) -> dict[str, Any]:

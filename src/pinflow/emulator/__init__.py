@@ -1,6 +1,6 @@
 """The emulator: draws posts from the source and sends the three records of each through the gateway."""
 
 from pinflow.emulator.emulation import emulate
-from pinflow.emulator.report import Report, TopicReport
+from pinflow.emulator.report import EmulatorReport, TopicReport
 
-__all__ = ["Report", "TopicReport", "emulate"]
+__all__ = ["EmulatorReport", "TopicReport", "emulate"]

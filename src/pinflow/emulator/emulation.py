@@ -18,7 +18,7 @@ from pinflow.emulator.delivery import MESSAGES, Delivery
 from pinflow.emulator.draw import Supply, drawn_picks, every_pick, require_drawable
 from pinflow.emulator.endpoints import BatchEndpoint, StreamEndpoint
 from pinflow.emulator.pace import Drawn, Steady, SystemClock, Unpaced
-from pinflow.emulator.report import Report, TopicReport
+from pinflow.emulator.report import EmulatorReport, TopicReport
 from pinflow.errors import ConfigError, UsageError
 from pinflow.progress import Silent
 from pinflow.source import open_posts
@@ -67,7 +67,7 @@ def emulate(
     stop: Event | None = None,
     progress: Progress = SILENT,
     clock: Clock = CLOCK,
-) -> Report:
+) -> EmulatorReport:
     """Send posts of the source through the gateway, pin, geo and user of each in this order.
 
     Posts are drawn with replacement, always in the same order for a seed; 100 gives the published one.
@@ -151,7 +151,7 @@ class Emulation:
                 due = self._pace.next(self._supply, self._stop) if following is None else following
             self._ended = not due and not self._stop.is_set()
 
-    def report(self, seconds: float) -> Report:
+    def report(self, seconds: float) -> EmulatorReport:
         """Sum up what was done."""
         topics = {
             topic: TopicReport(counted.sent, counted.acknowledged, counted.refused)
@@ -161,7 +161,7 @@ class Emulation:
         sent = sum(topic.sent for topic in topics.values())
         acknowledged = sum(topic.acknowledged for topic in topics.values())
         refused = sum(topic.refused for topic in topics.values())
-        return Report(
+        return EmulatorReport(
             posts=self._posts,
             skipped=self._supply.skipped,
             sent=sent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["Report", "TopicReport"]
+__all__ = ["EmulatorReport", "TopicReport"]
 
 
 class TopicReport(Struct, frozen=True):
@@ -15,7 +15,7 @@ class TopicReport(Struct, frozen=True):
     refused: int
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class EmulatorReport(Struct, frozen=True, kw_only=True):
     """What an emulation did.
 
     Attributes:

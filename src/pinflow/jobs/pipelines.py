@@ -13,6 +13,7 @@ from pinflow.datasets import LINEAGE, Dataset, datasets
 from pinflow.datasets.naming import table_name, topic_name
 from pinflow.lake.tables.protocol import Column, Table, Tables
 from pinflow.steps.generations import Generation, current_generation
+from pinflow.steps.spelling import replaying
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
@@ -78,7 +79,7 @@ class Pipeline(NamedTuple):
         """The table of clean rows and the quarantine of one generation."""
         clean = [Column(*pair) for pair in (self.dataset.clean | LINEAGE).items()]
         rejected = [Column(*pair) for pair in QUARANTINE.items()]
-        mend = f"pinflow replay {self.side} {self.dataset.name}"
+        mend = replaying(self.side, self.dataset.name)
         return (
             tables.open(self.table, clean, generation.table, mend=mend),
             tables.open(self.quarantine, rejected, generation.quarantine, mend=mend),

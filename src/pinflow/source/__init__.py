@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pinflow.errors import UsageError
 from pinflow.progress import Silent
 from pinflow.source.database import Database, fill, open_source
-from pinflow.source.facts import Summary, summary
+from pinflow.source.facts import SourceSummary, summary
 from pinflow.source.loader import file_blocks
 from pinflow.source.reader import Posts, open_posts
 from pinflow.source.rows import Post
@@ -27,7 +27,7 @@ __all__ = [
     "Database",
     "Post",
     "Posts",
-    "Summary",
+    "SourceSummary",
     "check",
     "create",
     "load",

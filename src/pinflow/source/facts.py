@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from pinflow.source.database import Database
 
-__all__ = ["Summary", "summary"]
+__all__ = ["SourceSummary", "summary"]
 
 
 ROWS_AT_ONCE = 10_000
 """Times read at a time."""
 
 
-class Summary(Struct, frozen=True):
+class SourceSummary(Struct, frozen=True):
     """What a source holds.
 
     Attributes:
@@ -53,7 +53,7 @@ class Summary(Struct, frozen=True):
     countries: int
 
 
-def summary(url: str) -> Summary:
+def summary(url: str) -> SourceSummary:
     """Look at the source. Reads each table once; takes some seconds per million posts.
 
     Raises:
@@ -70,7 +70,7 @@ def summary(url: str) -> Summary:
         )
         earliest, latest = _times(connection, database)
         rows = database.count_rows()
-        return Summary(
+        return SourceSummary(
             posts=rows[PIN.name],
             rows=rows,
             first=first,

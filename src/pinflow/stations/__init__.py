@@ -1,1 +1,1 @@
-"""Stations: the pipeline's processes, started, watched and ended together."""
+"""Stations: the processes of the pipeline, started, watched and ended together."""

@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from pinflow import source
+from pinflow.ask.ask import ask
+from pinflow.ask.result import QueryResult
 from pinflow.datasets.naming import topic_names
 from pinflow.emulator import emulate
-from pinflow.engine import Result
 from pinflow.errors import AbsentError, StationError, TerminalError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.reports.audit import Audit, audit
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import ask
 from pinflow.stations.process import Station, end_all, only_one, wait_for_file
 from pinflow.steps.worker import run
+from pinflow.tasks.defaults import SILENT, chosen_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,60 +42,79 @@ __all__ = ["DemoReport", "demo"]
 
 READY_S = 30.0
 DRAIN_S = 600.0
-"""Bound on the wait for land and stream, far above what they need: past it something is stuck."""
+"""Bound on the wait for land and stream, far above what they need: after it something is stuck."""
 
 STOP_S = 4.0
 POLL_S = 0.1
 LAND_FLUSH_S = "0.5"
 AGAIN_SHARE = 10
-"""One post in so many is posted again."""
+"""One post in this many is posted again."""
 
 
 class Say(Protocol):
-    """Told what is being done, in a line."""
+    """Called with a line for each thing that is done."""
 
-    def __call__(self, line: str) -> None: ...
+    def __call__(self, line: str, /) -> None: ...
+
+
+def _say_nothing(line: str) -> None: ...
 
 
 class DemoReport(msgspec.Struct, frozen=True):
-    """What a demo did. `seconds` a stage; `differing` names questions that the two sides answer differently."""
+    """What a demo did; `ok` when both sides agree and everything adds up.
 
+    `seconds` a stage; `differing` names questions that the two sides answer differently.
+    """
+
+    ok: bool
     home: str
     lake: str
     posts: int
     acknowledged: int
     seconds: dict[str, float]
-    answers: dict[str, Result]
     differing: list[str]
     audit: Audit
-
-    @property
-    def ok(self) -> bool:
-        """Whether both sides agree and everything adds up."""
-        return not self.differing and self.audit.ok
+    answers: dict[str, QueryResult]
 
 
-def demo(settings: Settings, *, posts: int, say: Say, progress: Progress) -> DemoReport:
-    """Run the whole pipeline once. In a home that has run before it goes on: the same posts come again.
+def demo(
+    settings: Settings | None = None,
+    *,
+    posts: int = 11_154,
+    say: Say = _say_nothing,
+    progress: Progress = SILENT,
+) -> DemoReport:
+    """Run the whole pipeline once on synthetic posts, and check it.
+
+    Makes a source, starts the gateway, land and stream as processes, posts every row through both doors and a tenth
+    again, waits until all has arrived, ends the processes, runs batch, answers ten questions from both sides and
+    audits. In a home that has run before it goes on: the same posts come again.
+
+    Args:
+        settings: The configuration; by default what `pinflow.settings()` returns.
+        posts: Size of the source, if there is none yet.
+        say: Called with a line for each thing that is done.
+        progress: Watches the parts of it that count.
 
     Raises:
         StationError: A station ended or did not start.
         PinflowError: Something could not be done.
     """
-    with only_one(settings.home):
-        return _demo(settings, posts, say, progress)
+    chosen = chosen_settings(settings)
+    with only_one(chosen.home):
+        return _demo(chosen, posts, say, progress)
 
 
 def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoReport:
     clock = _Clock()
     with clock.stage("source"):
-        held = _source(settings, posts, say, progress)
+        held = _ensure_source(settings, posts, say, progress)
     with _stations(settings) as (gateway_url, stations):
         with clock.stage("post"):
             acknowledged = _post(settings, gateway_url, held, say, progress)
         with clock.stage("land and stream"):
             say("waiting until all is landed and streamed")
-            _drained(settings, stations)
+            _wait_until_drained(settings, stations)
     with Runtime(settings) as runtime:
         with clock.stage("batch"):
             say("cleaning the landed records into the batch tables")
@@ -112,19 +132,21 @@ def _demo(settings: Settings, posts: int, say: Say, progress: Progress) -> DemoR
             batch, stream = ask(runtime, "batch"), ask(runtime, "stream")
         with clock.stage("audit"):
             audited = audit(runtime)
+    differing = [name for name, answer in batch.items() if stream[name] != answer]
     return DemoReport(
+        ok=not differing and audited.ok,
         home=str(settings.home),
         lake=runtime.store.url,
         posts=held,
         acknowledged=acknowledged,
         seconds=clock.seconds,
-        answers=batch,
-        differing=[name for name, answer in batch.items() if stream[name] != answer],
+        differing=differing,
         audit=audited,
+        answers={name: QueryResult(answer) for name, answer in batch.items()},
     )
 
 
-def _source(settings: Settings, posts: int, say: Say, progress: Progress) -> int:
+def _ensure_source(settings: Settings, posts: int, say: Say, progress: Progress) -> int:
     url = settings.config.source.url
     try:
         held = source.summary(url).posts
@@ -176,7 +198,7 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
     return send(posts=None, each_once=True) + (send(posts=again, each_once=False) if again else 0)
 
 
-def _drained(settings: Settings, stations: list[Station]) -> None:
+def _wait_until_drained(settings: Settings, stations: list[Station]) -> None:
     deadline = time.monotonic() + DRAIN_S
     streamed = topic_names("stream", settings.config.id)
     with Runtime(settings) as runtime:

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pinflow.config import environment_of
 from pinflow.errors import StationError, UnavailableError
 
 if TYPE_CHECKING:
@@ -23,24 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["STDIN_ENDS_IT", "Station", "end_all", "last_lines", "only_one", "wait_for_file"]
 
 STDIN_ENDS_IT = "PINFLOW_STDIN_ENDS_IT"
-"""Tells a station to end when its standard input closes, so that none outlives its supervisor, however that ends."""
+"""Set, it makes a station end when its standard input closes, so that none outlives its supervisor."""
 
 POLL_S = 0.02
 
 
 class Station:
-    """A command that runs until it is ended; its talk goes to a file in the home folder."""
+    """A command that runs until it is ended; its output goes to a log file in the home folder."""
 
     def __init__(
         self, name: str, args: Sequence[str], settings: Settings, env: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
-        self.talk = settings.home / "logs" / f"{name}.log"
+        self.log_file = settings.home / "logs" / f"{name}.log"
         self.starts = 0
         self._command = [sys.executable, "-P", "-m", "pinflow", *args, "--home", str(settings.home)]
         if settings.file is not None:
             self._command += ["--config", str(settings.file)]
-        self._env = os.environ | {STDIN_ENDS_IT: "1"} | dict(env or {})
+        self._env = os.environ | dict(env or {}) | environment_of(settings) | {STDIN_ENDS_IT: "1"}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,15 +61,15 @@ class Station:
 
     def start(self) -> None:
         """Start it, in a process group of its own, so that Ctrl-C reaches the supervisor alone."""
-        self.talk.parent.mkdir(parents=True, exist_ok=True)
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        with self.talk.open("ab") as talk:
+        with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 self._command,
                 stdin=subprocess.PIPE,
-                stdout=talk,
-                stderr=talk,
+                stdout=log,
+                stderr=log,
                 env=self._env,
                 start_new_session=True,
             )
@@ -80,7 +81,7 @@ class Station:
             self._process.send_signal(signal.SIGTERM)
 
     def end(self, seconds: float) -> None:
-        """Wait so long for it to end, then kill it."""
+        """Wait this many seconds for it to end, then kill it."""
         if self._process is None:
             return
         try:
@@ -95,18 +96,18 @@ class Station:
         """Check that it runs.
 
         Raises:
-            StationError: It has ended; the error shows the last it said.
+            StationError: It has ended; the error shows the last lines of its log.
         """
         if not self.running:
             raise StationError(
-                f"station {self.name!r} ended with code {self.exit_code}: {last_lines(self.talk)}",
-                where=str(self.talk),
+                f"the {self.name} process ended with code {self.exit_code}: {last_lines(self.log_file)}",
+                where=str(self.log_file),
                 hint="pinflow doctor",
             )
 
 
 def end_all(stations: Sequence[Station], seconds: float) -> None:
-    """Ask all to end, and kill what still runs after so many seconds."""
+    """Ask all to end, and kill those that still run after this many seconds."""
     for station in stations:
         station.ask_to_end()
     deadline = time.monotonic() + seconds
@@ -115,7 +116,7 @@ def end_all(stations: Sequence[Station], seconds: float) -> None:
 
 
 def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.Event) -> str | None:
-    """Wait until a station has written a file, and return its text; None when told to stop before.
+    """Wait until a station has written a file, and return its text; None when `stop` is set before.
 
     Raises:
         StationError: The station ended, or did not write it in time.
@@ -127,9 +128,9 @@ def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.
         station.must_run()
         if time.monotonic() > deadline:
             raise StationError(
-                f"station {station.name!r} was not ready within {seconds:g} s",
-                where=str(station.talk),
-                hint="the end of that file says what it waits for; pinflow doctor",
+                f"the {station.name} process was not ready within {seconds:g} s",
+                where=str(station.log_file),
+                hint="read that log; or: pinflow doctor",
             )
         stop.wait(POLL_S)
     return None
@@ -137,7 +138,7 @@ def wait_for_file(path: Path, station: Station, seconds: float, stop: threading.
 
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
-    """Hold the home against a second supervisor, by a lock that the system lets go when the process ends.
+    """Hold the home against a second supervisor, by a lock that the system releases when the process ends.
 
     Raises:
         UnavailableError: Another `up` or `demo` runs in this home.

@@ -28,30 +28,30 @@ __all__ = ["Snapshot", "StationState", "up"]
 
 READY_S = 30.0
 STOP_S = 4.0
-"""Given to the stations to end by themselves; with the kill after it, Ctrl-C takes at most 5 s."""
+"""The time that stations have to end by themselves; with the kill after it, Ctrl-C takes at most 5 s."""
 
 TICK_S = 1.0
 REMOTE_LOOK_S = 15.0
-"""Between two looks at topics in a lake whose every look is some hundred requests that cost."""
+"""Between two reads of the topics' state in a remote lake: each takes some hundred requests, which cost money."""
 
 BACKOFF = Backoff(first=0.5, most=30.0)
 STEADY_S = 10.0
 """A station that ran this long before it died is not dying in a row."""
 
 BATCH_EVERY_S = "10"
-"""On a laptop one looks at the batch tables sooner than their default schedule."""
+"""On a laptop people look at the batch tables sooner than their default schedule."""
 
 
 _log = logging.getLogger(__name__)
 
 
 class StationState(msgspec.Struct, frozen=True):
-    """One station: its process (None while it waits to be started again), how often it was restarted, why last."""
+    """One station. `pid` is None while it waits to be started again; `last_line` is why it ended last."""
 
     name: str
     pid: int | None
     restarts: int
-    last_words: str
+    last_line: str
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Show(Protocol):
-    """Told of the pipeline about once a second."""
+    """Called about once a second with what the pipeline looks like."""
 
     def __call__(self, snapshot: Snapshot) -> None: ...
 
@@ -72,16 +72,16 @@ class Show(Protocol):
 def up(
     settings: Settings, *, stop: threading.Event, rate: str | None, progress: Progress, show: Show
 ) -> None:
-    """Run gateway, land, stream, batch, maintain and, with a rate, the emulator, until told to stop.
+    """Run gateway, land, stream, batch, maintain and, with a rate, the emulator, until `stop` is set.
 
-    They end within 5 s then.
+    They end within 5 s after that.
 
     Args:
         settings: The configuration; a source is made if there is none and the emulator is to run.
-        stop: Ends it.
+        stop: Ends them all.
         rate: The emulator's, as `emulate --rate` takes it; None for no emulator.
         progress: Watches the source being made.
-        show: Told of the pipeline about once a second.
+        show: Called about once a second with a snapshot.
 
     Raises:
         StationError: The gateway did not start at all.
@@ -150,7 +150,9 @@ class _Supervisor:
         if self._seen is None or not resting:
             try:
                 self._seen = self._look(runtime)
-            except PinflowError as error:  # it is for show alone, and the stations tell their own
+            except (
+                PinflowError
+            ) as error:  # only the picture needs it, and the stations report their own errors
                 _log.warning("looking again soon: %s", error.what)
         topics, rates = self._seen or ([], {})
         return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
@@ -176,14 +178,14 @@ class _Watch:
         self._deaths = 0
         self._started_at = time.monotonic()
         self._again_at: float | None = None
-        self._last_words = ""
+        self._last_line = ""
 
     def tend(self) -> None:
         station, now = self._station, time.monotonic()
         if station.running:
             return
         if station.starts and self._again_at is None:
-            self._last_words = f"ended with code {station.exit_code}: {last_lines(station.talk, 1)}"
+            self._last_line = f"ended with code {station.exit_code}: {last_lines(station.log_file, 1)}"
             self._deaths = 0 if now - self._started_at > STEADY_S else self._deaths + 1
             self._again_at = now + BACKOFF.wait(self._deaths)
         if self._again_at is None or now >= self._again_at:
@@ -193,4 +195,4 @@ class _Watch:
 
     def state(self) -> StationState:
         station = self._station
-        return StationState(station.name, station.pid, max(0, station.starts - 1), self._last_words)
+        return StationState(station.name, station.pid, max(0, station.starts - 1), self._last_line)

@@ -45,6 +45,7 @@ from pinflow.steps.ledger import (
 from pinflow.steps.observer import Observer
 from pinflow.steps.plan import Plan, Receipt, add_tallies
 from pinflow.steps.slices import RowSlice
+from pinflow.steps.spelling import giving_up, spelled_today
 from pinflow.steps.standing import Standing, standing_at
 
 if TYPE_CHECKING:
@@ -159,7 +160,9 @@ class Steps:
             if standing.plan is not None and standing.receipt is not None:
                 self._job.after_commit(standing.plan, standing.receipt)
             self._require_whole_table(step)
-            if standing.pending is not None and standing.pending.command != self._job.command:
+            if standing.pending is not None and spelled_today(standing.pending.command) != spelled_today(
+                self._job.command
+            ):
                 raise self._held(standing.pending)
             self._standing = standing
         return self._standing
@@ -203,7 +206,7 @@ class Steps:
         raise kind(
             f"another worker of {self._job.name!r} has planned step {plan.step}: {other.worker}",
             where=self._store.child(plan_path(self._job.name, plan.step)),
-            hint=other.command or "let that worker run, or stop it and start this one again",
+            hint=spelled_today(other.command) or "let that worker run, or stop it and start this one again",
         )
 
     def perform(self, plan: Plan) -> None:
@@ -253,8 +256,8 @@ class Steps:
         return (plan.since, plan.worker) < (self._since, self._worker)
 
     def _held(self, plan: Plan) -> HeldError:
-        finish = plan.command or f"pinflow {self._room} --drain"
-        give_up = ", with --abandon it is given up" if plan.kind == "swap" else ""
+        finish = spelled_today(plan.command) or f"pinflow {self._room} --drain"
+        give_up = f", {giving_up(plan.command)}  gives it up" if plan.kind == "swap" else ""
         return HeldError(
             f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
             where=self._store.child(plan_path(self._job.name, plan.step)),

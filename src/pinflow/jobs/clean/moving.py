@@ -1,4 +1,4 @@
-"""replay --quarantine: rejected records that today's rules accept move to the clean table, each exactly once.
+"""replay quarantine: rejected records that today's rules accept move to the clean table, each exactly once.
 
 A move is a step of the pipeline's own job:
 
@@ -133,7 +133,7 @@ def _chunk(session: Session, places: RowOffsets) -> Chunk:
     rows = session.ask(
         "SELECT _offset, _accepted_at, raw, raw_bytes, _topic FROM rejects"  # noqa: S608
         f" WHERE _partition = {places.partition} ORDER BY _offset",
-        where="replay --quarantine",
+        where="replay quarantine",
     ).rows
     rows = [row for row in rows if row[0] in wanted]
     return Chunk(
@@ -169,7 +169,7 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
     try:
         rows = session.ask(
             "SELECT _partition, _offset, size FROM rejects ORDER BY _partition, _offset",
-            where="replay --quarantine",
+            where="replay quarantine",
         ).rows
     finally:
         session.close()

@@ -1,4 +1,4 @@
-"""replay --quarantine for one pipeline."""
+"""replay quarantine, for one pipeline."""
 
 from __future__ import annotations
 

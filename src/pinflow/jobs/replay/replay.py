@@ -36,6 +36,7 @@ from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import Generation, put_generation
 from pinflow.steps.ledger import pending_plan, put_plan
 from pinflow.steps.plan import Plan, Receipt
+from pinflow.steps.spelling import replaying
 from pinflow.steps.standing import read_standing
 from pinflow.steps.steps import Steps, this_worker
 
@@ -172,7 +173,7 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             positions=last.positions,
             worker=this_worker(),
             made_at=time.time_ns() // 1_000_000,
-            command=f"pinflow replay {pipeline.side} {pipeline.dataset.name}",
+            command=replaying(pipeline.side, pipeline.dataset.name),
             since=time.time_ns(),
             swaps=pipeline.table,
         )
@@ -262,7 +263,7 @@ def _late(pipeline: Pipeline) -> FencedError:
     return FencedError(
         "another replay has swapped its tables in, or this one was given up",
         where=pipeline.table,
-        hint=f"pinflow replay {pipeline.side} {pipeline.dataset.name}, if it is needed still",
+        hint=f"{replaying(pipeline.side, pipeline.dataset.name)}, if it is still needed",
     )
 
 

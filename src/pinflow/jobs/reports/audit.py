@@ -57,16 +57,12 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Audit(msgspec.Struct, frozen=True):
-    """The lines of an audit, and in words what is wrong."""
+    """The lines of an audit, and in words what is wrong; `ok` when nothing is."""
 
+    ok: bool
     deep: bool
     lines: list[Line]
     problems: list[str]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything adds up."""
-        return not self.problems
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -116,7 +112,7 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
         problems += _landing_problems(manifest, topic, came, landed)
     if deep:
         problems += damage(runtime)
-    return Audit(deep, lines, problems)
+    return Audit(not problems, deep, lines, problems)
 
 
 class _Look(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -83,8 +83,10 @@ class LagMetrics(Collector):
                 _log.warning("lags cannot be read: %s", error.what)
         yield gauge
 
-    def close(self) -> None:
-        """Close the parts. Safe to repeat."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._stack.close()
             self._runtime = None

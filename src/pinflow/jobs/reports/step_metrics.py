@@ -9,10 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.registry import Collector
 
 from pinflow.steps.observer import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import Metric
+
     from pinflow.steps.plan import Plan, Receipt
 
 __all__ = ["StepMetrics"]
@@ -21,42 +26,47 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """From a step of few records on a fast disk to one that waits for a lake far away."""
 
 
-class StepMetrics(Observer):
-    """Counts the steps of a process by job, in a registry of its own."""
+class StepMetrics(Observer, Collector):
+    """Counts the steps of a process by job."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        registry = CollectorRegistry()
+        self._registry = registry
         self._seconds = Histogram(
             "pinflow_step_seconds",
             "Seconds from taking a step up to its commit",
             ["job"],
             buckets=SECONDS,
-            registry=self.registry,
+            registry=registry,
         )
         self._records = Counter(
             "pinflow_step_records",
             "Records covered by the steps that this process has committed",
             ["job"],
-            registry=self.registry,
+            registry=registry,
         )
         self._retries = Counter(
             "pinflow_step_retries",
             "Steps that have failed and were tried again",
             ["job"],
-            registry=self.registry,
+            registry=registry,
         )
         self._failures = Counter(
             "pinflow_step_failures",
             "Steps that have failed so that their job was set aside",
             ["job"],
-            registry=self.registry,
+            registry=registry,
         )
         self._fenced = Counter(
             "pinflow_step_fenced",
             "Steps that another worker's plan has ended",
             ["job"],
-            registry=self.registry,
+            registry=registry,
         )
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters, for the registry."""
+        return self._registry.collect()
 
     def committed(self, plan: Plan, receipt: Receipt, seconds: float) -> None:  # noqa: ARG002
         """See `Observer.committed`."""

@@ -32,24 +32,28 @@ def ask(runtime: Runtime, side: Side, asked: Iterable[Question] | None = None) -
 
 def open_side(runtime: Runtime, side: Side, asked: Iterable[Question]) -> Session:
     """A session in which `pin`, `geo` and `user` are the latest rows of one side, in the columns that are asked for."""
-    _made(runtime, side_pipelines(side, runtime.config.id))
+    _require_tables(runtime, side_pipelines(side, runtime.config.id))
     read = [columns_read(each.sql) for each in asked]
     wanted = None if None in read else frozenset[str]().union(*(each for each in read if each is not None))
     return runtime.engine.session(
-        [view._replace(name=name) for name, view in _latest(runtime, side, wanted).items()]
+        [view._replace(name=name) for name, view in _latest_views(runtime, side, wanted).items()]
     )
 
 
 def run_sql(runtime: Runtime, sql: str) -> Result:
-    """Run one SELECT in the engine's own SQL over the latest rows of the six tables and what stands beside them.
+    """Run one SELECT in the engine's own SQL over the latest rows of the six tables, and over their side tables.
 
     Those are their quarantines, and the samples of their cells that became NULL by a rule.
 
     Raises:
         UsageError: It is not one SELECT, or reaches for anything else.
     """
-    _made(runtime, pipelines(runtime.config.id))
-    views = [*_latest(runtime, "batch").values(), *_latest(runtime, "stream").values(), *_beside(runtime)]
+    _require_tables(runtime, pipelines(runtime.config.id))
+    views = [
+        *_latest_views(runtime, "batch").values(),
+        *_latest_views(runtime, "stream").values(),
+        *_side_views(runtime),
+    ]
     session = runtime.engine.session(views)
     try:
         return session.run(sql)
@@ -57,11 +61,11 @@ def run_sql(runtime: Runtime, sql: str) -> Result:
         session.close()
 
 
-def _made(runtime: Runtime, needed: Iterable[Pipeline]) -> None:
-    """Check that at least one table is there.
+def _require_tables(runtime: Runtime, needed: Iterable[Pipeline]) -> None:
+    """Check that at least one table exists.
 
     Raises:
-        AbsentError: There is none.
+        AbsentError: No table exists yet.
     """
     if not any(pipeline.open_table(runtime.tables).exists() for pipeline in needed):
         raise AbsentError(
@@ -69,7 +73,7 @@ def _made(runtime: Runtime, needed: Iterable[Pipeline]) -> None:
         )
 
 
-def _latest(runtime: Runtime, side: Side, wanted: frozenset[str] | None = None) -> dict[str, View]:
+def _latest_views(runtime: Runtime, side: Side, wanted: frozenset[str] | None = None) -> dict[str, View]:
     """Dataset → its latest rows, named as the table; of the clean columns those that are wanted, all by default."""
     views = {}
     for pipeline in side_pipelines(side, runtime.config.id):
@@ -82,7 +86,7 @@ def _latest(runtime: Runtime, side: Side, wanted: frozenset[str] | None = None) 
     return views
 
 
-def _beside(runtime: Runtime) -> list[View]:
+def _side_views(runtime: Runtime) -> list[View]:
     views = []
     for pipeline in pipelines(runtime.config.id):
         views.append(_view(pipeline.quarantine, pipeline.open_quarantine(runtime.tables), QUARANTINE))
@@ -91,7 +95,7 @@ def _beside(runtime: Runtime) -> list[View]:
 
 
 def _view(name: str, table: Table, columns: dict[str, str], sql: str = "SELECT * FROM {table}") -> View:
-    """A view of a table; one that another program has changed is missed only by the questions that need it."""
+    """A view of a table; if another program has changed it, only the questions that read it fail."""
     try:
         return View(name, table.snapshot(), columns, sql)
     except ChangedTableError as changed:

@@ -19,27 +19,27 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pinflow.ask.ask import run_sql
 from pinflow.engine import Result
 from pinflow.errors import LimitError, PinflowError
 from pinflow.jobs.runtime import Runtime
-from pinflow.query.ask import run_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pinflow.config import Settings
 
-__all__ = ["run_fenced"]
+__all__ = ["run_sandboxed"]
 
-BESIDE_THE_ENGINE_BYTES = 1 << 30
-"""What Python, the libraries and the answer on its way may take beside the engine's own memory."""
+OUTSIDE_THE_ENGINE_BYTES = 1 << 30
+"""What Python, the libraries and the answer in transit may take on top of the engine's own memory."""
 
 START_S = 15.0
-"""Given to the process to start and to load the tables, on top of the query's time."""
+"""The time that the process has to start and to load the tables, on top of the query's own."""
 
 
-def run_fenced(settings: Settings, sql: str) -> Result:
-    """Run one SELECT as `query.ask.run_sql` does, in a process that ends with it.
+def run_sandboxed(settings: Settings, sql: str) -> Result:
+    """Run one SELECT as `ask.ask.run_sql` does, in a process that ends with it.
 
     Raises:
         UsageError: It is not one SELECT, or reaches for anything but the tables.
@@ -67,7 +67,7 @@ def run_fenced(settings: Settings, sql: str) -> Result:
 def _child() -> Iterator[subprocess.Popen[bytes]]:
     """The process. Ctrl-C reaches its parent alone, and it ends when its parent does, however that ends."""
     watched, held = os.pipe()
-    command = [sys.executable, "-P", "-m", "pinflow.query.sandbox", str(watched)]
+    command = [sys.executable, "-P", "-m", "pinflow.ask.sandbox", str(watched)]
     try:
         with subprocess.Popen(  # noqa: S603
             command,
@@ -102,7 +102,7 @@ def _main() -> None:
 
 
 def _answer(settings: Settings, sql: str) -> Result | Exception:
-    most = (settings.config.query.memory_mb << 20) + BESIDE_THE_ENGINE_BYTES
+    most = (settings.config.query.memory_mb << 20) + OUTSIDE_THE_ENGINE_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         with Runtime(settings, read_only=True) as runtime:

@@ -1,4 +1,4 @@
-"""doctor: every configured part, really touched."""
+"""doctor: every configured part, checked by using it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEALTH_TIMEOUT_S = 2.0
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What one part is like: `ok`, `absent` (not made or started yet, which is no fault), or `broken`."""
+    """The state of one part: `ok`, `absent` (not made or started yet, which is fine), or `broken`."""
 
     part: str
     state: State
@@ -44,7 +44,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def run_checks(settings: Settings) -> list[Check]:
-    """Touch home, source, log, lake, records, engine and gateway, in this order. Writes only probes of its own."""
+    """Check home, source, log, lake, records, engine and gateway, in this order. Writes only probes of its own."""
     checks: tuple[tuple[str, Callable[[Settings], Check]], ...] = (
         ("home", _home),
         ("source", _source),
@@ -54,10 +54,10 @@ def run_checks(settings: Settings) -> list[Check]:
         ("engine", _engine),
         ("gateway", _gateway),
     )
-    return [_told(part, check, settings) for part, check in checks]
+    return [_check_or_report(part, check, settings) for part, check in checks]
 
 
-def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
+def _check_or_report(part: str, check: Callable[[Settings], Check], settings: Settings) -> Check:
     try:
         return check(settings)
     except AbsentError as error:
@@ -68,14 +68,14 @@ def _told(part: str, check: Callable[[Settings], Check], settings: Settings) -> 
         )
 
 
-def _checked(part: str, found: str, findings: Iterable[Finding]) -> Check:
-    """A part with what a look at it has found; what is broken comes first."""
-    told = sorted(findings, key=lambda finding: not finding.broken)
+def _summarize(part: str, found: str, findings: Iterable[Finding]) -> Check:
+    """A part with its findings; broken ones come first."""
+    ordered = sorted(findings, key=lambda finding: not finding.broken)
     return Check(
         part,
-        "broken" if any(each.broken for each in told) else "ok",
-        "; ".join([found, *(each.what for each in told)]),
-        "; ".join(dict.fromkeys(each.hint for each in told if each.hint)),
+        "broken" if any(each.broken for each in ordered) else "ok",
+        "; ".join([found, *(each.what for each in ordered)]),
+        "; ".join(dict.fromkeys(each.hint for each in ordered if each.hint)),
     )
 
 
@@ -87,7 +87,7 @@ def _home(settings: Settings) -> Check:
     free = shutil.disk_usage(settings.home).free
     if free < LEAST_FREE_BYTES:
         return Check(
-            "home", "broken", f"{free >> 20} MiB are free at {settings.home}", "make room on the disk"
+            "home", "broken", f"{free >> 20} MiB are free at {settings.home}", "free some space on the disk"
         )
     return Check("home", "ok", f"{settings.home}, {free >> 30} GiB free")
 
@@ -96,7 +96,7 @@ def _source(settings: Settings) -> Check:
     url = settings.config.source.url
     with open_source(url, long=True) as source:
         findings, posts, server = source.check(), max(source.count_rows().values()), source.describe()
-    return _checked("source", f"{posts:,} posts at {mask(url)} ({server})", findings)
+    return _summarize("source", f"{posts:,} posts at {mask(url)} ({server})", findings)
 
 
 def _log(settings: Settings) -> Check:
@@ -109,7 +109,7 @@ def _log(settings: Settings) -> Check:
         else:
             records = sum(extent.accepted for topic in topics for extent in runtime.log.ranges(topic))
             found = f"{records:,} records in {len(topics)} topics"
-    return _checked("log", f"{found} at {mask(url)}", findings)
+    return _summarize("log", f"{found} at {mask(url)}", findings)
 
 
 def _lake(settings: Settings) -> Check:
@@ -127,13 +127,15 @@ def _records(settings: Settings) -> Check:
         read = {"log": not runtime.log.capabilities.managed, "landed objects": not runtime.store.is_remote}
         found = damage(runtime, objects=read["landed objects"])
     if not found:
-        told = [f"{what}: all is what was written" for what, it_was in read.items() if it_was]
-        told += [f"{what}: not read, as others keep them" for what, it_was in read.items() if not it_was]
+        lines = [f"{what}: unchanged since it was written" for what, it_was in read.items() if it_was]
+        lines += [
+            f"{what}: not read, as another system stores them" for what, it_was in read.items() if not it_was
+        ]
         hint = "" if read["landed objects"] else "pinflow audit --deep reads all landed objects"
-        return Check("records", "ok", "; ".join(told), hint)
+        return Check("records", "ok", "; ".join(lines), hint)
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return Check(
-        "records", "broken", found[0] + more, "pinflow audit --deep names each; bring them back from a copy"
+        "records", "broken", found[0] + more, "pinflow audit --deep names each; restore them from a copy"
     )
 
 
@@ -151,7 +153,7 @@ def _engine(settings: Settings) -> Check:
 
 def _gateway(settings: Settings) -> Check:
     url = f"{settings.config.gateway.url}/healthz"
-    # Whether it lives is asked, and nothing told to it, so that its certificate need not be one to trust.
+    # It is only asked whether it lives, and sent nothing, so that its certificate need not be trusted.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     try:
         with urllib3.PoolManager(ssl_context=context, retries=False) as http:
@@ -171,5 +173,5 @@ def _gateway(settings: Settings) -> Check:
             "see whether another program has the port, and whether the gateway has TLS",
         )
     if answer.status != 200:
-        return Check("gateway", "broken", f"{url} answers {answer.status}", "look at the gateway's own talk")
+        return Check("gateway", "broken", f"{url} answers {answer.status}", "read the gateway's log")
     return Check("gateway", "ok", url.removesuffix("/healthz"))

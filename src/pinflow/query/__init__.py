@@ -1,1 +1,0 @@
-"""Questions and free SQL over the latest rows."""
