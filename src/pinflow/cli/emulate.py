@@ -12,7 +12,7 @@ from pinflow.cli.options import json_option
 if TYPE_CHECKING:
     from pinflow.config import Settings
     from pinflow.emulator import EmulatorReport
-    from pinflow.emulator.emulation import Doors, Rate
+    from pinflow.emulator.emulation import EndpointChoice, Rate
 
 __all__ = ["emulate", "rate_of"]
 
@@ -54,7 +54,7 @@ def rate_of(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
 def emulate(
     settings: Settings,
     *,
-    to: Doors,
+    to: EndpointChoice,
     rate: Rate,
     posts: int | None,
     each_once: bool,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Settings
     from pinflow.emulator import EmulatorReport
-    from pinflow.emulator.emulation import Doors, Rate
+    from pinflow.emulator.emulation import EndpointChoice, Rate
     from pinflow.progress import Progress
     from pinflow.source import SourceSummary
 
@@ -83,7 +83,7 @@ def show_source(settings: Settings | None = None) -> SourceSummary:
 def emulate(
     settings: Settings | None = None,
     *,
-    to: Doors = "both",
+    to: EndpointChoice = "both",
     rate: Rate = None,
     posts: int | None = None,
     each_once: bool = False,
