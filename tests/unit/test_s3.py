@@ -105,7 +105,7 @@ def test_a_url_says_where_the_bucket_is_and_how_to_talk_to_it() -> None:
         ("s3://posts/lake?endpoint=http://host/path", "use https://host, or http://host:port"),
         ("s3://posts/la ke", "characters that need escaping"),
         ("s3://posts/lake?path_style=maybe", "use true or false"),
-        ("s3://posts/lake?timeout=soon", "use a number above 0"),
+        ("s3://posts/lake?timeout=soon", "use a number of seconds above 0"),
         ("s3://posts/lake?endpoint=minio:9000", "use https://host, or http://host:port"),
         (f"s3://posts/lake?endpoint=http://me:{SECRET}@host", "use https://host, or http://host:port"),
         ("gs://posts/lake", "no lake is called 'gs'"),

@@ -88,7 +88,7 @@ URL_OPTIONS = UrlOptions(
         UrlOption(
             "timeout",
             "seconds that one request may take, its body included",
-            number(0, LONGEST_TIMEOUT_S, above=True),
+            ValueKind(number(0, LONGEST_TIMEOUT_S, above=True).read, "a number of seconds above 0"),
             default="30",
         ),
     ),
