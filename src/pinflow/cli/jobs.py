@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pinflow.cli.common import command_options, echo_json, stop_on_signals
-from pinflow.cli.options import json_option
+from pinflow.cli.options import json_option, metrics_option
 
 if TYPE_CHECKING:
     from pinflow.config import Settings
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["batch", "land", "stream"]
 
 drain_option = click.option("--drain", is_flag=True, help="End when nothing is left to do.")
-metrics_option = click.option(
-    "--metrics-port",
-    type=click.IntRange(0, 65_535),
-    help="Serve counters to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
-)
 
 
 @click.command

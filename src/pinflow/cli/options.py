@@ -1,4 +1,4 @@
-"""Options that all commands have: they may stand before the command's name as well as after it."""
+"""Options that several commands have; those of all may stand before the command's name as well as after it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from pinflow.cli.arguments import FilledPath
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COMMON", "common_options", "given", "json_option"]
+__all__ = ["COMMON", "common_options", "given", "json_option", "metrics_option"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout.")
+
+metrics_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    help="Serve counters to Prometheus on this port of 127.0.0.1; 0 takes a free one.",
+)
 
 COMMON = ("home", "config_file", "debug")
 """The names of the options that `common_options` adds."""

@@ -8,6 +8,7 @@ import click
 
 from pinflow.cli.common import command_options, stop_on_signals
 from pinflow.cli.emulate import rate_of
+from pinflow.cli.options import metrics_option
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -32,11 +33,13 @@ PLAIN_EVERY = 10
     callback=rate_of,
     help="Posts a second of the emulator, or max.",
 )
+@metrics_option
 @command_options
-def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
+def up(settings: Settings, *, no_emulator: bool, rate: float | str, metrics_port: int | None) -> None:
     """Run gateway, land, stream, batch, maintain and emulator until Ctrl-C.
 
     Each is a process of its own; one that dies is started again. Their logs are in the logs folder of the home.
+    With --metrics-port the metrics of all of them are at one address.
     """
     from rich.live import Live
 
@@ -58,9 +61,9 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str) -> None:
         if screen.is_terminal:
             with Live(console=screen, auto_refresh=False, transient=True) as live:
                 show = lambda snapshot: live.update(_picture(snapshot), refresh=True)  # noqa: E731
-                run(settings, stop=stop, rate=given, progress=bar, show=show)
+                run(settings, stop=stop, rate=given, progress=bar, show=show, metrics_port=metrics_port)
         else:
-            run(settings, stop=stop, rate=given, progress=bar, show=plain)
+            run(settings, stop=stop, rate=given, progress=bar, show=plain, metrics_port=metrics_port)
     click.echo("all processes have ended", err=True)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pinflow.config import environment_of
 from pinflow.errors import StationError, UnavailableError
+from pinflow.tasks.jobs import METRICS_FILE
 
 if TYPE_CHECKING:
     import threading
@@ -30,10 +31,19 @@ POLL_S = 0.02
 
 
 class Station:
-    """A command that runs until it is ended; its output goes to a log file in the home folder."""
+    """A command that runs until it is ended; its output goes to a log file in the home folder.
+
+    With `metrics` the command serves metrics on a free port, and writes their address to a file.
+    """
 
     def __init__(
-        self, name: str, args: Sequence[str], settings: Settings, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        args: Sequence[str],
+        settings: Settings,
+        env: Mapping[str, str] | None = None,
+        *,
+        metrics: bool = False,
     ) -> None:
         self.name = name
         self.log_file = settings.home / "logs" / f"{name}.log"
@@ -42,6 +52,11 @@ class Station:
         if settings.file is not None:
             self._command += ["--config", str(settings.file)]
         self._env = os.environ | dict(env or {}) | environment_of(settings) | {STDIN_ENDS_IT: "1"}
+        self._metrics_file = settings.home / "run" / f"{name}.metrics" if metrics else None
+        if self._metrics_file is not None:
+            self._command += ["--metrics-port", "0"]
+            self._env[METRICS_FILE] = str(self._metrics_file)
+        self.metrics_file = settings.home / "run" / f"{name}.metrics"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,9 +74,18 @@ class Station:
         """How it ended; None while it runs."""
         return self._process.poll() if self._process is not None else None
 
+    @property
+    def metrics_address(self) -> str | None:
+        """Where it serves its metrics; None where it does not, or not yet."""
+        path = self._metrics_file
+        return path.read_text(encoding="utf-8") if path is not None and path.exists() else None
+
     def start(self) -> None:
         """Start it, in a process group of its own, so that Ctrl-C reaches the supervisor alone."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self._metrics_file is not None:
+            self._metrics_file.parent.mkdir(parents=True, exist_ok=True)
+            self._metrics_file.unlink(missing_ok=True)
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         with self.log_file.open("ab") as log:

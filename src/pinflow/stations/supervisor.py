@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from pinflow import source
 from pinflow.errors import AbsentError, PinflowError
+from pinflow.jobs.reports.metrics import serve_metrics
 from pinflow.jobs.reports.status import TopicStatus, status
 from pinflow.jobs.runtime import Runtime
 from pinflow.retrying import Backoff
+from pinflow.stations.metrics import StationMetrics
 from pinflow.stations.process import Station, end_all, last_lines, only_one, wait_for_file
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator, Sequence
 
     from pinflow.config import Settings
     from pinflow.progress import Progress
@@ -70,7 +74,13 @@ class Show(Protocol):
 
 
 def up(
-    settings: Settings, *, stop: threading.Event, rate: str | None, progress: Progress, show: Show
+    settings: Settings,
+    *,
+    stop: threading.Event,
+    rate: str | None,
+    progress: Progress,
+    show: Show,
+    metrics_port: int | None = None,
 ) -> None:
     """Run gateway, land, stream, batch, maintain and, with a rate, the emulator, until `stop` is set.
 
@@ -82,28 +92,37 @@ def up(
         rate: The emulator's, as `emulate --rate` takes it; None for no emulator.
         progress: Watches the source being made.
         show: Called about once a second with a snapshot.
+        metrics_port: Serve the metrics of all stations together on this port of 127.0.0.1; 0 takes a free one.
 
     Raises:
         StationError: The gateway did not start at all.
     """
     with only_one(settings.home):
-        _up(settings, stop, rate, progress, show)
+        _up(settings, stop, rate, progress, show, metrics_port)
 
 
-def _up(settings: Settings, stop: threading.Event, rate: str | None, progress: Progress, show: Show) -> None:
+def _up(
+    settings: Settings,
+    stop: threading.Event,
+    rate: str | None,
+    progress: Progress,
+    show: Show,
+    metrics_port: int | None,
+) -> None:
     if rate is not None:
         _ensure_source(settings, progress)
     ready = settings.home / "run" / "gateway.url"
     ready.unlink(missing_ok=True)
+    watched = metrics_port is not None
     gateway = Station("gateway", ["gateway", "--ready-file", str(ready)], settings)
     stations = [
         gateway,
-        Station("land", ["land"], settings),
-        Station("stream", ["stream"], settings),
-        Station("batch", ["batch"], settings, _batch_env(settings)),
+        Station("land", ["land"], settings, metrics=watched),
+        Station("stream", ["stream"], settings, metrics=watched),
+        Station("batch", ["batch"], settings, _batch_env(settings), metrics=watched),
     ]
     if every := settings.config.maintain.every_seconds:
-        stations.append(Station("maintain", ["maintain", "--every", f"{every}"], settings))
+        stations.append(Station("maintain", ["maintain", "--every", f"{every}"], settings, metrics=watched))
     try:
         gateway.start()
         url = wait_for_file(ready, gateway, READY_S, stop)
@@ -111,9 +130,28 @@ def _up(settings: Settings, stop: threading.Event, rate: str | None, progress: P
             return
         if rate is not None:
             stations.append(Station("emulator", ["emulate", "--rate", rate, "--url", url], settings))
-        _Supervisor(settings, stations, url, show).run(stop)
+        with _serve_metrics(stations, url, metrics_port):
+            _Supervisor(settings, stations, url, show).run(stop)
     finally:
         end_all(stations, STOP_S)
+
+
+@contextmanager
+def _serve_metrics(stations: Sequence[Station], gateway: str, port: int | None) -> Iterator[None]:
+    """Serve the metrics of all stations together, if that is asked for."""
+    if port is None:
+        yield
+        return
+
+    def addresses() -> dict[str, str]:
+        found = {each.name: each.metrics_address for each in stations}
+        return {"gateway": f"{gateway}/metrics"} | {
+            name: address for name, address in found.items() if address is not None
+        }
+
+    with serve_metrics([StationMetrics(addresses)], port) as address:
+        _log.info("metrics at %s", address)
+        yield
 
 
 def _ensure_source(settings: Settings, progress: Progress) -> None:

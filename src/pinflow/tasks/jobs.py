@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from pinflow.steps.steps import Job
 
 
-__all__ = ["JobResult", "adopt", "batch", "land", "stream"]
+__all__ = ["METRICS_FILE", "JobResult", "adopt", "batch", "land", "serve_process_metrics", "stream"]
+
+METRICS_FILE = "PINFLOW_METRICS_FILE"
+"""A file that a supervisor names in the environment; the address of the metrics is written to it."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ def land(
     chosen = chosen_settings(settings)
     with (
         Runtime(chosen) as runtime,
-        _metrics(chosen, None, lambda: LandMetrics(runtime.store), metrics_port) as observer,
+        _serve_metrics(chosen, None, lambda: LandMetrics(runtime.store), metrics_port) as observer,
     ):
         records = _run(
             runtime,
@@ -171,7 +176,7 @@ def _clean(
     topics = [pipeline.topic for pipeline in side_pipelines(side, config.id)]
     with (
         Runtime(chosen) as runtime,
-        _metrics(
+        _serve_metrics(
             chosen, side, lambda: SideMetrics(runtime.tables, side, config.id), metrics_port
         ) as observer,
     ):
@@ -238,7 +243,7 @@ def _start(progress: Progress, total: Callable[[], int]) -> None:
 
 
 @contextmanager
-def _metrics(
+def _serve_metrics(
     settings: Settings, side: Side | None, receipts: Callable[[], Collector], port: int | None
 ) -> Iterator[Observer | None]:
     """Serve the metrics of a job while it runs, if that is asked for; gives what its steps are to be reported to."""
@@ -246,10 +251,27 @@ def _metrics(
         yield None
         return
     from pinflow.jobs.reports.lag import LagMetrics
-    from pinflow.jobs.reports.metrics import serve_metrics
     from pinflow.jobs.reports.step_metrics import StepMetrics
 
     steps = StepMetrics()
-    with LagMetrics(settings, side) as lag, serve_metrics([receipts(), lag, steps], port) as address:
-        _log.info("metrics at %s", address)
+    with LagMetrics(settings, side) as lag, serve_process_metrics([receipts(), lag, steps], port):
         yield steps
+
+
+@contextmanager
+def serve_process_metrics(collectors: Iterable[Collector], port: int | None) -> Iterator[None]:
+    """Serve metrics while the context lasts, if there is a port; their address is logged, and written for a supervisor.
+
+    Raises:
+        UnavailableError: The port is taken, or not to be had.
+    """
+    if port is None:
+        yield
+        return
+    from pinflow.jobs.reports.metrics import serve_metrics
+
+    with serve_metrics(collectors, port) as address:
+        _log.info("metrics at %s", address)
+        if path := os.environ.get(METRICS_FILE):
+            Path(path).write_text(address, encoding="utf-8")
+        yield

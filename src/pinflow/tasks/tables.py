@@ -13,21 +13,25 @@ if TYPE_CHECKING:
     from pinflow.jobs.replay.abandon import Abandoned
     from pinflow.jobs.replay.quarantine import Retried
     from pinflow.jobs.replay.replay import Replayed
+    from pinflow.steps.observer import Observer
 
 
 __all__ = ["abandon_replay", "maintain", "replay", "retry_quarantine"]
 
 
-def maintain(settings: Settings | None = None, *, dry_run: bool = False) -> Maintained:
+def maintain(
+    settings: Settings | None = None, *, dry_run: bool = False, observer: Observer | None = None
+) -> Maintained:
     """Keep log, tables and plans small, once. Safe beside running jobs and readers, and to be killed at any time.
 
-    With `dry_run` nothing changes, and the log is not looked at.
+    With `dry_run` nothing changes, and the log is not looked at. The steps that remove superseded rows are reported to
+    the observer.
     """
     from pinflow.jobs.maintain.maintain import maintain as keep
     from pinflow.jobs.runtime import Runtime
 
     with Runtime(chosen_settings(settings), read_only=dry_run) as runtime:
-        return keep(runtime, dry_run=dry_run)
+        return keep(runtime, dry_run=dry_run, observer=observer)
 
 
 def replay(

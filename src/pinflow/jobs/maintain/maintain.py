@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pinflow.jobs.pipelines import Pipeline
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.delta_rs import DeltaRsTable
+    from pinflow.steps.observer import Observer
 
 __all__ = ["Maintained", "TableUpkeep", "maintain"]
 
@@ -62,8 +63,10 @@ class Maintained(msgspec.Struct, frozen=True):
     problems: list[str]
 
 
-def maintain(runtime: Runtime, *, dry_run: bool = False) -> Maintained:
+def maintain(runtime: Runtime, *, dry_run: bool = False, observer: Observer | None = None) -> Maintained:
     """Run once over everything. With `dry_run` nothing changes; the log is then not looked at.
+
+    Steps that remove superseded rows are reported to the observer.
 
     Raises:
         FencedError: Another maintain is removing superseded rows of the same table.
@@ -73,7 +76,7 @@ def maintain(runtime: Runtime, *, dry_run: bool = False) -> Maintained:
     trimmed = {} if dry_run else trim_log(runtime, problems)
     for table, jobs, pipeline in _tables(runtime):
         try:
-            tables.append(_kept(runtime, table, jobs, pipeline, dry_run=dry_run))
+            tables.append(_kept(runtime, table, jobs, pipeline, observer, dry_run=dry_run))
         except (TransientError, ChangedTableError) as error:
             problems.append(f"{table.name}: {error.what}")
     generations = remove_leftovers(runtime, dry_run=dry_run)
@@ -96,7 +99,13 @@ def _tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pipelin
 
 
 def _kept(
-    runtime: Runtime, table: DeltaRsTable, jobs: list[str], pipeline: Pipeline | None, *, dry_run: bool
+    runtime: Runtime,
+    table: DeltaRsTable,
+    jobs: list[str],
+    pipeline: Pipeline | None,
+    observer: Observer | None,
+    *,
+    dry_run: bool,
 ) -> TableUpkeep:
     hours = runtime.config.maintain.retention_hours
     if dry_run:
@@ -107,7 +116,7 @@ def _kept(
         )
         files = vacuum(runtime.store, table, hours, dry_run=True)
         return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
-    superseded = _without_superseded(runtime, pipeline) if pipeline is not None else 0
+    superseded = _without_superseded(runtime, pipeline, observer) if pipeline is not None else 0
     joined = compact(table)
     hit("maintain", "compacted")
     checkpoint(table)
@@ -121,9 +130,11 @@ def _kept(
     return TableUpkeep(table.name, superseded, joined, commits, files, plans)
 
 
-def _without_superseded(runtime: Runtime, pipeline: Pipeline) -> int:
+def _without_superseded(runtime: Runtime, pipeline: Pipeline, observer: Observer | None) -> int:
     steps = Steps(
-        runtime.store, RemovalJob(pipeline, runtime.tables, runtime.engine, clocks_of(runtime, pipeline))
+        runtime.store,
+        RemovalJob(pipeline, runtime.tables, runtime.engine, clocks_of(runtime, pipeline)),
+        observer=observer,
     )
     removed = 0
     while plan := steps.advance():
