@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pinflow.config import load
 from pinflow.errors import UnavailableError
+from pinflow.jobs.reports.lag import land_lags, side_lags
 from pinflow.jobs.reports.metrics import SideMetrics, serve_metrics
 from pinflow.jobs.runtime import Runtime
 from pinflow.steps.failures import FailureReports
@@ -99,6 +100,60 @@ def test_a_running_land_counts_what_has_landed(runtime: Runtime) -> None:
     ) as process:
         url = address_of(process)
         until(partial(shows, url, {("pinflow_receipts_readable",): 1, ("pinflow_records_landed_total",): 6}))
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def samples(url: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    """Labels → value of one metric, under its own name in the exposition."""
+    text = urllib3.request("GET", url, retries=False, timeout=20).data.decode()
+    return {
+        tuple(sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_a_running_job_shows_its_lag_and_counts_its_steps(runtime: Runtime) -> None:
+    job = f"stream/{topic('stream', 'user')}"
+    with running("stream", "--metrics-port", "0", home=runtime.settings.home) as process:
+        url = address_of(process)
+        until(lambda: samples(url, "pinflow_step_records_total") == {(("job", job),): 3})
+        assert samples(url, "pinflow_step_seconds_count") == {(("job", job),): 1}
+        lags = samples(url, "pinflow_lag_records")
+        assert lags == {(("job", f"stream/{topic('stream', name)}"),): 0 for name in ("pin", "geo", "user")}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_before_a_job_has_run_its_lag_is_all_that_was_accepted(runtime: Runtime) -> None:
+    assert side_lags(runtime, "stream")[f"stream/{topic('stream', 'user')}"] == 3
+    assert land_lags(runtime)[f"land/{topic('batch', 'user')}"] == 3
+
+
+def test_maintain_counts_its_runs_and_what_it_has_removed(runtime: Runtime) -> None:
+    post(runtime, topic("stream", "user"), rows({"ind": 1, "age": 7}))
+    drain(runtime)
+    with running("maintain", "--every", "60", "--metrics-port", "0", home=runtime.settings.home) as process:
+        url = address_of(process)
+        until(lambda: samples(url, "pinflow_maintain_runs_total") == {(): 1})
+        table = (("table", f"{ID}_user_table"),)
+        assert samples(url, "pinflow_maintain_rows_removed_total")[table] == 1
+        assert samples(url, "pinflow_maintain_problems") == {(): 0}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_up_shows_the_metrics_of_all_stations_at_one_address(runtime: Runtime) -> None:
+    with running(
+        "up", "--no-emulator", "--metrics-port", "0", home=runtime.settings.home, PINFLOW__GATEWAY__PORT="0"
+    ) as process:
+        url = address_of(process)
+        stations = ("gateway", "land", "stream", "batch", "maintain")
+        until(lambda: samples(url, "pinflow_station_up") == {(("station", name),): 1 for name in stations})
+        done = (("dataset", "user"), ("side", "stream"), ("station", "stream"))
+        until(lambda: samples(url, "pinflow_records_total").get(done) == 3)
         process.terminate()
         assert process.wait(30) == 0
 
