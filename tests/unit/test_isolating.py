@@ -309,7 +309,7 @@ def test_killed_anywhere_the_step_comes_to_the_same(
     post(runtime, topic(side, "user"), users(7, 2, 5))
     drain(runtime, "land")
     with monkeypatch.context() as patched:
-        patched.setattr("pinflow.steps.steps.reached", hit)
+        patched.setattr("pinflow.steps.steps.hit", hit)
         with pytest.raises(KilledError):
             clean(runtime, road_of(side))
     clean(runtime, road_of(side))
