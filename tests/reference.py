@@ -66,41 +66,46 @@ class Stored(NamedTuple):
     accepted_at: int = 0
 
 
-class _NotARow(Exception):  # noqa: N818 - it is an outcome
-    pass
+class NotARowError(Exception):
+    """A record cannot be a row; it is an outcome, not a failure."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _NotARow("a duplicate key")
-    return members
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotARowError("a duplicate key")
+    return found
 
 
 def _no_constant(name: str) -> None:
-    raise _NotARow(f"not JSON: {name}")
+    raise NotARowError(f"not JSON: {name}")
 
 
 Record = dict[str, str | None]
 """The members of a record, each as the text that was sent; None for null."""
 
 
-def _record(text: str | bytes) -> Record:
+def members(text: str | bytes) -> Record:
+    """The members of a record.
+
+    Raises:
+        NotARowError: It is not a JSON object, or not one that can be read.
+    """
     try:
         text = text.decode() if isinstance(text, bytes) else text
         value = json.loads(
             text, parse_int=str, parse_float=str, parse_constant=_no_constant, object_pairs_hook=_object
         )
         if not isinstance(value, dict):
-            raise _NotARow("not a JSON object")
+            raise NotARowError("not a JSON object")
         if any(SURROGATE.search(part) for part in _texts(value)):
-            raise _NotARow("not valid text")
+            raise NotARowError("not valid text")
         if _depth(value) > DEEPEST:
-            raise _NotARow("nested too deeply")
+            raise NotARowError("nested too deeply")
     except RecursionError:
-        raise _NotARow("nested too deeply") from None
+        raise NotARowError("nested too deeply") from None
     except ValueError:
-        raise _NotARow("not JSON") from None
+        raise NotARowError("not JSON") from None
     return dict(_as_sent(text))
 
 
@@ -170,10 +175,10 @@ def _integer(text: str | None) -> int | None:
 def _number_of_post(record: Record, name: str) -> int:
     text = record.get(name)
     if text is None:
-        raise _NotARow(f"no {name}")
+        raise NotARowError(f"no {name}")
     number = _integer(text)
     if number is None:
-        raise _NotARow(f"{name} is no 32-bit integer")
+        raise NotARowError(f"{name} is no 32-bit integer")
     return number
 
 
@@ -274,8 +279,8 @@ def _user(record: Record) -> Row:
 
 def _clean(text: str | bytes, rules: Callable[[Record], Row]) -> Row | Reject:
     try:
-        return rules(_record(text))
-    except _NotARow as outcome:
+        return rules(members(text))
+    except NotARowError as outcome:
         return Reject(str(outcome))
 
 
@@ -311,7 +316,7 @@ def nulled(name: str, text: str | bytes) -> dict[str, str]:
     row = CLEAN[name](text)
     if isinstance(row, Reject):
         return {}
-    record = _record(text)
+    record = members(text)
     cells = {}
     for field in record:
         sent = _text(record, field, PLACEHOLDERS.get(field, set()))
