@@ -46,6 +46,7 @@ MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?(?:[Zz]| UTC|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
+DEEPEST = 500
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -65,43 +66,72 @@ class Stored(NamedTuple):
     accepted_at: int = 0
 
 
-class _NotARow(Exception):  # noqa: N818 - it is an outcome
-    pass
-
-
-class _Text(str):
-    """A number as it was written."""
-
-    __slots__ = ()
+class NotARowError(Exception):
+    """A record cannot be a row; it is an outcome, not a failure."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _NotARow("a duplicate key")
-    return members
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotARowError("a duplicate key")
+    return found
 
 
 def _no_constant(name: str) -> None:
-    raise _NotARow(f"not JSON: {name}")
+    raise NotARowError(f"not JSON: {name}")
 
 
-def _record(text: str | bytes) -> dict[str, Any]:
-    """The members of a record, numbers as they were written."""
+Record = dict[str, str | None]
+"""The members of a record, each as the text that was sent; None for null."""
+
+
+def members(text: str | bytes) -> Record:
+    """The members of a record.
+
+    Raises:
+        NotARowError: It is not a JSON object, or not one that can be read.
+    """
     try:
         text = text.decode() if isinstance(text, bytes) else text
         value = json.loads(
-            text, parse_int=_Text, parse_float=_Text, parse_constant=_no_constant, object_pairs_hook=_object
+            text, parse_int=str, parse_float=str, parse_constant=_no_constant, object_pairs_hook=_object
         )
         if not isinstance(value, dict):
-            raise _NotARow("not a JSON object")
+            raise NotARowError("not a JSON object")
         if any(SURROGATE.search(part) for part in _texts(value)):
-            raise _NotARow("not valid text")
+            raise NotARowError("not valid text")
+        if _depth(value) > DEEPEST:
+            raise NotARowError("nested too deeply")
     except RecursionError:
-        raise _NotARow("nested too deeply") from None
+        raise NotARowError("nested too deeply") from None
     except ValueError:
-        raise _NotARow("not JSON") from None
-    return value
+        raise NotARowError("not JSON") from None
+    return dict(_as_sent(text))
+
+
+def _as_sent(text: str) -> Iterator[tuple[str, str | None]]:
+    """The members of valid JSON, found by where each begins and ends."""
+    decoder = json.JSONDecoder(parse_int=str, parse_float=str)
+    at = _past_blanks(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, end = decoder.raw_decode(text, at)
+        start = _past_blanks(text, _past_blanks(text, end) + 1)
+        value, end = decoder.raw_decode(text, start)
+        yield name, value if value is None or text[start] == '"' else text[start:end]
+        at = _past_blanks(text, end)
+        at = _past_blanks(text, at + 1) if text[at] == "," else at
+
+
+def _past_blanks(text: str, at: int) -> int:
+    while text[at] in " \t\n\r":
+        at += 1
+    return at
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects are within one another."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if parts is None else 1 + max(map(_depth, parts), default=0)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -117,29 +147,8 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(member)
 
 
-def _compact(value: Any) -> str:
-    """JSON without blanks, numbers as they were written."""
-    if isinstance(value, _Text):
-        return str(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_compact(str(key))}:{_compact(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_compact, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _raw(record: dict[str, Any], name: str) -> str | None:
-    """A raw column: always text."""
+def _text(record: Record, name: str, placeholders: frozenset[str] | set[str] = frozenset()) -> str | None:
     value = record.get(name)
-    if value is None:
-        return None
-    return str(value) if isinstance(value, str) else _compact(value)
-
-
-def _text(
-    record: dict[str, Any], name: str, placeholders: frozenset[str] | set[str] = frozenset()
-) -> str | None:
-    value = _raw(record, name)
     return None if value == "" or value in placeholders else value
 
 
@@ -163,13 +172,13 @@ def _integer(text: str | None) -> int | None:
     return number if number in INT32 else None
 
 
-def _number_of_post(record: dict[str, Any], name: str) -> int:
-    text = _raw(record, name)
+def _number_of_post(record: Record, name: str) -> int:
+    text = record.get(name)
     if text is None:
-        raise _NotARow(f"no {name}")
+        raise NotARowError(f"no {name}")
     number = _integer(text)
     if number is None:
-        raise _NotARow(f"{name} is no 32-bit integer")
+        raise NotARowError(f"{name} is no 32-bit integer")
     return number
 
 
@@ -228,18 +237,18 @@ def _moment(text: str | None) -> datetime | None:
         return None
 
 
-def _place(record: dict[str, Any]) -> str | None:
-    text = _raw(record, "save_location")
+def _place(record: Record) -> str | None:
+    text = record.get("save_location")
     return None if text is None else text.removeprefix("Local save in ").strip(" ") or None
 
 
-def _pin(record: dict[str, Any]) -> Row:
+def _pin(record: Record) -> Row:
     return {
         "ind": _number_of_post(record, "index"),
         "unique_id": _text(record, "unique_id"),
         "title": _text(record, "title", NO_TITLE),
         "description": _text(record, "description", NO_DESCRIPTION),
-        "follower_count": _followers(_raw(record, "follower_count")),
+        "follower_count": _followers(record.get("follower_count")),
         "poster_name": _text(record, "poster_name", NO_POSTER),
         "tag_list": _text(record, "tag_list", NO_TAGS),
         "is_image_or_video": _text(record, "is_image_or_video"),
@@ -249,29 +258,29 @@ def _pin(record: dict[str, Any]) -> Row:
     }
 
 
-def _geo(record: dict[str, Any]) -> Row:
+def _geo(record: Record) -> Row:
     return {
         "ind": _number_of_post(record, "ind"),
         "country": _text(record, "country"),
-        "coordinates": [_float32(_raw(record, "latitude")), _float32(_raw(record, "longitude"))],
-        "timestamp": _moment(_raw(record, "timestamp")),
+        "coordinates": [_float32(record.get("latitude")), _float32(record.get("longitude"))],
+        "timestamp": _moment(record.get("timestamp")),
     }
 
 
-def _user(record: dict[str, Any]) -> Row:
+def _user(record: Record) -> Row:
     names = (_text(record, "first_name"), _text(record, "last_name"))
     return {
         "ind": _number_of_post(record, "ind"),
         "user_name": " ".join(name for name in names if name is not None),
-        "age": _integer(_raw(record, "age")),
-        "date_joined": _moment(_raw(record, "date_joined")),
+        "age": _integer(record.get("age")),
+        "date_joined": _moment(record.get("date_joined")),
     }
 
 
-def _clean(text: str | bytes, rules: Callable[[dict[str, Any]], Row]) -> Row | Reject:
+def _clean(text: str | bytes, rules: Callable[[Record], Row]) -> Row | Reject:
     try:
-        return rules(_record(text))
-    except _NotARow as outcome:
+        return rules(members(text))
+    except NotARowError as outcome:
         return Reject(str(outcome))
 
 
@@ -307,7 +316,7 @@ def nulled(name: str, text: str | bytes) -> dict[str, str]:
     row = CLEAN[name](text)
     if isinstance(row, Reject):
         return {}
-    record = _record(text)
+    record = members(text)
     cells = {}
     for field in record:
         sent = _text(record, field, PLACEHOLDERS.get(field, set()))

@@ -9,7 +9,7 @@ import sys
 
 from pinflow.datasets import Dataset, datasets
 from pinflow.engine.duckdb.dialect import what_may_raise
-from pinflow.engine.raw import raw_columns
+from pinflow.engine.duckdb.records import raw_columns
 from pinflow.errors import DialectError
 
 __all__ = ["faults"]

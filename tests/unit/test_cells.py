@@ -93,7 +93,7 @@ def test_every_field_whose_text_became_null_is_counted_with_its_text(runtime: Ru
         (1, "timestamp", "yesterday"),
     ]
     assert counted(runtime, side) == {"age": 1, "date_joined": 1}
-    assert samples(runtime, side) == [(1, "age", '{"a":1}'), (1, "date_joined", " ")]
+    assert samples(runtime, side) == [(1, "age", '{"a": 1}'), (1, "date_joined", " ")]
     where = f'SELECT DISTINCT _topic, _partition, _offset FROM "{table(side, "geo")}_nulled"'
     assert select(runtime, where) == [(topic(side, "geo"), 1, 0)]
 

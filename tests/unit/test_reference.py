@@ -229,19 +229,26 @@ def test_integers(text: Any, number: int | None) -> None:
     assert isinstance(row, Reject) if number is None else isinstance(row, dict) and row["ind"] == number
 
 
-def test_raw_columns_are_taken_as_text() -> None:
-    row = pin(title=True, description=2, category={"a": [1, None]}, tag_list=[], unique_id=False)
+def test_raw_columns_are_the_text_that_was_sent() -> None:
+    row = clean_pin(
+        '{"index": 1, "title": true, "description": 2, "category": {"a" : [1.50, null]},\n'
+        ' "tag_list" :[ ] , "unique_id":false, "image_src":"\\u0041", "poster_name": null}'
+    )
+    assert isinstance(row, dict)
     assert row["title"] == "true"
     assert row["description"] == "2"
-    assert row["category"] == '{"a":[1,null]}'
-    assert row["tag_list"] == "[]"
+    assert row["category"] == '{"a" : [1.50, null]}'
+    assert row["tag_list"] == "[ ]"
     assert row["unique_id"] == "false"
+    assert row["image_src"] == "A"
+    assert row["poster_name"] is None
 
 
 def test_a_number_keeps_the_text_it_came_as() -> None:
-    row = clean_pin('{"index": 1, "title": 1.50, "category": 1e3, "follower_count": 1e3}')
+    row = clean_pin('{"index": 1, "title": 1.50, "category": 1e3, "follower_count": 1e3, "image_src": -0}')
     assert isinstance(row, dict)
-    assert (row["title"], row["category"], row["follower_count"]) == ("1.50", "1e3", 1_000)
+    assert (row["title"], row["category"], row["image_src"]) == ("1.50", "1e3", "-0")
+    assert row["follower_count"] == 1_000
 
 
 @pytest.mark.parametrize(
@@ -263,6 +270,7 @@ def test_a_number_keeps_the_text_it_came_as() -> None:
         ('{"ind": 1, "first_name": "\\ud800"}', "not valid text"),
         ('{"ind": 1, "\\udfff": 1}', "not valid text"),
         ('{"ind": 1, "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"ind": 1, "x": ' + "[" * 500 + "]" * 500 + "}", "nested too deeply"),
         ("{}", "no ind"),
         ('{"ind": null}', "no ind"),
         ('{"index": 1}', "no ind"),

@@ -23,6 +23,10 @@ LINEAGE = {"_topic": "string", "_partition": "int", "_offset": "bigint", "_accep
 """Where a row comes from, and when its record was accepted; every clean row carries these columns."""
 
 
+READING = "texts as sent"
+"""How raw columns come from JSON. A step that was planned under another reading may come to other rows."""
+
+
 class Dataset(msgspec.Struct, frozen=True):
     """One kind of record.
 
@@ -30,7 +34,7 @@ class Dataset(msgspec.Struct, frozen=True):
         name: `pin`, `geo` or `user`.
         number: The raw column that holds the post's number.
         raw: The fields of a record, all taken as text.
-        fractional: Those of them that mostly are numbers with a fraction; it only saves time to know.
+        numbers: Those of them that mostly are sent as numbers; it only saves time to know.
         clean: Clean column → Spark SQL type, in the documented order.
         reject_sql: Adds `_reason` to the view `parsed` (raw columns and lineage): why a record cannot be a row.
         clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected; and `_nulled`,
@@ -40,7 +44,7 @@ class Dataset(msgspec.Struct, frozen=True):
     name: str
     number: str
     raw: list[str]
-    fractional: list[str]
+    numbers: list[str]
     clean: dict[str, str]
     reject_sql: str
     clean_sql: str
@@ -53,12 +57,14 @@ class Dataset(msgspec.Struct, frozen=True):
     @property
     def rules(self) -> str:
         """A fingerprint of what decides which rows a record comes to: the definition, and the program that reads it."""
-        text = f"{__version__} {self.clean} {self.reject_sql} {self.clean_sql}"
+        text = f"{__version__} {READING} {self.clean} {self.reject_sql} {self.clean_sql}"
         return f"{crc32(text.encode()):08x}"
 
     def where(self, part: str) -> str:
-        """The file that a part of the definition stands in, for errors."""
-        return f"pinflow/datasets/{self.name}/{part}.sql"
+        """The file that a part of the definition stands in, for errors: `clean` is each dataset's own."""
+        return (
+            f"pinflow/datasets/{self.name}/{part}.sql" if part == "clean" else f"pinflow/datasets/{part}.sql"
+        )
 
 
 @cache
@@ -70,9 +76,9 @@ def dataset(name: str) -> Dataset:
         name=name,
         number=facts["number"],
         raw=facts["raw"],
-        fractional=facts.get("fractional", []),
+        numbers=facts["numbers"],
         clean=facts["clean"],
-        reject_sql=with_rules((folder / "reject.sql").read_text(encoding="utf-8")),
+        reject_sql=with_rules(_text("reject").replace("{number}", facts["number"])),
         clean_sql=with_rules((folder / "clean.sql").read_text(encoding="utf-8")),
     )
 
@@ -83,9 +89,11 @@ def over_ranked(name: str) -> str:
 
     `latest`, `superseded` and `standing` are the ones there are: which record of a post stands is decided in one place.
     """
-    room = files("pinflow.datasets")
-    ranked = (room / "ranked.sql").read_text(encoding="utf-8")
-    return (room / f"{name}.sql").read_text(encoding="utf-8").replace("{ranked}", ranked)
+    return _text(name).replace("{ranked}", _text("ranked"))
+
+
+def _text(name: str) -> str:
+    return (files("pinflow.datasets") / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def datasets() -> list[Dataset]:
