@@ -312,7 +312,7 @@ def test_of_large_files_fewer_are_read_at_once(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sink, "READS_AT_ONCE", 4)
     files = [sink.SinkFile(f"t+0+{n}.json", n, size) for n in range(12)]
     crowd = Crowd(most)
-    reader = sink.Reader(crowd)  # type: ignore[arg-type]
+    reader = sink.ZoneReader(crowd)  # type: ignore[arg-type]
     reader.expect({"t": {0: files, 1: [sink.SinkFile("t+1+0.json", 0, 1)]}})
     assert list(reader.counts(files)) == [1] * 12
     assert crowd.most == most

@@ -31,11 +31,11 @@ def create(settings: Settings, *, name: str, partitions: int | None) -> None:
     from pinflow.errors import UsageError
     from pinflow.gateway.topics import name_problem, room_problem
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.landing.layout import room_of
+    from pinflow.lake.landing.layout import path_limits
 
     count = partitions or settings.config.log.partitions
     with Runtime(settings) as runtime:
-        room = room_of(settings.config.lake.url)
+        room = path_limits(settings.config.lake.url)
         others = runtime.log.topics.list() if room.folds_case else ()
         problem = name_problem(name) or room_problem(name, count, room, others)
         if problem is not None:

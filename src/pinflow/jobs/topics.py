@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.steps.standing import StepTable
 
-__all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
+__all__ = ["AcceptedCounts", "accepted", "every_topic", "landed_only"]
 
-Accepted = dict[int, int]
+AcceptedCounts = dict[int, int]
 """Partition → records accepted, ever."""
 
 
@@ -32,7 +32,7 @@ def landed_only(runtime: Runtime) -> set[str]:
     return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
 
 
-def accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> Accepted:
+def accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> AcceptedCounts:
     """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
 
     The manifest is looked at before the log, which only grows: what has landed is never more.

@@ -157,7 +157,7 @@ def _decode(store: Store, job: str, step: int, data: bytes) -> Plan:
     return plan
 
 
-class _Swapped(msgspec.Struct):
+class _SwapOutcome(msgspec.Struct):
     """As much of a generation as says what the step that swapped it in came to."""
 
     step: int = 0
@@ -166,7 +166,7 @@ class _Swapped(msgspec.Struct):
 
 def _totals_of_swap(store: Store, plan: Plan) -> dict[int, Tally]:
     for path in sorted(store.list(f"generations/{plan.swaps}"), reverse=True):
-        found = msgspec.json.decode(store.get(path) or b"{}", type=_Swapped)
+        found = msgspec.json.decode(store.get(path) or b"{}", type=_SwapOutcome)
         if found.step == plan.step:
             return found.totals
     raise CorruptError(

@@ -22,7 +22,14 @@ from pinflow.errors import CorruptError, GapError, UsageError
 from pinflow.jobs.land.land import as_landed, land_positions
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.lake import open_store
-from pinflow.lake.landing.connect_zone import Part, Reader, find_files, first_offset, lines_of, stitched
+from pinflow.lake.landing.connect_zone import (
+    FileRange,
+    ZoneReader,
+    find_files,
+    first_offset,
+    lines_of,
+    stitched,
+)
 from pinflow.lake.landing.layout import ADOPTED, object_path
 from pinflow.lake.store.probe import require_conditions
 from pinflow.log import Chunk, Records, offset_of, position_at
@@ -53,7 +60,7 @@ class _Origin(NamedTuple):
     """Where the zone is, and the command that adopts it."""
 
     source: Store
-    reader: Reader
+    reader: ZoneReader
     folder: str
     command: str
 
@@ -64,7 +71,7 @@ class AdoptJob(Job):
     kind = "adopt"
 
     def __init__(
-        self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[Part]]
+        self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[FileRange]]
     ) -> None:
         self.name = f"land/{topic}"
         self.table = landing.manifest
@@ -90,7 +97,7 @@ class AdoptJob(Job):
             left = [part for part in parts if position is None or part.offset >= offset_of(position)]
             taken = self._fitting(left[:most])
             if taken:
-                self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
+                self._landing.require_path_fits(object_path(ADOPTED, self._topic, partition, taken[0].offset))
                 slices.append(
                     ForeignSlice(
                         partition,
@@ -109,8 +116,8 @@ class AdoptJob(Job):
         chunks = acceptance.in_order(map(self._chunk, slices_of(plan, ForeignSlice)))
         return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
 
-    def _fitting(self, parts: list[Part]) -> list[Part]:
-        taken: list[Part] = []
+    def _fitting(self, parts: list[FileRange]) -> list[FileRange]:
+        taken: list[FileRange] = []
         records = nbytes = 0
         for part in parts:
             full = (
@@ -205,13 +212,13 @@ def _origin(runtime: Runtime, prefix: str, *, accept_gaps: bool) -> _Origin:
     command = shlex.join(words)
     if "://" in prefix or prefix.startswith(("/", "./", "../", "~")):
         source = open_store(prefix if "://" in prefix else str(Path(prefix).expanduser()), read_only=True)
-        return _Origin(source, Reader(source), "", command)
+        return _Origin(source, ZoneReader(source), "", command)
     folder = prefix.strip("/")
     if not folder:
         raise UsageError(
             "a folder below the lake is needed", where="--adopt", hint="pinflow land --adopt topics/"
         )
-    return _Origin(runtime.store, Reader(runtime.store), folder, command)
+    return _Origin(runtime.store, ZoneReader(runtime.store), folder, command)
 
 
 def _require_foreign(topic: str, from_log: set[str]) -> None:

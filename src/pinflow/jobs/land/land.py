@@ -16,7 +16,7 @@ from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
-from pinflow.lake.landing.layout import OF_THE_LOG, object_path
+from pinflow.lake.landing.layout import FROM_LOG, object_path
 from pinflow.lake.tables.protocol import Append, Table
 from pinflow.log import Chunk, EventLog, Records, shows_progress
 from pinflow.steps.plan import Plan, Receipt, Tally, slices_of
@@ -55,7 +55,7 @@ class LandJob(Job):
         self._config = config
         self._drain = drain
         self._lineage = PartitionOrder(lambda: log, topic)
-        self._gathered: dict[int, _Gathered] = {}
+        self._gathered: dict[int, _FlushBuffer] = {}
         self._owned = False
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
@@ -70,7 +70,7 @@ class LandJob(Job):
             number = partition.number
             gathered = self._gather(number, positions.get(number))
             if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
-                self._landing.require_room(object_path(OF_THE_LOG, self._topic, number, gathered.first))
+                self._landing.require_path_fits(object_path(FROM_LOG, self._topic, number, gathered.first))
                 slices.append(LogSlice(number, gathered.start, gathered.end, gathered.records))
             return gathered.records > 0
 
@@ -119,10 +119,10 @@ class LandJob(Job):
         plan = read_standing(self._landing.store, self.name, self.table).plan
         return plan is not None and plan.kind == "adopt"
 
-    def _gather(self, partition: int, position: str | None) -> _Gathered:
+    def _gather(self, partition: int, position: str | None) -> _FlushBuffer:
         gathered = self._gathered.get(partition)
         if gathered is None or position not in (None, gathered.start):
-            gathered = self._gathered[partition] = _Gathered(position)
+            gathered = self._gathered[partition] = _FlushBuffer(position)
         until = time.monotonic() + GATHER_S
         while not gathered.full(self._config):
             chunk = self._log.read(
@@ -144,7 +144,7 @@ class LandJob(Job):
         return read_slice(self._log, self._topic, piece)
 
 
-class _Gathered:
+class _FlushBuffer:
     """Records of one partition that wait to be flushed."""
 
     def __init__(self, position: str | None) -> None:

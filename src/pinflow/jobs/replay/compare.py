@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.steps.generations import Generation
 
-__all__ = ["Cells", "Difference", "Reason", "compare", "compare_cells"]
+__all__ = ["CellsChange", "Difference", "ReasonChange", "compare", "compare_cells"]
 
 
-class Reason(msgspec.Struct, frozen=True):
+class ReasonChange(msgspec.Struct, frozen=True):
     """A reason of quarantine, and how many records had it before and have it after."""
 
     reason: str
@@ -30,7 +30,7 @@ class Reason(msgspec.Struct, frozen=True):
     after: int
 
 
-class Cells(msgspec.Struct, frozen=True):
+class CellsChange(msgspec.Struct, frozen=True):
     """A field of the records, and how many cells of it became NULL by a rule before and do after."""
 
     field: str
@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
     added: int
     removed: int
     changed: dict[str, int]
-    reasons: list[Reason]
+    reasons: list[ReasonChange]
 
     @property
     def any(self) -> bool:
@@ -90,10 +90,12 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
         session.close()
 
 
-def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells]:
+def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[CellsChange]:
     """The cells that were counted under the rules of before and of after; an earlier version has counted none."""
     old, new = (sum(tallies, Tally()).cells for tallies in (before, after))
-    return [Cells(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())]
+    return [
+        CellsChange(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())
+    ]
 
 
 def _ask_bound(session: Session) -> str:
@@ -112,7 +114,7 @@ def _difference(session: Session, columns: list[str]) -> Difference:
     (row,) = session.ask(_CHANGES.replace("{changes}", changes), where="replay").rows
     before, after, added, removed, *changed = map(_int, row)
     reasons = [
-        Reason(str(reason), _int(had), _int(has))
+        ReasonChange(str(reason), _int(had), _int(has))
         for reason, had, has in session.ask(_REASONS, where="replay").rows
     ]
     return Difference(before, after, added, removed, dict(zip(columns, changed, strict=True)), reasons)

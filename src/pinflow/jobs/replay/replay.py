@@ -29,9 +29,9 @@ from pinflow.failpoints import hit
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.maintain.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.replay.abandon import abandon
-from pinflow.jobs.replay.compare import Cells, Difference, compare, compare_cells
+from pinflow.jobs.replay.compare import CellsChange, Difference, compare, compare_cells
 from pinflow.jobs.replay.coverage import coverage
-from pinflow.jobs.replay.rereading import Rereader, Target
+from pinflow.jobs.replay.rereading import Rereader, RereadTarget
 from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import Generation, put_generation
 from pinflow.steps.ledger import pending_plan, put_plan
@@ -66,7 +66,7 @@ class Replayed(msgspec.Struct, frozen=True):
     swapped: bool
     records: int
     difference: Difference
-    cells: list[Cells] | None = None
+    cells: list[CellsChange] | None = None
     compared: bool = True
 
 
@@ -133,7 +133,7 @@ def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
     table, _ = pipeline.tables_of(runtime.tables, build.generation)
     covered = coverage(runtime, pipeline)
     targets = {
-        partition: Target(position, covered.totals[partition].records)
+        partition: RereadTarget(position, covered.totals[partition].records)
         for partition, position in covered.positions.items()
     }
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pinflow.lake.landing.zone import Landed, Landing
     from pinflow.log import Chunk, EventLog
 
-__all__ = ["Rereader", "Target"]
+__all__ = ["RereadTarget", "Rereader"]
 
 
-class Target(NamedTuple):
+class RereadTarget(NamedTuple):
     """Where a partition is to be read to: this position, which so many records from the beginning lie before."""
 
     position: str
@@ -50,7 +50,7 @@ class Rereader(Reader):
         log: EventLog,
         landing: Landing | None,
         config: Batch,
-        targets: dict[int, Target],
+        targets: dict[int, RereadTarget],
         done: Callable[[], dict[int, int]],
         *,
         tail: bool,
@@ -101,7 +101,7 @@ class Rereader(Reader):
                 yield chunk
 
     def _landed(
-        self, objects: list[Landed], so_far: int, target: Target, position: str | None
+        self, objects: list[Landed], so_far: int, target: RereadTarget, position: str | None
     ) -> LandedSlice | None:
         """The next records in landing objects; None where there is none, or none whole before the target."""
         skip = so_far
@@ -133,7 +133,7 @@ class Rereader(Reader):
             skip=skip,
         )
 
-    def _logged(self, partition: int, so_far: int, target: Target, position: str | None) -> LogSlice:
+    def _logged(self, partition: int, so_far: int, target: RereadTarget, position: str | None) -> LogSlice:
         wanted = target.records - so_far
         chunk = self._log.read(
             self._topic,

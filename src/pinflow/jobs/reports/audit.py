@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.protocol import Snapshot
 
-__all__ = ["Audit", "Line", "audit"]
+__all__ = ["Audit", "AuditLine", "audit"]
 
 
-class Line(msgspec.Struct, frozen=True):
+class AuditLine(msgspec.Struct, frozen=True):
     """One partition of a topic. Counts are records.
 
     `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
@@ -60,7 +60,7 @@ class Audit(msgspec.Struct, frozen=True):
     """The lines of an audit, and in words what is wrong."""
 
     deep: bool
-    lines: list[Line]
+    lines: list[AuditLine]
     problems: list[str]
 
     @property
@@ -69,7 +69,7 @@ class Audit(msgspec.Struct, frozen=True):
         return not self.problems
 
 
-class _Rows(msgspec.Struct, frozen=True):
+class _RowCounts(msgspec.Struct, frozen=True):
     """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
 
     `both` are records that have a row and are in quarantine as well; `samples` counts, by field, samples of cells that
@@ -99,7 +99,7 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
         )
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     manifest = runtime.landing.manifest.snapshot()
-    lines: list[Line] = []
+    lines: list[AuditLine] = []
     without_log = landed_only(runtime)
     for topic in every_topic(runtime):
         landed = read_standing(runtime.store, f"land/{topic}", manifest).totals
@@ -119,16 +119,18 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
     return Audit(deep, lines, problems)
 
 
-class _Look(msgspec.Struct, frozen=True):
+class _PipelineState(msgspec.Struct, frozen=True):
     """A pipeline at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
 
     pipeline: Pipeline
     totals: dict[int, Tally]
     removed: dict[int, int]
-    rows: dict[int, _Rows] | None
+    rows: dict[int, _RowCounts] | None
 
 
-def _look_or_report(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look | None:
+def _look_or_report(
+    runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
+) -> _PipelineState | None:
     """Look at a pipeline's tables; where they cannot be read, that is a problem of this pipeline alone."""
     try:
         return _look(runtime, pipeline, problems, deep=deep)
@@ -137,7 +139,7 @@ def _look_or_report(runtime: Runtime, pipeline: Pipeline, problems: list[str], *
         return None
 
 
-def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look:
+def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _PipelineState:
     """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
     generation = pipeline.generation(runtime.store)
     now_table, now_quarantine = pipeline.tables_of(runtime.tables, generation)
@@ -171,7 +173,7 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
         for partition, seen in (rows or {}).items():
             problems += _row_problems(pipeline, partition, seen)
             problems += _sample_problems(pipeline, partition, seen, totals.get(partition, Tally()))
-    return _Look(pipeline, totals, removed, rows)
+    return _PipelineState(pipeline, totals, removed, rows)
 
 
 def _miscounted(table: Snapshot, held: int, expected: int) -> str:
@@ -186,19 +188,24 @@ def _miscounted(table: Snapshot, held: int, expected: int) -> str:
 
 
 def _line(
-    topic: str, partition: int, accepted: int, landed: Tally, pipeline: Pipeline | None, look: _Look | None
-) -> Line:
+    topic: str,
+    partition: int,
+    accepted: int,
+    landed: Tally,
+    pipeline: Pipeline | None,
+    look: _PipelineState | None,
+) -> AuditLine:
     if pipeline is None:
-        return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
+        return AuditLine(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
     if look is None:  # where its records are cannot be said
-        return Line(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
+        return AuditLine(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
     total = look.totals.get(partition, Tally())
     superseded, cleaned, quarantined = None, total.rows, total.rejected
     if look.rows is not None:
-        seen = look.rows.get(partition, _Rows())
+        seen = look.rows.get(partition, _RowCounts())
         superseded = seen.rows - seen.standing + look.removed.get(partition, 0)
         cleaned, quarantined = seen.standing, seen.rejects
-    return Line(
+    return AuditLine(
         topic=topic,
         partition=partition,
         table=look.pipeline.table,
@@ -215,7 +222,7 @@ def _line(
 
 def _rows_by_partition(
     runtime: Runtime, pipeline: Pipeline, table: Snapshot, quarantine: Snapshot, nulled: Snapshot
-) -> dict[int, _Rows]:
+) -> dict[int, _RowCounts]:
     session = runtime.engine.session(
         [
             View("kept", table, pipeline.dataset.clean | LINEAGE),
@@ -230,18 +237,18 @@ def _rows_by_partition(
         samples = session.ask(_SAMPLES, where="audit").rows
     finally:
         session.close()
-    found: dict[int, _Rows] = {}
+    found: dict[int, _RowCounts] = {}
     for partition, rows, offsets, standing in kept:
-        found[_int(partition)] = _Rows(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
+        found[_int(partition)] = _RowCounts(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
     for partition, count, offsets in rejects:
-        before = found.get(_int(partition), _Rows())
+        before = found.get(_int(partition), _RowCounts())
         found[_int(partition)] = msgspec.structs.replace(
             before, rejects=_int(count), reject_offsets=_int(offsets)
         )
     for partition, count in both:
         found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
     for partition, field, count, offsets in samples:
-        before = found.get(_int(partition), _Rows())
+        before = found.get(_int(partition), _RowCounts())
         counts = before.samples | {str(field): (_int(count), _int(offsets))}
         found[_int(partition)] = msgspec.structs.replace(before, samples=counts)
     return found
@@ -268,7 +275,7 @@ GROUP BY _partition, field
 """
 
 
-def _row_problems(pipeline: Pipeline, partition: int, seen: _Rows) -> list[str]:
+def _row_problems(pipeline: Pipeline, partition: int, seen: _RowCounts) -> list[str]:
     problems = []
     if seen.rows != seen.offsets:
         problems.append(
@@ -284,7 +291,7 @@ def _row_problems(pipeline: Pipeline, partition: int, seen: _Rows) -> list[str]:
     return problems
 
 
-def _sample_problems(pipeline: Pipeline, partition: int, seen: _Rows, total: Tally) -> list[str]:
+def _sample_problems(pipeline: Pipeline, partition: int, seen: _RowCounts, total: Tally) -> list[str]:
     problems = []
     for field, (samples, offsets) in seen.samples.items():
         cells = total.cells.get(field, 0)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
 
 __all__ = [
-    "Part",
-    "Reader",
+    "FileRange",
+    "FoundRanges",
     "SinkFile",
-    "Stitched",
     "Zone",
+    "ZoneReader",
     "find_files",
     "first_offset",
     "lines_of",
@@ -53,7 +53,7 @@ class SinkFile(NamedTuple):
     size: int
 
 
-class Part(msgspec.Struct, frozen=True):
+class FileRange(msgspec.Struct, frozen=True):
     """What is to be taken of a file: its lines after `skip`, the first of which has this offset."""
 
     path: str
@@ -68,10 +68,10 @@ class Part(msgspec.Struct, frozen=True):
         return self.offset + self.lines
 
 
-class Stitched(NamedTuple):
+class FoundRanges(NamedTuple):
     """The parts to take, in order; in words, offsets that are missing, and those there twice with other content."""
 
-    parts: list[Part]
+    parts: list[FileRange]
     missing: list[str]
     twice: list[str]
 
@@ -80,7 +80,7 @@ Zone = dict[str, dict[int, list[SinkFile]]]
 """Topic → partition → its files by first offset."""
 
 
-class Reader:
+class ZoneReader:
     """Reads files of the zone; what it read is kept for a second reading, up to a bound."""
 
     def __init__(self, source: Store) -> None:
@@ -180,7 +180,7 @@ def first_offset(path: str) -> int:
     return int(name["first"])
 
 
-def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) -> Stitched:
+def stitched(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> FoundRanges:
     """What to take of a partition's files from a position on (None: from the first).
 
     Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
@@ -189,7 +189,7 @@ def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) ->
     # The file before the position may have grown since it was taken.
     before = [file for file in ordered if position is not None and file.first < position][-1:]
     wanted = before + [file for file in ordered if position is None or file.first >= position]
-    found = Stitched([], [], [])
+    found = FoundRanges([], [], [])
     expected = position
     for file, count in zip(wanted, reader.counts(wanted), strict=True):
         if expected is not None and file.first > expected:
@@ -198,12 +198,14 @@ def stitched(reader: Reader, files: Iterable[SinkFile], position: int | None) ->
         if covered and (other := _differing(reader, file, covered, found.parts)) is not None:
             found.twice.append(f"offset {other}, again in {file.path}")
         if count > covered:
-            found.parts.append(Part(file.path, file.first + covered, count - covered, file.size, covered))
+            found.parts.append(
+                FileRange(file.path, file.first + covered, count - covered, file.size, covered)
+            )
             expected = file.first + count
     return found
 
 
-def _differing(reader: Reader, file: SinkFile, covered: int, parts: list[Part]) -> int | None:
+def _differing(reader: ZoneReader, file: SinkFile, covered: int, parts: list[FileRange]) -> int | None:
     """The first offset that a file tells otherwise than those before it."""
     lines = reader.lines(file.path)
     at = max(0, bisect_right([part.offset for part in parts], file.first) - 1)

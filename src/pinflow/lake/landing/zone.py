@@ -22,7 +22,7 @@ import msgspec
 
 from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.failpoints import hit
-from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
+from pinflow.lake.landing.layout import ADOPTED, FROM_LOG, meta_path, object_path, path_limits
 from pinflow.lake.store.ahead import ahead
 from pinflow.lake.tables.delta_rs import DeltaRsTable
 from pinflow.lake.tables.protocol import Column
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPTED",
-    "OF_THE_LOG",
-    "Followed",
+    "FROM_LOG",
     "Landed",
     "Landing",
+    "TopicManifest",
     "decode",
     "encode",
     "landed_in",
@@ -99,21 +99,21 @@ class Landing:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._room = room_of(store.url)
+        self._room = path_limits(store.url)
         self.manifest = DeltaRsTable(store, MANIFEST, COLUMNS)
 
-    def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
+    def write_all(self, chunks: Iterable[Chunk], folder: str = FROM_LOG) -> list[Landed]:
         """Write the objects of chunks; see `write`."""
         return list(ahead(self.store, lambda chunk: self.write(chunk, folder), chunks))
 
-    def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
+    def write(self, chunk: Chunk, folder: str = FROM_LOG) -> Landed:
         """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
 
         Raises:
             TerminalError: The lake cannot hold an object of this name.
         """
         path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
-        self.require_room(path)
+        self.require_path_fits(path)
         lines, meta = encode(chunk)
         self.store.put(meta_path(path), meta)
         hit("land", "meta-written")
@@ -130,7 +130,7 @@ class Landing:
             crc=crc32(meta, crc32(lines)),
         )
 
-    def require_room(self, path: str) -> None:
+    def require_path_fits(self, path: str) -> None:
         """Check that the lake can hold an object and its `.meta`.
 
         Raises:
@@ -178,9 +178,9 @@ class Landing:
         """The manifest of a topic, by partition and in the order of positions."""
         return landed_in(self.manifest, topic)
 
-    def follow(self, topic: str) -> Followed:
+    def follow(self, topic: str) -> TopicManifest:
         """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
-        return Followed(self.manifest, topic)
+        return TopicManifest(self.manifest, topic)
 
 
 def landed_in(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
@@ -192,7 +192,7 @@ def landed_in(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
     return [landed for _, each in sorted(found.items()) for landed in _chained(each)]
 
 
-class Followed:
+class TopicManifest:
     """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
 
     def __init__(self, manifest: DeltaRsTable, topic: str) -> None:

@@ -14,7 +14,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.schema import Field, Schema
 
 from pinflow.lake.tables.commits import carries, commit_change
-from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.delta_handle import DeltaHandle
 from pinflow.lake.tables.protocol import TAKE_BACK, Remove, Replace, Table, Tables
 from pinflow.lake.tables.schema_changes import delta_type, is_wider, refused_for, unwritable
 from pinflow.lake.tables.snapshot import DeltaRsSnapshot, select_from
@@ -52,7 +52,7 @@ class DeltaRsTables(Tables):
         return DeltaRsTable(self.store, name, columns, folder, mend=mend)
 
 
-class DeltaRsTable(Opened, Table):
+class DeltaRsTable(DeltaHandle, Table):
     """`Table` of delta-rs. Its rows are whatever the library takes by the Arrow C stream interface."""
 
     def __init__(

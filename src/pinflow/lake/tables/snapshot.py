@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake import QueryBuilder
 
-from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.delta_handle import DeltaHandle
 from pinflow.lake.tables.protocol import Snapshot
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DeltaRsSnapshot", "select_from"]
 
 
-class DeltaRsSnapshot(Opened, Snapshot):
+class DeltaRsSnapshot(DeltaHandle, Snapshot):
     """`Snapshot` of the `DeltaTable` given, which nobody else may move; None where the table was not there."""
 
     def __init__(

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
     from pinflow.lake.tables.protocol import Column
 
-__all__ = ["Opened"]
+__all__ = ["DeltaHandle"]
 
 
-class Opened:
+class DeltaHandle:
     """A Delta table in a folder below `tables/`, with the `DeltaTable` that stands for it now, if it was opened."""
 
     def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str, mend: str) -> None:
