@@ -118,7 +118,7 @@ def test_a_name_that_is_none_in_a_path_holds_up_no_other(runtime: Runtime, name:
     post(runtime, "b", [b"1"])
     with pytest.raises(TerminalError, match="cannot store an object of this name"):
         drain(runtime, "land")
-    assert runtime.landing.landed("b")
+    assert runtime.landing.objects("b")
 
 
 def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_other(runtime: Runtime) -> None:
@@ -151,5 +151,5 @@ def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(runt
     runtime.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows
     with pytest.raises(TerminalError, match="cannot distinguish the jobs 'land/posts' and 'land/Posts'"):
         drain(runtime, "land")
-    assert runtime.landing.landed("zebras")
-    assert not runtime.landing.landed("posts")
+    assert runtime.landing.objects("zebras")
+    assert not runtime.landing.objects("posts")

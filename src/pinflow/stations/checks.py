@@ -14,7 +14,7 @@ import urllib3
 from pinflow.config import masked
 from pinflow.errors import AbsentError, PinflowError
 from pinflow.findings import Finding
-from pinflow.jobs.reports.integrity import damage
+from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.runtime import Runtime
 from pinflow.lake.store.probe import faults
 from pinflow.source import examine
@@ -131,7 +131,7 @@ def _lake(settings: Settings) -> Check:
 def _records(settings: Settings) -> Check:
     with Runtime(settings, read_only=True) as runtime:
         read = {"log": not runtime.log.capabilities.managed, "landed objects": not runtime.store.is_remote}
-        found = damage(runtime, objects=read["landed objects"])
+        found = find_damage(runtime, objects=read["landed objects"])
     if not found:
         told = [f"{what}: all is what was written" for what, it_was in read.items() if it_was]
         told += [f"{what}: not read, as others keep them" for what, it_was in read.items() if not it_was]

@@ -62,14 +62,14 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
     columns, latest = pipeline.dataset.clean | LINEAGE, pipeline.dataset.latest(pipeline.dataset.clean)
     bound = "TRUE"
     if partial:
-        places = "SELECT _partition, _offset FROM {table}"
+        row_offsets = "SELECT _partition, _offset FROM {table}"
         session = runtime.engine.session(
             [
-                View("kept", new.snapshot(), columns, places),
-                View("rejects", new_rejects.snapshot(), QUARANTINE, places),
+                View("kept", new.snapshot(), columns, row_offsets),
+                View("rejects", new_rejects.snapshot(), QUARANTINE, row_offsets),
             ]
         )
-        bound = _ask_bound(session)
+        bound = _read_bound(session)
     upto = f"(SELECT * FROM {{table}} WHERE {bound}) AS covered"  # noqa: S608
     session = runtime.engine.session(
         [
@@ -85,7 +85,7 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
         ]
     )
     try:
-        return _difference(session, list(pipeline.dataset.clean))
+        return _read_difference(session, list(pipeline.dataset.clean))
     finally:
         session.close()
 
@@ -98,7 +98,7 @@ def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells
     ]
 
 
-def _ask_bound(session: Session) -> str:
+def _read_bound(session: Session) -> str:
     try:
         rows = session.ask(_UPTO, where="replay").rows
     finally:
@@ -106,7 +106,7 @@ def _ask_bound(session: Session) -> str:
     return " OR ".join(f"(_partition = {row[0]} AND _offset <= {row[1]})" for row in rows) or "FALSE"
 
 
-def _difference(session: Session, columns: list[str]) -> Difference:
+def _read_difference(session: Session, columns: list[str]) -> Difference:
     changes = ", ".join(
         f"count(CASE WHEN o.ind IS NOT NULL AND n.ind IS NOT NULL AND NOT o.`{name}` <=> n.`{name}` THEN 1 END)"
         for name in columns
@@ -122,7 +122,7 @@ def _difference(session: Session, columns: list[str]) -> Difference:
 
 _UPTO = """
 SELECT _partition, max(_offset) AS upto
-FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS places
+FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS row_offsets
 GROUP BY _partition
 """
 

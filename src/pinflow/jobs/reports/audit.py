@@ -21,9 +21,9 @@ from pinflow.engine import View
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.maintain.removal import removed_rows
 from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
-from pinflow.jobs.reports.integrity import damage
-from pinflow.jobs.topics import accepted, every_topic, landed_only
-from pinflow.lake.landing.zone import landed_in
+from pinflow.jobs.reports.integrity import find_damage
+from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
+from pinflow.lake.landing.zone import read_manifest
 from pinflow.steps.ledger import pending_plan
 from pinflow.steps.plan import Tally
 from pinflow.steps.standing import read_standing
@@ -100,27 +100,29 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     manifest = runtime.landing.manifest.snapshot()
     lines: list[AuditLine] = []
-    without_log = landed_only(runtime)
-    for topic in every_topic(runtime):
+    without_log = landed_only_topics(runtime)
+    for topic in list_topics(runtime):
         landed = read_standing(runtime.store, f"land/{topic}", manifest).totals
         pipeline = by_topic.get(topic)
-        look = _look_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
-        came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
-        for partition, count in came.items():
-            line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, look)
+        state = (
+            _read_pipeline_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
+        )
+        accepted = count_accepted(runtime, topic, manifest, only_landed=topic in without_log)
+        for partition, count in accepted.items():
+            line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, state)
             lines.append(line)
             if line.difference or line.waiting < 0:
                 problems.append(
                     f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
                 )
-        problems += _landing_problems(manifest, topic, came, landed)
+        problems += _landing_problems(manifest, topic, accepted, landed)
     if deep:
-        problems += damage(runtime)
+        problems += find_damage(runtime)
     return Audit(deep, lines, problems)
 
 
 class _PipelineState(msgspec.Struct, frozen=True):
-    """A pipeline at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
+    """A pipeline at one moment: its job's sums, the rows that maintain removed and, if deep, counts of its rows."""
 
     pipeline: Pipeline
     totals: dict[int, Tally]
@@ -128,18 +130,20 @@ class _PipelineState(msgspec.Struct, frozen=True):
     rows: dict[int, _RowCounts] | None
 
 
-def _look_or_report(
+def _read_pipeline_or_report(
     runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
 ) -> _PipelineState | None:
     """Look at a pipeline's tables; where they cannot be read, that is a problem of this pipeline alone."""
     try:
-        return _look(runtime, pipeline, problems, deep=deep)
+        return _read_pipeline(runtime, pipeline, problems, deep=deep)
     except (ChangedTableError, CorruptError) as error:
         problems.append(f"{pipeline.table}: {error.what}; next: {error.hint}")
         return None
 
 
-def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _PipelineState:
+def _read_pipeline(
+    runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
+) -> _PipelineState:
     """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
     generation = pipeline.generation(runtime.store)
     now_table, now_quarantine = pipeline.tables_of(runtime.tables, generation)
@@ -158,7 +162,7 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
         each.require_readable()
         expected = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != expected:
-            problems.append(_miscounted(each, held, expected))
+            problems.append(_describe_miscount(each, held, expected))
     cells = sum(sum(tally.cells.values()) for tally in totals.values())
     if (samples := nulled.num_rows()) > cells:
         problems.append(
@@ -176,7 +180,7 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
     return _PipelineState(pipeline, totals, removed, rows)
 
 
-def _miscounted(table: Snapshot, held: int, expected: int) -> str:
+def _describe_miscount(table: Snapshot, held: int, expected: int) -> str:
     """In words, that a table does not hold the rows that its job has written to it."""
     counts = f"the table holds {held} rows, its job's receipts say {expected}"
     if held < expected:
@@ -193,22 +197,22 @@ def _line(
     accepted: int,
     landed: Tally,
     pipeline: Pipeline | None,
-    look: _PipelineState | None,
+    state: _PipelineState | None,
 ) -> AuditLine:
     if pipeline is None:
         return AuditLine(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
-    if look is None:  # where its records are cannot be said
+    if state is None:  # its tables cannot be read
         return AuditLine(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
-    total = look.totals.get(partition, Tally())
+    total = state.totals.get(partition, Tally())
     superseded, cleaned, quarantined = None, total.rows, total.rejected
-    if look.rows is not None:
-        seen = look.rows.get(partition, _RowCounts())
-        superseded = seen.rows - seen.standing + look.removed.get(partition, 0)
+    if state.rows is not None:
+        seen = state.rows.get(partition, _RowCounts())
+        superseded = seen.rows - seen.standing + state.removed.get(partition, 0)
         cleaned, quarantined = seen.standing, seen.rejects
     return AuditLine(
         topic=topic,
         partition=partition,
-        table=look.pipeline.table,
+        table=state.pipeline.table,
         accepted=accepted,
         landed=landed.records,
         cleaned=cleaned,
@@ -307,16 +311,16 @@ def _landing_problems(
     manifest: Snapshot, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
 ) -> list[str]:
     problems = []
-    objects = landed_in(manifest, topic)
+    objects = read_manifest(manifest, topic)
     for partition, count in accepted.items():
-        told = landed.get(partition, Tally()).records
+        reported = landed.get(partition, Tally()).records
         held = sum(each.records for each in objects if each.partition == partition)
-        if held != told:
+        if held != reported:
             problems.append(
-                f"{topic} partition {partition}: the manifest has {held} records, receipts say {told}"
+                f"{topic} partition {partition}: the manifest has {held} records, receipts say {reported}"
             )
-        if told > count:
-            problems.append(f"{topic} partition {partition}: {told} records landed of {count} accepted")
+        if reported > count:
+            problems.append(f"{topic} partition {partition}: {reported} records landed of {count} accepted")
     return problems
 
 

@@ -28,9 +28,9 @@ __all__ = [
     "Zone",
     "ZoneReader",
     "find_files",
+    "find_ranges",
     "first_offset",
-    "lines_of",
-    "stitched",
+    "split_lines",
 ]
 
 NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)\.(?P<kind>[^/]+)")
@@ -41,7 +41,7 @@ READS_AT_ONCE = 32
 BYTES_AT_ONCE = 64 << 20
 """Of large files fewer are read at once, one at least."""
 
-KEPT_BYTES = 64 << 20
+CACHE_BYTES = 64 << 20
 """What was read to be counted and is kept to be copied: all of a zone of one-record files."""
 
 
@@ -69,9 +69,9 @@ class FileRange(msgspec.Struct, frozen=True):
 
 
 class FoundRanges(NamedTuple):
-    """The parts to take, in order; in words, offsets that are missing, and those there twice with other content."""
+    """The ranges to take, in order; in words, offsets that are missing, and those there twice with other content."""
 
-    parts: list[FileRange]
+    ranges: list[FileRange]
     missing: list[str]
     twice: list[str]
 
@@ -86,8 +86,8 @@ class ZoneReader:
     def __init__(self, source: Store) -> None:
         self._source = source
         self._at_once = READS_AT_ONCE
-        self._kept: dict[str, tuple[bytes, datetime]] = {}
-        self._room = KEPT_BYTES
+        self._cache: dict[str, tuple[bytes, datetime]] = {}
+        self._cache_left = CACHE_BYTES
 
     def expect(self, zone: Zone) -> None:
         """Told of all files before they are read: so many of the largest are held at once as there is room for."""
@@ -98,23 +98,23 @@ class ZoneReader:
     def lines(self, path: str) -> list[bytes]:
         """The lines of a file; none where it is gone."""
         found = self._read(path)
-        return lines_of(found[0]) if found is not None else []
+        return split_lines(found[0]) if found is not None else []
 
     def take(self, paths: Sequence[str]) -> Iterator[tuple[bytes, datetime] | None]:
         """Files and when they were last written, in order, and for the last time; None for one that is gone."""
         for path, found in zip(paths, ahead(self._source, self._read, paths, self._at_once), strict=True):
-            self._kept.pop(path, None)
+            self._cache.pop(path, None)
             yield found
 
-    def counts(self, files: Iterable[SinkFile]) -> Iterator[int]:
+    def count_lines(self, files: Iterable[SinkFile]) -> Iterator[int]:
         """How many lines each file has."""
         return ahead(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
 
     def _read(self, path: str) -> tuple[bytes, datetime] | None:
-        found = self._kept.get(path) or self._source.get_dated(path)
-        if found is not None and len(found[0]) + len(path) <= self._room:
-            self._room -= len(found[0]) + len(path)
-            self._kept[path] = found
+        found = self._cache.get(path) or self._source.get_dated(path)
+        if found is not None and len(found[0]) + len(path) <= self._cache_left:
+            self._cache_left -= len(found[0]) + len(path)
+            self._cache[path] = found
         return found
 
 
@@ -166,7 +166,7 @@ def _require_json(source: Store, path: str, name: re.Match[str] | None) -> None:
     raise UsageError(what, where=source.child(path), hint=hint)
 
 
-def lines_of(data: bytes) -> list[bytes]:
+def split_lines(data: bytes) -> list[bytes]:
     """The lines of a file, with or without an end of the last."""
     lines = data.split(b"\n")
     return lines if lines[-1] else lines[:-1]
@@ -180,7 +180,7 @@ def first_offset(path: str) -> int:
     return int(name["first"])
 
 
-def stitched(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> FoundRanges:
+def find_ranges(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> FoundRanges:
     """What to take of a partition's files from a position on (None: from the first).
 
     Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
@@ -191,31 +191,31 @@ def stitched(reader: ZoneReader, files: Iterable[SinkFile], position: int | None
     wanted = before + [file for file in ordered if position is None or file.first >= position]
     found = FoundRanges([], [], [])
     expected = position
-    for file, count in zip(wanted, reader.counts(wanted), strict=True):
+    for file, count in zip(wanted, reader.count_lines(wanted), strict=True):
         if expected is not None and file.first > expected:
-            found.missing.append(_span(expected, file.first))
+            found.missing.append(_describe_gap(expected, file.first))
         covered = max(0, min((expected or 0) - file.first, count))
-        if covered and (other := _differing(reader, file, covered, found.parts)) is not None:
+        if covered and (other := _find_difference(reader, file, covered, found.ranges)) is not None:
             found.twice.append(f"offset {other}, again in {file.path}")
         if count > covered:
-            found.parts.append(
+            found.ranges.append(
                 FileRange(file.path, file.first + covered, count - covered, file.size, covered)
             )
             expected = file.first + count
     return found
 
 
-def _differing(reader: ZoneReader, file: SinkFile, covered: int, parts: list[FileRange]) -> int | None:
+def _find_difference(reader: ZoneReader, file: SinkFile, covered: int, ranges: list[FileRange]) -> int | None:
     """The first offset that a file tells otherwise than those before it."""
     lines = reader.lines(file.path)
-    at = max(0, bisect_right([part.offset for part in parts], file.first) - 1)
-    for part in parts[at:]:
-        theirs = reader.lines(part.path)[part.skip :]
-        for offset in range(max(part.offset, file.first), min(part.end, file.first + covered)):
-            if theirs[offset - part.offset] != lines[offset - file.first]:
+    at = max(0, bisect_right([piece.offset for piece in ranges], file.first) - 1)
+    for piece in ranges[at:]:
+        theirs = reader.lines(piece.path)[piece.skip :]
+        for offset in range(max(piece.offset, file.first), min(piece.end, file.first + covered)):
+            if theirs[offset - piece.offset] != lines[offset - file.first]:
                 return offset
     return None
 
 
-def _span(start: int, end: int) -> str:
+def _describe_gap(start: int, end: int) -> str:
     return f"offset {start}" if end == start + 1 else f"offsets {start} to {end - 1}"

@@ -21,7 +21,7 @@ LONGEST_TOPIC = 249
 
 FILE_NAME_BYTES, PATH_BYTES, KEY_BYTES = 255, 4095, 1024
 
-BEING_WRITTEN = "#1"
+TEMPORARY_SUFFIX = "#1"
 """What the store puts behind the name of a file until it is whole."""
 
 LAST_OFFSET = 10**10 - 1
@@ -68,7 +68,7 @@ def path_limits(url: str) -> PathLimits:
         prefix = urlsplit(url).path.strip("/")
         return PathLimits(KEY_BYTES, KEY_BYTES - len(f"{prefix}/".encode()))
     folder = Path(rest if separator else url).absolute()
-    below = len(BEING_WRITTEN)
+    below = len(TEMPORARY_SUFFIX)
     return PathLimits(
         FILE_NAME_BYTES - below,
         PATH_BYTES - len(f"{folder}/".encode()) - below,
