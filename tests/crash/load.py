@@ -138,7 +138,7 @@ def of_others(runtime: Runtime) -> int:
     return sum(
         OURS.fullmatch(value if value is not None else b"null") is None
         for topic in runtime.log.topics.list()
-        for each in runtime.landing.landed(topic)
+        for each in runtime.landing.objects(topic)
         for value in runtime.landing.read(each).records.values
     )
 
@@ -174,7 +174,7 @@ def verify(runtime: Runtime, acknowledged: Mapping[Place, bytes | None]) -> int:
     in_landing: Counter[Place] = Counter()
     landed_bytes: dict[Place, bytes | None] = {}
     for topic in runtime.log.topics.list():
-        for each in runtime.landing.landed(topic):
+        for each in runtime.landing.objects(topic):
             chunk = runtime.landing.read(each)
             for offset, value in zip(chunk.offsets, chunk.records.values, strict=True):
                 place = (topic, chunk.partition, offset)

@@ -153,6 +153,6 @@ def twice(runtime: Runtime) -> list[bytes | None]:
     """
     landed: Counter[bytes | None] = Counter()
     for topic in runtime.log.topics.list():
-        for each in runtime.landing.landed(topic):
+        for each in runtime.landing.objects(topic):
             landed.update(runtime.landing.read(each).records.values)
     return [value for value, count in landed.items() if value is not None and count > 1]

@@ -68,7 +68,7 @@ def test_what_was_acknowledged_over_kinesis_is_there_exactly_once_after_kills(
         verify(runtime, in_lineage(boto(moto_kinesis_url), prefix, client.acknowledged))
         values: Counter[bytes | None] = Counter()
         for topic in runtime.log.topics.list():
-            for each in runtime.landing.landed(topic):
+            for each in runtime.landing.objects(topic):
                 values.update(runtime.landing.read(each).records.values)
     del values[b"null"]  # all are alike
     assert max(values.values()) == 1, "what was sent once is there once, acknowledged or not"

@@ -113,7 +113,7 @@ def produce_odd_records(kafka: Cluster, topic: str) -> None:
 def landed_records(home: Path, ident: str, topic: str) -> list[tuple[bytes | None, bytes | None, Any]]:
     found: list[tuple[bytes | None, bytes | None, Any]] = []
     with Runtime(load(home)) as runtime:
-        for each in runtime.landing.landed(topic):
+        for each in runtime.landing.objects(topic):
             records = runtime.landing.read(each).records
             nothing: list[Any] = [None] * len(records)
             found += zip(

@@ -80,7 +80,7 @@ def adopting(settings: Settings, prefix: str = "topics/") -> None:
 
 
 def landed(runtime: Runtime, topic: str = USERS) -> list[tuple[int, int, bytes | None]]:
-    chunks = runtime.landing.read_all(runtime.landing.landed(topic))
+    chunks = runtime.landing.read_all(runtime.landing.objects(topic))
     return [
         (chunk.partition, offset, value)
         for chunk in chunks
@@ -106,14 +106,14 @@ def test_a_zone_is_adopted_byte_for_byte_with_its_offsets(runtime: Runtime) -> N
     ]
     assert landed(runtime, "other+topic") == [(0, 0, b"x")]
     assert sorted(runtime.store.list("topics")) == before
-    stamps = runtime.landing.read(runtime.landing.landed(USERS)[0]).timestamps
+    stamps = runtime.landing.read(runtime.landing.objects(USERS)[0]).timestamps
     assert all(abs(stamp - now * 1000) < 60_000_000 for stamp in stamps)
 
 
 def test_many_files_become_few_objects_and_steps(runtime: Runtime) -> None:
     write_zone(runtime.store, USERS, 0, values(*range(9)))
     adopt(runtime)
-    objects = runtime.landing.landed(USERS)
+    objects = runtime.landing.objects(USERS)
     assert [(each.first, each.next, each.records) for each in objects] == [
         ("0", "4", 4),
         ("4", "8", 4),
@@ -300,7 +300,7 @@ def _empty(store: Store) -> None:
 def test_a_file_that_changes_while_it_is_adopted_stops_it(here: Runtime) -> None:
     write_zone(here.store, USERS, 0, values(1, 2))
     (job,) = adopt_jobs(here, "topics/")
-    job._reader._kept.clear()
+    job._reader._cache.clear()
     here.store.put(sink_path(USERS, 0, 1), b"{}\n{}\n")
     with pytest.raises(CorruptError, match="hold 3 records, there were 2"):
         Steps(here.store, job).advance()
@@ -314,7 +314,7 @@ def test_of_large_files_fewer_are_read_at_once(monkeypatch: pytest.MonkeyPatch, 
     crowd = Crowd(most)
     reader = sink.ZoneReader(crowd)  # type: ignore[arg-type]
     reader.expect({"t": {0: files, 1: [sink.SinkFile("t+1+0.json", 0, 1)]}})
-    assert list(reader.counts(files)) == [1] * 12
+    assert list(reader.count_lines(files)) == [1] * 12
     assert crowd.most == most
 
 

@@ -15,7 +15,7 @@ from pinflow.gateway.pages import Pages
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.reply import Replies
 from pinflow.gateway.topics import Topics
-from pinflow.lake.landing.layout import room_of
+from pinflow.lake.landing.layout import path_limits
 from pinflow.log import open_log
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def pages(tmp_path: Path, metrics: Metrics) -> Iterator[Pages]:
     log = open_log(log_url(tmp_path))
-    topics = Topics(log, metrics, room_of(str(tmp_path / "lake")), partitions=1, create=True)
+    topics = Topics(log, metrics, path_limits(str(tmp_path / "lake")), partitions=1, create=True)
     bodies = Bodies(Limits(1 << 20, 1 << 20))
     bodies.start()
     committer = Committer(log, metrics)

@@ -16,7 +16,7 @@ from pinflow.gateway.pending import Pending
 from pinflow.gateway.produce import Producer
 from pinflow.gateway.reply import Replies
 from pinflow.gateway.topics import Topics
-from pinflow.lake.landing.layout import room_of
+from pinflow.lake.landing.layout import path_limits
 from pinflow.log import open_log
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def producer(tmp_path: Path, inner: Inner) -> Iterator[Producer]:
     log = open_log(log_url(tmp_path))
     pending = Pending(1 << 20)
     metrics = Metrics(pending)
-    topics = Topics(log, metrics, room_of(str(tmp_path / "lake")), partitions=1, create=True)
+    topics = Topics(log, metrics, path_limits(str(tmp_path / "lake")), partitions=1, create=True)
     bodies, replies = Bodies(Limits(1 << 20, 1 << 20)), Replies(metrics)
     bodies.start()
     yield Producer(

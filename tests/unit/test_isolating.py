@@ -16,7 +16,7 @@ from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.engine import DuckDBEngine
 from pinflow.errors import PinflowError, RecordError, TerminalError, UnavailableError
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
-from pinflow.jobs.clean.isolating import ENOUGH, clean_isolating
+from pinflow.jobs.clean.isolating import FEW_FAILING, clean_isolating
 from pinflow.jobs.clean.moving import QuarantineReader
 from pinflow.jobs.pipelines import Pipeline, Side, side_pipelines
 from pinflow.jobs.replay.quarantine import retry_quarantine
@@ -140,7 +140,7 @@ def test_a_rule_that_fails_at_most_records_is_the_rules_fault_and_nothing_is_qua
     runtime: Runtime, side: Side
 ) -> None:
     name = topic(side, "user")
-    count = 3 * ENOUGH
+    count = 3 * FEW_FAILING
     post(runtime, name, users(count, *range(count)))
     drain(runtime, "land")
     with pytest.raises(RecordError, match=f"the rules fail at {count // 2 + 1} records of a step, or more"):

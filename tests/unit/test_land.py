@@ -92,7 +92,7 @@ def test_a_step_taken_up_after_a_crash_reads_the_same_records_again(runtime: Run
     post(runtime, "posts", [b"4"])
     again = Steps(runtime.store, job(runtime, flush_records=3))
     assert again.advance() == plan
-    (landed,) = runtime.landing.landed("posts")
+    (landed,) = runtime.landing.objects("posts")
     assert runtime.landing.read(landed).records.values == [b"1", b"2", b"3"]
 
 
@@ -101,13 +101,13 @@ def test_every_topic_is_landed_byte_for_byte_with_a_manifest_row_an_object(runti
     post(runtime, "posts", odd, partition=1)
     post(runtime, "other.topic", [b"x"])
     assert drain(runtime, "land") == 7
-    (landed,) = runtime.landing.landed("posts")
+    (landed,) = runtime.landing.objects("posts")
     assert (landed.partition, landed.first, landed.next, landed.records) == (1, "0", "6", 6)
     assert runtime.landing.read(landed).records.values == odd
-    assert [each.topic for each in runtime.landing.landed("other.topic")] == ["other.topic"]
+    assert [each.topic for each in runtime.landing.objects("other.topic")] == ["other.topic"]
     post(runtime, "posts", [b"later"], partition=1)
     assert drain(runtime, "land") == 1
-    assert [each.first for each in runtime.landing.landed("posts")] == ["0", "6"]
+    assert [each.first for each in runtime.landing.objects("posts")] == ["0", "6"]
 
 
 def test_a_topic_that_is_deleted_while_it_is_looked_at_is_done_with(

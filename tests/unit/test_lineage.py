@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pinflow.jobs.readers.partition_order import PartitionOrder, unaccounted
+from pinflow.jobs.readers.partition_order import PartitionOrder, find_unaccounted
 from pinflow.log import Partition
 
 if TYPE_CHECKING:
@@ -75,4 +75,4 @@ def test_children_wait_until_their_parents_are_finished() -> None:
 def test_what_has_left_the_log_is_accounted_for_by_what_came_after_it(
     listed: list[Partition], begun: list[int], finished: list[int], found: list[int]
 ) -> None:
-    assert unaccounted(listed, dict.fromkeys(begun, "p"), finished) == found
+    assert find_unaccounted(listed, dict.fromkeys(begun, "p"), finished) == found

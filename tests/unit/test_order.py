@@ -125,9 +125,9 @@ def test_no_two_batches_are_accepted_at_one_time_and_none_earlier_than_one_befor
         for chunk in [runtime.log.read(name, partition, None, **PLENTY)]
         for offset, moment in zip(chunk.offsets, chunk.timestamps, strict=True)
     }
-    in_order = [times[each] for each in at]
-    assert in_order == sorted(in_order)
-    assert len(set(in_order)) == len(at) // 2, "the records of one batch share a time, no others do"
+    rising = [times[each] for each in at]
+    assert rising == sorted(rising)
+    assert len(set(rising)) == len(at) // 2, "the records of one batch share a time, no others do"
 
 
 def test_a_log_that_was_trimmed_goes_on_with_later_times_though_the_clock_was_set_back(
@@ -233,7 +233,9 @@ def test_a_row_whose_time_others_go_by_is_not_removed(runtime: Runtime) -> None:
     post(runtime, name, rows(user(7, 30)), partition=1)
     with_clock(runtime, clock)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pinflow.jobs.readers.acceptance.Acceptance.in_order", lambda _, chunks: iter(chunks))
+        patch.setattr(
+            "pinflow.jobs.readers.acceptance.Acceptance.correct_times", lambda _, chunks: iter(chunks)
+        )
         drain(runtime, "stream")
     drain(runtime, "land")
     assert ages(runtime, "stream") == {1: 21, 7: 20}

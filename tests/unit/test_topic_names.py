@@ -12,7 +12,7 @@ from pinflow.errors import TerminalError
 from pinflow.gateway.topics import room_problem
 from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
-from pinflow.lake.landing.layout import LONGEST_TOPIC, Room, room_of
+from pinflow.lake.landing.layout import LONGEST_TOPIC, PathLimits, path_limits
 from pinflow.steps.ledger import plan_path, put_plan
 from pinflow.steps.plan import Plan
 from pinflow.steps.slices import LogSlice
@@ -35,7 +35,7 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
 @pytest.fixture
 def longest(settings: Settings) -> int:
     """What a topic of four partitions may have in a folder."""
-    return room_of(settings.config.lake.url).longest_topic(4)
+    return path_limits(settings.config.lake.url).longest_topic(4)
 
 
 def test_the_longest_name_really_lands_and_one_letter_more_does_not(runtime: Runtime, longest: int) -> None:
@@ -54,13 +54,13 @@ def test_the_file_system_itself_has_this_bound(runtime: Runtime, longest: int) -
 
 
 def test_more_partitions_leave_less_room() -> None:
-    room = room_of("/lake")
+    room = path_limits("/lake")
     assert [room.longest_topic(count) for count in (1, 10, 11, 1024)] == [230, 230, 229, 227]
 
 
 def test_a_key_in_a_bucket_has_room_for_every_name_unless_the_prefix_is_long() -> None:
-    assert room_of("s3://bucket/prefix?region=eu-west-1").longest_topic(1024) == LONGEST_TOPIC
-    room = room_of(f"s3://bucket/{'p' * 600}")
+    assert path_limits("s3://bucket/prefix?region=eu-west-1").longest_topic(1024) == LONGEST_TOPIC
+    room = path_limits(f"s3://bucket/{'p' * 600}")
     letters = room.longest_topic(4)
     assert 0 < letters < LONGEST_TOPIC
     key = f"{'p' * 600}/adopted/{'x' * letters}/partition=3/{'x' * letters}+3+0000000000.json.meta"
@@ -118,7 +118,7 @@ def test_a_name_that_is_none_in_a_path_holds_up_no_other(runtime: Runtime, name:
     post(runtime, "b", [b"1"])
     with pytest.raises(TerminalError, match="cannot store an object of this name"):
         drain(runtime, "land")
-    assert runtime.landing.landed("b")
+    assert runtime.landing.objects("b")
 
 
 def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_other(runtime: Runtime) -> None:
@@ -134,10 +134,10 @@ def test_a_step_that_an_earlier_version_planned_for_such_a_topic_holds_up_no_oth
 
 
 def test_on_a_disk_that_does_not_tell_case_the_second_of_two_names_is_refused() -> None:
-    folding = Room(253, 4000, folds_case=True)
+    folding = PathLimits(253, 4000, folds_case=True)
     assert room_problem("Posts", 1, folding, ["posts", "others"]) is not None
     assert room_problem("posts", 1, folding, ["posts", "others"]) is None
-    assert room_problem("Posts", 1, Room(253, 4000), ["posts"]) is None
+    assert room_problem("Posts", 1, PathLimits(253, 4000), ["posts"]) is None
 
 
 def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(runtime: Runtime) -> None:
@@ -151,5 +151,5 @@ def test_on_such_a_disk_a_job_does_not_take_the_plan_of_another_for_its_own(runt
     runtime.store.put(plan_path("land/posts", 1), plan)  # what such a disk shows
     with pytest.raises(TerminalError, match="cannot distinguish the jobs 'land/posts' and 'land/Posts'"):
         drain(runtime, "land")
-    assert runtime.landing.landed("zebras")
-    assert not runtime.landing.landed("posts")
+    assert runtime.landing.objects("zebras")
+    assert not runtime.landing.objects("posts")

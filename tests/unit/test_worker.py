@@ -169,9 +169,9 @@ def test_a_list_of_jobs_that_cannot_be_had_for_long_is_an_error(runtime: Runtime
 
 def test_a_try_that_took_long_leaves_the_thread_to_the_others_for_many_times_as_long() -> None:
     trouble = Retries(retry_seconds=60)
-    assert trouble.failed(AWAY, took=5.0) >= 5.0 * SHARE / 2
+    assert trouble.record_failure(AWAY, took=5.0) >= 5.0 * SHARE / 2
     assert not trouble.set_aside  # its budget counts by tries, not by what it leaves to the others
-    assert Retries(retry_seconds=60).failed(AWAY, took=0.0) < 1
+    assert Retries(retry_seconds=60).record_failure(AWAY, took=0.0) < 1
 
 
 def test_status_shows_what_fails_until_it_succeeds(runtime: Runtime) -> None:

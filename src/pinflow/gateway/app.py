@@ -18,7 +18,7 @@ from pinflow.gateway.pending import Pending
 from pinflow.gateway.produce import Producer
 from pinflow.gateway.reply import Replies
 from pinflow.gateway.topics import Topics
-from pinflow.lake.landing.layout import room_of
+from pinflow.lake.landing.layout import path_limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ class GatewayApp:
         self._topics = Topics(
             log,
             metrics,
-            room_of(config.lake.url),
+            path_limits(config.lake.url),
             partitions=config.log.partitions,
             create=gateway.create_topics,
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.gateway.metrics import Metrics
-    from pinflow.lake.landing.layout import Room
+    from pinflow.lake.landing.layout import PathLimits
     from pinflow.log import EventLog, Partition
 
 __all__ = ["Topics", "check_name", "name_problem", "room_problem"]
@@ -49,7 +49,9 @@ class Topics:
         create: Whether a topic is created on first use.
     """
 
-    def __init__(self, log: EventLog, metrics: Metrics, room: Room, *, partitions: int, create: bool) -> None:
+    def __init__(
+        self, log: EventLog, metrics: Metrics, room: PathLimits, *, partitions: int, create: bool
+    ) -> None:
         self._log = log
         self._metrics = metrics
         self._room = room
@@ -238,7 +240,7 @@ def name_problem(topic: str) -> str | None:
     return f"a name has 1 to {LONGEST_TOPIC} letters, digits, '.', '_' or '-', and is not '.' or '..'"
 
 
-def room_problem(topic: str, partitions: int, room: Room, others: Iterable[str] = ()) -> str | None:
+def room_problem(topic: str, partitions: int, room: PathLimits, others: Iterable[str] = ()) -> str | None:
     """Why the lake cannot hold a topic of a legal name beside others; None where it can."""
     if not room.fits_topic(topic, partitions):
         return (

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.steps.standing import StepTable
 
-__all__ = ["Accepted", "accepted", "every_topic", "landed_only"]
+__all__ = ["AcceptedCounts", "count_accepted", "landed_only_topics", "list_topics"]
 
-Accepted = dict[int, int]
+AcceptedCounts = dict[int, int]
 """Partition → records accepted, ever."""
 
 
-def every_topic(runtime: Runtime) -> list[str]:
+def list_topics(runtime: Runtime) -> list[str]:
     """The names of all topics, sorted.
 
     Raises:
@@ -27,12 +27,12 @@ def every_topic(runtime: Runtime) -> list[str]:
     return sorted({*runtime.log.topics.readable(), *runtime.store.folders("plans/land")})
 
 
-def landed_only(runtime: Runtime) -> set[str]:
+def landed_only_topics(runtime: Runtime) -> set[str]:
     """Topics that are not in the log: adopted ones, and deleted ones of which it has kept nothing."""
     return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
 
 
-def accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> Accepted:
+def count_accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> AcceptedCounts:
     """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
 
     The manifest is looked at before the log, which only grows: what has landed is never more.

@@ -54,7 +54,7 @@ class FailureReports:
 
     def report(self, job: str, state: State, error: Exception, *, since: int, now: int) -> None:
         """Put on record that a job fails. A lake that cannot be written is logged and passed over."""
-        what, where, hint = _described(error)
+        what, where, hint = _describe(error)
         try:
             before = self._store.get(_path(job))
             if before is not None:  # no success since: it fails for as long as the older record says
@@ -79,7 +79,7 @@ class FailureReports:
         """The jobs on record of the same kind, listed once: of others, another worker takes care."""
         kind = job.partition("/")[0]
         if kind not in self._known:
-            self._known[kind] = {_job_of(path) for path in self._store.list(f"{FOLDER}/{kind}")}
+            self._known[kind] = {_job_at(path) for path in self._store.list(f"{FOLDER}/{kind}")}
         return self._known[kind]
 
 
@@ -98,7 +98,7 @@ def failing_jobs(store: Store) -> dict[str, list[Failing]]:
     return found
 
 
-def _described(error: Exception) -> tuple[str, str, str]:
+def _describe(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, PinflowError):
         return error.what, error.where, error.hint
     return f"unexpected {type(error).__name__}", "", "the worker's log shows where it was raised"
@@ -108,5 +108,5 @@ def _path(job: str) -> str:
     return f"{FOLDER}/{job}/state.json"
 
 
-def _job_of(path: str) -> str:
+def _job_at(path: str) -> str:
     return path.removeprefix(f"{FOLDER}/").removesuffix("/state.json")

@@ -64,7 +64,7 @@ def read_plan(store: Store, job: str, step: int) -> Plan:
     Raises:
         CorruptError: It is gone.
     """
-    return _decode(store, job, step, _must_get(store, plan_path(job, step)))
+    return _decode(store, job, step, _require_object(store, plan_path(job, step)))
 
 
 def pending_plan(store: Store, job: str, step: int) -> Plan | None:
@@ -80,13 +80,13 @@ def read_receipt(store: Store, plan: Plan) -> Receipt:
         CorruptError: It is gone.
     """
     if plan.kind == "swap":
-        return Receipt(plan.job, plan.step, _totals_of_swap(store, plan))
-    return msgspec.json.decode(_must_get(store, _receipt_path(plan.job, plan.step)), type=Receipt)
+        return Receipt(plan.job, plan.step, _read_swap_totals(store, plan))
+    return msgspec.json.decode(_require_object(store, _receipt_path(plan.job, plan.step)), type=Receipt)
 
 
 def newest_step(store: Store, job: str) -> int:
     """The highest step of which there is a plan, committed or not; 0 for none."""
-    return max((step for step, _ in _numbered(store, job)), default=0)
+    return max((step for step, _ in _list_steps(store, job)), default=0)
 
 
 def jobs_with_plans(store: Store, kind: str) -> list[str]:
@@ -100,7 +100,7 @@ def remove_plans(store: Store, job: str, before: int) -> int:
     1. The low step says that they go: a worker that has slept since then finds it after it has put its plan.
     2. They go, the oldest first.
     """
-    paths = sorted(path for step, path in _numbered(store, job) if step < before)
+    paths = sorted(path for step, path in _list_steps(store, job) if step < before)
     if not paths:
         return 0
     if _low_step(store, job) < before:
@@ -131,7 +131,7 @@ def _low_step(store: Store, job: str) -> int:
     return int(data) if data is not None else 0
 
 
-def _numbered(store: Store, job: str) -> list[tuple[int, str]]:
+def _list_steps(store: Store, job: str) -> list[tuple[int, str]]:
     """Step and path of every plan and receipt of a job."""
     found = []
     for path in store.list(f"{FOLDER}/{job}"):
@@ -157,16 +157,16 @@ def _decode(store: Store, job: str, step: int, data: bytes) -> Plan:
     return plan
 
 
-class _Swapped(msgspec.Struct):
+class _SwapOutcome(msgspec.Struct):
     """As much of a generation as says what the step that swapped it in came to."""
 
     step: int = 0
     totals: dict[int, Tally] = {}
 
 
-def _totals_of_swap(store: Store, plan: Plan) -> dict[int, Tally]:
+def _read_swap_totals(store: Store, plan: Plan) -> dict[int, Tally]:
     for path in sorted(store.list(f"generations/{plan.swaps}"), reverse=True):
-        found = msgspec.json.decode(store.get(path) or b"{}", type=_Swapped)
+        found = msgspec.json.decode(store.get(path) or b"{}", type=_SwapOutcome)
         if found.step == plan.step:
             return found.totals
     raise CorruptError(
@@ -176,7 +176,7 @@ def _totals_of_swap(store: Store, plan: Plan) -> dict[int, Tally]:
     )
 
 
-def _must_get(store: Store, path: str) -> bytes:
+def _require_object(store: Store, path: str) -> bytes:
     data = store.get(path)
     if data is None:
         raise CorruptError(

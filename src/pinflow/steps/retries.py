@@ -33,7 +33,7 @@ class Retries:
         self._wait = FIRST_WAIT_S
         self._deadline = time.monotonic() + retry_seconds
 
-    def failed(self, error: Exception, took: float) -> float:
+    def record_failure(self, error: Exception, took: float) -> float:
         """Record a failure that kept the other jobs waiting for `took` seconds, and return how long to pause."""
         self.tries += 1
         self.error = error

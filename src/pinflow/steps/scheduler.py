@@ -40,8 +40,8 @@ class ScheduledJob:
         self.retries: Retries | None = None
         self.turn_at = 0.0
         """When its last turn began."""
-        self.again_at = 0.0
-        self.asked_at = -1
+        self.next_turn_at = 0.0
+        self.moves_at_turn = -1
         """Steps that all jobs had taken when the last turn began."""
         self.idle_at = -1
         """The same of the last turn, if that found nothing to do; else -1."""
@@ -80,7 +80,7 @@ class Scheduler:
         self._since = time.time_ns()
         self._moves = 0
         self._listed_at = -1
-        self._list_again_at = 0.0
+        self._next_listing_at = 0.0
         self._listing: Retries | None = None
         self._fenced: ScheduledJob | None = None
 
@@ -92,12 +92,12 @@ class Scheduler:
             if not any(scheduled.running for scheduled in self._scheduled.values()):
                 self._stand_by(self._fenced.job)
             return []
-        self._list()
+        self._list_jobs()
         now, last_round = time.monotonic(), self._last_round()
         found = [each for each in self._scheduled.values() if self._is_due(each, now, last_round=last_round)]
         found = sorted(found, key=lambda scheduled: scheduled.turn_at)[:free]
         for scheduled in found:
-            scheduled.running, scheduled.turn_at, scheduled.asked_at = True, now, self._moves
+            scheduled.running, scheduled.turn_at, scheduled.moves_at_turn = True, now, self._moves
         return found
 
     def step(self, scheduled: ScheduledJob) -> Plan | None:
@@ -114,17 +114,17 @@ class Scheduler:
         error = turn.exception()
         if error is not None:
             scheduled.steps, scheduled.stale, scheduled.idle_at = None, True, -1
-            self._failed(scheduled, error)
+            self._record_failure(scheduled, error)
             return None
         plan = turn.result()
         scheduled.retries = None
         self._reports.clear(scheduled.job.name)
         if plan is None:
-            scheduled.idle_at = scheduled.asked_at
-            scheduled.again_at = time.monotonic() + self._poll_seconds
+            scheduled.idle_at = scheduled.moves_at_turn
+            scheduled.next_turn_at = time.monotonic() + self._poll_seconds
         else:
             self._moves += 1
-            scheduled.again_at, scheduled.idle_at = 0.0, -1
+            scheduled.next_turn_at, scheduled.idle_at = 0.0, -1
         return plan
 
     def at_end(self) -> bool:
@@ -139,17 +139,17 @@ class Scheduler:
             return listed and all(each.set_aside or each.idle_at == self._moves for each in all_jobs)
         return bool(all_jobs) and all(scheduled.set_aside for scheduled in all_jobs)
 
-    def rest(self) -> float | None:
+    def pause_seconds(self) -> float | None:
         """Seconds until there may be something to do; None where only the end of a turn can bring it about."""
         if self._fenced is not None:
             return None
         times = [
-            each.again_at
+            each.next_turn_at
             for each in self._scheduled.values()
             if not each.running and not (self._drain and (each.set_aside or each.idle_at >= 0))
         ]
         if not self._drain or self._listing is not None:
-            times.append(self._list_again_at)
+            times.append(self._next_listing_at)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def raise_failures(self) -> None:
@@ -163,12 +163,14 @@ class Scheduler:
         if self._listing is not None:
             errors.append(self._listing.error)
         for error in errors:
-            if not isinstance(error, PinflowError) or all(_same(error, other) for other in errors):
+            if not isinstance(error, PinflowError) or all(_is_same(error, other) for other in errors):
                 raise error
         if errors:
-            raise _all_of({name: error for name, error in failed.items() if isinstance(error, PinflowError)})
+            raise _merge_errors(
+                {name: error for name, error in failed.items() if isinstance(error, PinflowError)}
+            )
 
-    def _failed(self, scheduled: ScheduledJob, error: BaseException) -> None:
+    def _record_failure(self, scheduled: ScheduledJob, error: BaseException) -> None:
         name = scheduled.job.name
         if not isinstance(error, Exception):
             raise error
@@ -183,8 +185,10 @@ class Scheduler:
         if scheduled.retries is None:
             scheduled.retries = Retries(self._retry_seconds)
         others = any(each.retries is None for each in self._scheduled.values())
-        pause = scheduled.retries.failed(error, time.monotonic() - scheduled.turn_at if others else 0.0)
-        scheduled.again_at = time.monotonic() + pause
+        pause = scheduled.retries.record_failure(
+            error, time.monotonic() - scheduled.turn_at if others else 0.0
+        )
+        scheduled.next_turn_at = time.monotonic() + pause
         if scheduled.set_aside:
             self._observer.failed(name, error)
         else:
@@ -199,7 +203,7 @@ class Scheduler:
             state: State = "set aside" if scheduled.set_aside else "retrying"
             self._reports.report(name, state, error, since=scheduled.retries.since, now=now_ms())
 
-    def _list(self) -> None:
+    def _list_jobs(self) -> None:
         """Look which jobs there are, if it is time to. Those known go on while that cannot be said.
 
         Raises:
@@ -209,20 +213,20 @@ class Scheduler:
         if self._drain and self._listing is None:
             if self._listed_at == self._moves or not self._last_round():
                 return
-        elif now < self._list_again_at:
+        elif now < self._next_listing_at:
             return
         try:
             found = list(self._jobs())
         except TransientError as error:
             self._listing = self._listing or Retries(self._retry_seconds)
-            pause = self._listing.failed(error, 0.0)
+            pause = self._listing.record_failure(error, 0.0)
             if self._listing.set_aside:
                 raise
             _log.warning("jobs: trying again in about %.1f s: %s", pause, error.what)
-            self._list_again_at = time.monotonic() + pause
+            self._next_listing_at = time.monotonic() + pause
             return
         self._listing, self._listed_at = None, self._moves
-        self._list_again_at = time.monotonic() + self._poll_seconds
+        self._next_listing_at = time.monotonic() + self._poll_seconds
         self._take_over(found)
 
     def _take_over(self, jobs: Sequence[Job]) -> None:
@@ -245,7 +249,7 @@ class Scheduler:
             return False
         if self._drain and scheduled.idle_at >= 0:
             return last_round and scheduled.idle_at != self._moves
-        return scheduled.again_at <= now
+        return scheduled.next_turn_at <= now
 
     def _last_round(self) -> bool:
         """Whether all jobs of a drain have found nothing to do, so that each is asked once more, new ones too."""
@@ -262,7 +266,7 @@ class Scheduler:
         version = -1
         while not self._stop.is_set():
             try:
-                now = self._patiently(job.name, lambda: job.table.step_of(job.name))
+                now = self._retry_while_away(job.name, lambda: job.table.step_of(job.name))
             except PinflowError:
                 break  # the job's own turn raises it, and is set aside
             if now == version:
@@ -270,25 +274,25 @@ class Scheduler:
             version = now
             self._stop.wait(self._stand_by_seconds)
 
-    def _patiently(self, name: str, call: Callable[[], int]) -> int:
+    def _retry_while_away(self, name: str, call: Callable[[], int]) -> int:
         """Call; while a part is away call again."""
         retries = Retries(self._retry_seconds)
         while True:
             try:
                 return call()
             except TransientError as error:
-                pause = retries.failed(error, 0.0)
+                pause = retries.record_failure(error, 0.0)
                 if retries.set_aside or self._stop.is_set():
                     raise
                 _log.warning("%s: trying again in about %.1f s: %s", name, pause, error.what)
                 self._stop.wait(pause)
 
 
-def _same(error: Exception, other: Exception) -> bool:
+def _is_same(error: Exception, other: Exception) -> bool:
     return isinstance(error, PinflowError) and isinstance(other, PinflowError) and error.what == other.what
 
 
-def _all_of(failed: dict[str, PinflowError]) -> PinflowError:
+def _merge_errors(failed: dict[str, PinflowError]) -> PinflowError:
     """One error for several jobs that failed for reasons of their own."""
     whats = "; ".join(f"{name}: {error.what}" for name, error in failed.items())
     kinds = {type(error) for error in failed.values()}

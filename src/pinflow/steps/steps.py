@@ -123,7 +123,7 @@ class Steps:
         self._since = time.time_ns() if since is None else since
         self._yields = since is None
         self._observer = observer or Observer()
-        self._room = job.name.partition("/")[0]
+        self._scope = job.name.partition("/")[0]
         self._worker = this_worker()
         self._standing: Standing | None = None
 
@@ -163,7 +163,7 @@ class Steps:
             if standing.pending is not None and spelled_today(standing.pending.command) != spelled_today(
                 self._job.command
             ):
-                raise self._held(standing.pending)
+                raise self._held_error(standing.pending)
             self._standing = standing
         return self._standing
 
@@ -217,18 +217,18 @@ class Steps:
         """
         started = time.monotonic()
         self._observer.planned(plan)
-        hit(self._room, "planned")
+        hit(self._scope, "planned")
         before = self.standing().totals
         prepared = self._job.prepare(plan, before)  # 2. do
-        hit(self._room, "prepared")
+        hit(self._scope, "prepared")
         totals = add_tallies(before, prepared.tallies)
         receipt = Receipt(self._job.name, plan.step, totals, list(prepared.moved), self._job.rules)
         put_receipt(self._store, receipt)  # 3. receipt
-        hit(self._room, "receipted")
+        hit(self._scope, "receipted")
         if not self._commit(plan, prepared):  # 4. commit
             self._standing = None  # an older worker was faster with this one: go on from what is on record
             return
-        hit(self._room, "committed")
+        hit(self._scope, "committed")
         self._job.after_commit(plan, receipt)
         self._standing = Standing(plan.step, plan, receipt)
         self._observer.committed(plan, receipt, time.monotonic() - started)
@@ -239,7 +239,7 @@ class Steps:
             written = table.commit(self._job.name, plan.step, change)
             if not written and plan.rules != self._job.rules and isinstance(change, Append):
                 table.commit(self._job.name, plan.step, Replace(prepared.spans, change.rows))
-            hit(self._room, "half-committed")
+            hit(self._scope, "half-committed")
         if last.commit(self._job.name, plan.step, last_change):
             return True
         if self._outranks(plan):
@@ -255,8 +255,8 @@ class Steps:
             return False
         return (plan.since, plan.worker) < (self._since, self._worker)
 
-    def _held(self, plan: Plan) -> HeldError:
-        finish = spelled_today(plan.command) or f"pinflow {self._room} --drain"
+    def _held_error(self, plan: Plan) -> HeldError:
+        finish = spelled_today(plan.command) or f"pinflow {self._scope} --drain"
         give_up = f", {giving_up(plan.command)}  gives it up" if plan.kind == "swap" else ""
         return HeldError(
             f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",

@@ -81,10 +81,10 @@ def run(
             if not running:
                 if scheduler.at_end():
                     break
-                stop.wait(scheduler.rest() or 0.0)
+                stop.wait(scheduler.pause_seconds() or 0.0)
                 continue
             free = threads - len(running)
-            done, _ = wait(running, scheduler.rest() if free else None, FIRST_COMPLETED)
+            done, _ = wait(running, scheduler.pause_seconds() if free else None, FIRST_COMPLETED)
             for future in done:
                 plan = scheduler.finish(running.pop(future), future)
                 if plan is not None:

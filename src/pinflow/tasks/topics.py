@@ -31,12 +31,12 @@ def create_topic(name: str, settings: Settings | None = None, *, partitions: int
     """
     from pinflow.gateway.topics import name_problem, room_problem
     from pinflow.jobs.runtime import Runtime
-    from pinflow.lake.landing.layout import room_of
+    from pinflow.lake.landing.layout import path_limits
 
     chosen = chosen_settings(settings)
     count = partitions or chosen.config.log.partitions
     with Runtime(chosen) as runtime:
-        room = room_of(chosen.config.lake.url)
+        room = path_limits(chosen.config.lake.url)
         others = runtime.log.topics.list() if room.folds_case else ()
         problem = name_problem(name) or room_problem(name, count, room, others)
         if problem is not None:

@@ -82,19 +82,19 @@ class CleanJob(Job):
             self._engine,
             self._pipeline.dataset,
             self._pipeline.topic,
-            lambda: _spanned(acceptance.in_order(self._reader.read(plan.slices)), spans),
+            lambda: _record_spans(acceptance.correct_times(self._reader.read(plan.slices)), spans),
         )
-        _nothing_missing(plan, cleaned)
+        _require_complete(plan, cleaned)
         changes = [(self.table, Append(cleaned.rows))]
         if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
             changes.insert(0, (self._quarantine, Append(cleaned.rejects)))
         if plan.rules != self.rules or any(tally.cells for tally in cleaned.tallies.values()):
             changes.insert(0, (self._nulled, Append(cleaned.nulled)))
-        return Prepared(acceptance.noted(cleaned.tallies), changes, spans=list(spans.values()))
+        return Prepared(acceptance.add_latest(cleaned.tallies), changes, spans=list(spans.values()))
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:
         """See `Job`: what a step moved to the clean table leaves quarantine; the log is told."""
-        self._reader.committed(plan.positions)
+        self._reader.show_progress(plan.positions)
         if receipt.moved:
             hit("replay", "moved")
             self._quarantine.commit(self.name, receipt.step, Remove(receipt.moved))
@@ -119,7 +119,7 @@ def pipeline_reader(runtime: Runtime, pipeline: Pipeline) -> Reader:
     return LandingReader(Landing(runtime.store), pipeline.topic, runtime.config.batch)
 
 
-def _spanned(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
+def _record_spans(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
     """The chunks as they come; notes the offsets that they hold."""
     for chunk in chunks:
         if len(chunk):
@@ -129,7 +129,7 @@ def _spanned(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]
         yield chunk
 
 
-def _nothing_missing(plan: Plan, cleaned: Cleaned) -> None:
+def _require_complete(plan: Plan, cleaned: Cleaned) -> None:
     for piece in plan.slices:
         tally = cleaned.tallies.get(piece.partition)
         found = tally.records if tally is not None else 0

@@ -28,7 +28,7 @@ __all__ = ["clean_isolating"]
 MOST_FAILING = 1_000
 """Records of one step that may fail: each takes as many cleanings as the step can be halved, some hundred ms in all."""
 
-ENOUGH = 100
+FEW_FAILING = 100
 """Failing records that show that it is the rule, where they are more than half of all. With fewer, each is isolated."""
 
 LONGEST_REASON = 500
@@ -59,9 +59,9 @@ def clean_isolating(
         return engine.clean(dataset, topic, read())
     except RecordError:
         chunks = [chunk for chunk in read() if len(chunk)]
-        most = None if all_may else max(sum(map(len, chunks)) // 2, ENOUGH)
+        most = None if all_may else max(sum(map(len, chunks)) // 2, FEW_FAILING)
         search = _Search(engine, dataset, topic, most)
-        search.look(chunks)
+        search.isolate(chunks)
         if not search.failing:
             raise
         return engine.clean(dataset, topic, chunks, search.failing)
@@ -77,7 +77,7 @@ class _Search:
         self._topic = topic
         self.failing: dict[RecordId, str] = {}
 
-    def look(self, chunks: Sequence[Chunk]) -> None:
+    def isolate(self, chunks: Sequence[Chunk]) -> None:
         """Try records together; where they fail, each half."""
         records = sum(map(len, chunks))
         if not records:
@@ -86,12 +86,12 @@ class _Search:
             self._engine.clean(self._dataset, self._topic, chunks)
         except RecordError as error:
             if records > 1:
-                for half in _halves(chunks, records // 2):
-                    self.look(half)
+                for half in _split(chunks, records // 2):
+                    self.isolate(half)
                 return
             (chunk,) = chunks
-            place = RecordId(chunk.partition, chunk.offsets[0])
-            self.failing[place] = f"a rule fails at it: {error.what[:LONGEST_REASON]}"
+            record = RecordId(chunk.partition, chunk.offsets[0])
+            self.failing[record] = f"a rule fails at it: {error.what[:LONGEST_REASON]}"
             self._require_few(error)
 
     def _require_few(self, error: RecordError) -> None:
@@ -103,7 +103,7 @@ class _Search:
             ) from error
 
 
-def _halves(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk]]:
+def _split(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk]]:
     """The first `first` records, and the others; no chunk is empty."""
     before: list[Chunk] = []
     after: list[Chunk] = []
@@ -111,12 +111,12 @@ def _halves(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chun
     for chunk in chunks:
         cut = min(left, len(chunk))
         left -= cut
-        before += [_part(chunk, 0, cut)] if cut else []
-        after += [_part(chunk, cut, len(chunk))] if cut < len(chunk) else []
+        before += [_cut(chunk, 0, cut)] if cut else []
+        after += [_cut(chunk, cut, len(chunk))] if cut < len(chunk) else []
     return before, after
 
 
-def _part(chunk: Chunk, start: int, end: int) -> Chunk:
+def _cut(chunk: Chunk, start: int, end: int) -> Chunk:
     if (start, end) == (0, len(chunk)):
         return chunk
     return msgspec.structs.replace(

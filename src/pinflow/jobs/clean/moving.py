@@ -64,17 +64,19 @@ class QuarantineReader(Reader):
         self._pipeline = pipeline
         self._quarantine = quarantine
         self._engine = engine
-        self._places: list[tuple[int, int, int]] | None = None
+        self._untried: list[tuple[int, int, int]] | None = None
         self.tried = 0
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002 - they stay where they are
         """See `Reader.fetch_next`: slices that name records, and move no position."""
-        if self._places is None:
-            self._places = _all_places(self._quarantine, self._engine)
-        while self._places:
-            taken = self._take()
+        if self._untried is None:
+            self._untried = _list_rejects(self._quarantine, self._engine)
+        while self._untried:
+            taken = self._take_batch()
             self.tried += sum(len(each.offsets) for each in taken)
-            clean = _cleaned_places(self._pipeline, self._engine, read(self._quarantine, self._engine, taken))
+            clean = _find_clean(
+                self._pipeline, self._engine, read_rejects(self._quarantine, self._engine, taken)
+            )
             if clean:
                 return [RowSlice(each.partition, each.offsets) for each in clean]
         return []
@@ -83,26 +85,26 @@ class QuarantineReader(Reader):
         """See `Reader.read`: for a step that another worker has planned, and that is no move."""
         return self._reader.read(slices)
 
-    def _take(self) -> list[RowOffsets]:
-        places = self._places or []
+    def _take_batch(self) -> list[RowOffsets]:
+        untried = self._untried or []
         size = count = 0
-        for _, _, nbytes in places[:RECORDS_A_STEP]:
+        for _, _, nbytes in untried[:RECORDS_A_STEP]:
             if count and size + nbytes > BYTES_A_STEP:
                 break
             size += nbytes
             count += 1
-        taken, self._places = places[:count], places[count:]
-        return _grouped((partition, offset) for partition, offset, _ in taken)
+        taken, self._untried = untried[:count], untried[count:]
+        return _group_offsets((partition, offset) for partition, offset, _ in taken)
 
 
 def prepare_move(
     pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
-    chunks = read(quarantine, engine, plan.row_offsets)
+    chunks = read_rejects(quarantine, engine, plan.row_offsets)
     cleaned = clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True)
-    again = set(_pairs(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
-    moved = _grouped(
+    again = set(_record_ids(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
+    moved = _group_offsets(
         (piece.partition, offset)
         for piece in plan.row_offsets
         for offset in piece.offsets
@@ -119,50 +121,50 @@ def prepare_move(
     return Prepared(tallies, changes, moved, spans=plan.row_offsets)
 
 
-def read(quarantine: Table, engine: Engine, places: Sequence[RowOffsets]) -> list[Chunk]:
+def read_rejects(quarantine: Table, engine: Engine, row_offsets: Sequence[RowOffsets]) -> list[Chunk]:
     """Records of quarantine as they came, by their places."""
-    session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, _bounded(places))])
+    session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, _bounds_sql(row_offsets))])
     try:
-        return [_chunk(session, each) for each in places]
+        return [_chunk(session, each) for each in row_offsets]
     finally:
         session.close()
 
 
-def _chunk(session: Session, places: RowOffsets) -> Chunk:
-    wanted = set(places.offsets)
+def _chunk(session: Session, row_offsets: RowOffsets) -> Chunk:
+    wanted = set(row_offsets.offsets)
     rows = session.ask(
         "SELECT _offset, _accepted_at, raw, raw_bytes, _topic FROM rejects"  # noqa: S608
-        f" WHERE _partition = {places.partition} ORDER BY _offset",
+        f" WHERE _partition = {row_offsets.partition} ORDER BY _offset",
         where="replay quarantine",
     ).rows
     rows = [row for row in rows if row[0] in wanted]
     return Chunk(
         topic=str(rows[0][4]) if rows else "",
-        partition=places.partition,
+        partition=row_offsets.partition,
         start="",
         end="",
         offsets=[_int(row[0]) for row in rows],
         timestamps=[_microseconds(row[1]) for row in rows],
-        records=Records([_value(row[2], row[3]) for row in rows]),
+        records=Records([_original_bytes(row[2], row[3]) for row in rows]),
     )
 
 
-def _value(raw: object, raw_bytes: object) -> bytes | None:
+def _original_bytes(raw: object, raw_bytes: object) -> bytes | None:
     """The exact bytes: kept as they are where the record is no JSON object, else its text."""
     if isinstance(raw_bytes, bytes):
         return raw_bytes
     return raw.encode() if isinstance(raw, str) else None
 
 
-def _bounded(places: Sequence[RowOffsets]) -> str:
+def _bounds_sql(row_offsets: Sequence[RowOffsets]) -> str:
     bounds = " OR ".join(
         f"(_partition = {each.partition} AND _offset >= {min(each.offsets)} AND _offset <= {max(each.offsets)})"
-        for each in places
+        for each in row_offsets
     )
     return f"SELECT * FROM {{table}} WHERE {bounds}"  # noqa: S608
 
 
-def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]:
+def _list_rejects(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]:
     """Partition, offset and about the bytes of every rejected record."""
     columns = "SELECT _partition, _offset, length(raw) AS size FROM {table}"
     session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, columns)])
@@ -176,18 +178,20 @@ def _all_places(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]
     return [(_int(a), _int(b), _int(c) if c is not None else 0) for a, b, c in rows]
 
 
-def _cleaned_places(pipeline: Pipeline, engine: Engine, chunks: list[Chunk]) -> list[RowOffsets]:
-    return _grouped(
-        _pairs(clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True).rows)
+def _find_clean(pipeline: Pipeline, engine: Engine, chunks: list[Chunk]) -> list[RowOffsets]:
+    return _group_offsets(
+        _record_ids(
+            clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True).rows
+        )
     )
 
 
-def _pairs(rows: ArrowStreamExportable) -> list[tuple[int, int]]:
+def _record_ids(rows: ArrowStreamExportable) -> list[tuple[int, int]]:
     table = Arrow.from_arrow(rows)
     return list(zip(table.column("_partition").to_pylist(), table.column("_offset").to_pylist(), strict=True))
 
 
-def _grouped(pairs: Iterable[tuple[int, int]]) -> list[RowOffsets]:
+def _group_offsets(pairs: Iterable[tuple[int, int]]) -> list[RowOffsets]:
     found: dict[int, list[int]] = {}
     for partition, offset in pairs:
         found.setdefault(partition, []).append(offset)

@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.errors import CorruptError, GapError, UsageError
-from pinflow.jobs.land.land import as_landed, land_positions
+from pinflow.jobs.land.land import land_positions, prepare_landing
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.lake import open_store
 from pinflow.lake.landing.connect_zone import (
     FileRange,
     ZoneReader,
     find_files,
+    find_ranges,
     first_offset,
-    lines_of,
-    stitch,
+    split_lines,
 )
 from pinflow.lake.landing.layout import ADOPTED, object_path
 from pinflow.lake.store.check import require_conditions
@@ -52,7 +52,7 @@ __all__ = ["AdoptJob", "adopt_jobs"]
 FILES_A_STEP = 5_000
 """Files that one plan names: some 500 kB of it, and half a minute of reading from a bucket."""
 
-TOLD = 5
+FAULTS_SHOWN = 5
 """Faults of a zone that an error tells one by one."""
 
 
@@ -71,7 +71,7 @@ class AdoptJob(Job):
     kind = "adopt"
 
     def __init__(
-        self, topic: str, origin: _Origin, landing: Landing, config: Land, parts: dict[int, list[FileRange]]
+        self, topic: str, origin: _Origin, landing: Landing, config: Land, ranges: dict[int, list[FileRange]]
     ) -> None:
         self.name = f"land/{topic}"
         self.table = landing.manifest
@@ -81,30 +81,30 @@ class AdoptJob(Job):
         self._reader = origin.reader
         self._landing = landing
         self._config = config
-        self._parts = parts
+        self._ranges = ranges
 
     @property
     def records(self) -> int:
         """How many there are to adopt."""
-        return sum(part.lines for parts in self._parts.values() for part in parts)
+        return sum(each.lines for ranges in self._ranges.values() for each in ranges)
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Job`: of each partition as many files as fit into one object."""
-        most = max(1, FILES_A_STEP // max(1, len(self._parts)))
+        most = max(1, FILES_A_STEP // max(1, len(self._ranges)))
         slices = []
-        for partition, parts in sorted(self._parts.items()):
+        for partition, ranges in sorted(self._ranges.items()):
             position = positions.get(partition)
-            left = [part for part in parts if position is None or part.offset >= offset_of(position)]
-            taken = self._fitting(left[:most])
+            left = [each for each in ranges if position is None or each.offset >= offset_of(position)]
+            taken = self._take_fitting(left[:most])
             if taken:
-                self._landing.require_room(object_path(ADOPTED, self._topic, partition, taken[0].offset))
+                self._landing.require_path_fits(object_path(ADOPTED, self._topic, partition, taken[0].offset))
                 slices.append(
                     ForeignSlice(
                         partition,
                         start=position or position_at(taken[0].offset),
                         end=position_at(taken[-1].end),
-                        records=sum(part.lines for part in taken),
-                        files=[part.path for part in taken],
+                        records=sum(each.lines for each in taken),
+                        files=[each.path for each in taken],
                         skip=taken[0].skip,
                     )
                 )
@@ -113,32 +113,32 @@ class AdoptJob(Job):
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `Job`: writes an object a partition; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at)
-        chunks = acceptance.in_order(map(self._chunk, slices_of(plan, ForeignSlice)))
-        return as_landed(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
+        chunks = acceptance.correct_times(map(self._read_chunk, slices_of(plan, ForeignSlice)))
+        return prepare_landing(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
 
-    def _fitting(self, parts: list[FileRange]) -> list[FileRange]:
+    def _take_fitting(self, ranges: list[FileRange]) -> list[FileRange]:
         taken: list[FileRange] = []
         records = nbytes = 0
-        for part in parts:
+        for each in ranges:
             full = (
-                records + part.lines > self._config.flush_records
-                or nbytes + part.size > self._config.flush_bytes
+                records + each.lines > self._config.flush_records
+                or nbytes + each.size > self._config.flush_bytes
             )
-            if taken and (full or part.skip):
+            if taken and (full or each.skip):
                 break
-            taken.append(part)
-            records += part.lines
-            nbytes += part.size
+            taken.append(each)
+            records += each.lines
+            nbytes += each.size
         return taken
 
-    def _chunk(self, piece: ForeignSlice) -> Chunk:
+    def _read_chunk(self, piece: ForeignSlice) -> Chunk:
         values: list[bytes | None] = []
         offsets: list[int] = []
         timestamps: list[int] = []
         skip = piece.skip
         for path, found in zip(piece.files, self._reader.take(piece.files), strict=True):
             data, written_at = found or self._gone(path)
-            lines = lines_of(data)[skip:]
+            lines = split_lines(data)[skip:]
             first = first_offset(path) + skip
             values += lines
             offsets += range(first, first + len(lines))
@@ -193,17 +193,17 @@ def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> l
         fresh = {}
         for number, files in sorted(partitions.items()):
             position = positions.get(number)
-            found = stitch(origin.reader, files, offset_of(position) if position is not None else None)
+            found = find_ranges(origin.reader, files, offset_of(position) if position is not None else None)
             fresh[number] = found.ranges
             missing += [f"{topic} partition {number}: {each}" for each in found.missing]
             twice += [f"{topic} partition {number}: {each}" for each in found.twice]
         jobs.append(AdoptJob(topic, origin, runtime.landing, runtime.config.land, fresh))
     where = origin.source.child(origin.folder)
     if twice:
-        raise CorruptError(_told("records are there twice with other content", twice), where=where)
+        raise CorruptError(_list_faults("records are there twice with other content", twice), where=where)
     if missing and not accept_gaps:
         hint = "bring the files back, or take what is there with --accept-gaps"
-        raise GapError(_told("records are missing", missing), where=where, hint=hint)
+        raise GapError(_list_faults("records are missing", missing), where=where, hint=hint)
     return jobs
 
 
@@ -230,6 +230,6 @@ def _require_foreign(topic: str, from_log: set[str]) -> None:
         )
 
 
-def _told(what: str, faults: list[str]) -> str:
-    more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
-    return f"{what}: {'; '.join(faults[:TOLD])}{more}"
+def _list_faults(what: str, faults: list[str]) -> str:
+    more = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+    return f"{what}: {'; '.join(faults[:FAULTS_SHOWN])}{more}"

@@ -16,7 +16,7 @@ from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
-from pinflow.lake.landing.layout import OF_THE_LOG, object_path
+from pinflow.lake.landing.layout import FROM_LOG, object_path
 from pinflow.lake.tables.protocol import Append, Table
 from pinflow.log import Chunk, EventLog, Records, shows_progress
 from pinflow.steps.plan import Plan, Receipt, Tally, slices_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pinflow.lake.landing.zone import Landed, Landing
     from pinflow.log import Partition
 
-__all__ = ["LandJob", "as_landed", "land_jobs", "land_positions"]
+__all__ = ["LandJob", "land_jobs", "land_positions", "prepare_landing"]
 
 
 GATHER_S = 1.0
@@ -54,8 +54,8 @@ class LandJob(Job):
         self._landing = landing
         self._config = config
         self._drain = drain
-        self._lineage = PartitionOrder(lambda: log, topic)
-        self._gathered: dict[int, _Gathered] = {}
+        self._order = PartitionOrder(lambda: log, topic)
+        self._gathered: dict[int, _FlushBuffer] = {}
         self._owned = False
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
@@ -69,13 +69,13 @@ class LandJob(Job):
         def read(partition: Partition) -> bool:
             number = partition.number
             gathered = self._gather(number, positions.get(number))
-            if gathered.records and (self._drain or partition.closed or gathered.due(self._config)):
-                self._landing.require_room(object_path(OF_THE_LOG, self._topic, number, gathered.first))
+            if gathered.records and (self._drain or partition.closed or gathered.is_due(self._config)):
+                self._landing.require_path_fits(object_path(FROM_LOG, self._topic, number, gathered.first))
                 slices.append(LogSlice(number, gathered.start, gathered.end, gathered.records))
             return gathered.records > 0
 
         try:
-            self._lineage.walk(self._log.describe(self._topic), positions, read)
+            self._order.walk(self._log.describe(self._topic), positions, read)
         except UnknownTopicError:
             return []  # deleted since it was listed
         if slices and not self._owned:
@@ -85,8 +85,8 @@ class LandJob(Job):
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
         """See `Job`: writes the objects; the manifest rows are what is committed."""
         acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
-        chunks = acceptance.in_order(map(self._chunk, slices_of(plan, LogSlice)))
-        return as_landed(plan, self.table, self._landing.write_all(chunks), acceptance)
+        chunks = acceptance.correct_times(map(self._read_chunk, slices_of(plan, LogSlice)))
+        return prepare_landing(plan, self.table, self._landing.write_all(chunks), acceptance)
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
         """See `Job`: the log's own tools are to show how far it is."""
@@ -119,16 +119,16 @@ class LandJob(Job):
         plan = read_standing(self._landing.store, self.name, self.table).plan
         return plan is not None and plan.kind == "adopt"
 
-    def _gather(self, partition: int, position: str | None) -> _Gathered:
+    def _gather(self, partition: int, position: str | None) -> _FlushBuffer:
         gathered = self._gathered.get(partition)
         if gathered is None or position not in (None, gathered.start):
-            gathered = self._gathered[partition] = _Gathered(position)
+            gathered = self._gathered[partition] = _FlushBuffer(position)
         until = time.monotonic() + GATHER_S
-        while not gathered.full(self._config):
+        while not gathered.is_full(self._config):
             chunk = self._log.read(
                 self._topic,
                 partition,
-                gathered.end_or_none,
+                gathered.position,
                 max_records=self._config.flush_records - gathered.records,
                 max_bytes=self._config.flush_bytes - gathered.nbytes,
             )
@@ -137,18 +137,18 @@ class LandJob(Job):
                 break
         return gathered
 
-    def _chunk(self, piece: LogSlice) -> Chunk:
+    def _read_chunk(self, piece: LogSlice) -> Chunk:
         gathered = self._gathered.pop(piece.partition, None)
         if gathered is not None and (gathered.start, gathered.end) == (piece.start, piece.end):
             return gathered.chunk()
         return read_slice(self._log, self._topic, piece)
 
 
-class _Gathered:
+class _FlushBuffer:
     """Records of one partition that wait to be flushed."""
 
     def __init__(self, position: str | None) -> None:
-        self.end_or_none = position
+        self.position = position
         self.chunks: list[Chunk] = []
         self.records = 0
         self.nbytes = 0
@@ -156,7 +156,7 @@ class _Gathered:
 
     @property
     def start(self) -> str:
-        return self.chunks[0].start if self.chunks else (self.end_or_none or "")
+        return self.chunks[0].start if self.chunks else (self.position or "")
 
     @property
     def first(self) -> int:
@@ -172,18 +172,18 @@ class _Gathered:
         if not self.chunks:
             self._seen_at = time.monotonic()
         self.chunks.append(chunk)
-        self.end_or_none = chunk.end
+        self.position = chunk.end
         self.records += len(chunk)
         self.nbytes += chunk.nbytes
 
-    def full(self, config: Land) -> bool:
+    def is_full(self, config: Land) -> bool:
         return self.records >= config.flush_records or self.nbytes >= config.flush_bytes
 
-    def due(self, config: Land) -> bool:
+    def is_due(self, config: Land) -> bool:
         """Full, or old: by the time of the oldest record, or by how long we have held it should the clock step back."""
         age = time.time() - self.chunks[0].timestamps[0] / 1_000_000
         held = time.monotonic() - self._seen_at
-        return self.full(config) or max(age, held) >= config.flush_seconds
+        return self.is_full(config) or max(age, held) >= config.flush_seconds
 
     def chunk(self) -> Chunk:
         first = self.chunks[0]
@@ -209,10 +209,12 @@ def land_positions(runtime: Runtime, topic: str, manifest: StepTable) -> dict[in
     return read_standing(runtime.store, f"land/{topic}", manifest).positions
 
 
-def as_landed(plan: Plan, manifest: Table, landed: list[Landed], acceptance: Acceptance) -> Prepared:
+def prepare_landing(plan: Plan, manifest: Table, landed: list[Landed], acceptance: Acceptance) -> Prepared:
     """A step whose objects are written, one a partition: their rows are what is committed."""
     tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
-    return Prepared(acceptance.noted(tallies), [(manifest, Append(_manifest_rows(landed, plan.made_at)))])
+    return Prepared(
+        acceptance.add_latest(tallies), [(manifest, Append(_manifest_rows(landed, plan.made_at)))]
+    )
 
 
 def _manifest_rows(landed: list[Landed], landed_at: int) -> Arrow:

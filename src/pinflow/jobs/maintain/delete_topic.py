@@ -26,7 +26,7 @@ def delete_topic(runtime: Runtime, topic: str, *, force: bool = False) -> None:
         TerminalError: Records of it have not landed or are not clean yet, and would be gone.
     """
     if not force and not runtime.log.capabilities.retains_deleted:
-        for job in _behind(runtime, topic):
+        for job in _find_jobs_behind(runtime, topic):
             kind = job.partition("/")[0]
             raise TerminalError(
                 f"{kind} has not read the topic to its end, and this log would lose what is left",
@@ -36,7 +36,7 @@ def delete_topic(runtime: Runtime, topic: str, *, force: bool = False) -> None:
     runtime.log.topics.delete(topic)
 
 
-def _behind(runtime: Runtime, topic: str) -> list[str]:
+def _find_jobs_behind(runtime: Runtime, topic: str) -> list[str]:
     """The jobs that read the topic from the log and do not stand at the end of every partition."""
     found = []
     for job, table in readers_of(runtime, topic):

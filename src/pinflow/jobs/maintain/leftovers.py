@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pinflow.lake.tables.protocol import Tables
     from pinflow.steps.plan import Plan
 
-__all__ = ["HOUR_MS", "build_name", "builds", "last_step_at", "remove_leftovers"]
+__all__ = ["HOUR_MS", "build_name", "last_step_at", "list_builds", "remove_leftovers"]
 
 HOUR_MS = 3_600_000
 
@@ -33,9 +33,14 @@ def remove_leftovers(runtime: Runtime, *, dry_run: bool = False) -> list[str]:
     before = time.time_ns() // 1_000_000 - runtime.config.maintain.retention_hours * HOUR_MS
     removed = []
     for pipeline in pipelines(runtime.config.id):
-        folders = [*_left(runtime.store, pipeline, before), *_unfinished(runtime.tables, pipeline, before)]
+        folders = [
+            *_find_replaced(runtime.store, pipeline, before),
+            *_find_unfinished(runtime.tables, pipeline, before),
+        ]
         for table, quarantine in folders:
-            if _remove(runtime.store, table, [quarantine, pipeline.nulled_folder(table)], dry_run=dry_run):
+            if _remove_generation(
+                runtime.store, table, [quarantine, pipeline.nulled_folder(table)], dry_run=dry_run
+            ):
                 removed.append(table)
     return removed
 
@@ -45,7 +50,7 @@ def build_name(folder: str) -> str:
     return f"replay/{folder}"
 
 
-def builds(store: Store, pipeline: Pipeline) -> list[str]:
+def list_builds(store: Store, pipeline: Pipeline) -> list[str]:
     """The table folders of all builds of a pipeline that have left a plan, finished or not."""
     return [name for name in jobs_with_plans(store, "replay") if name.startswith(f"{pipeline.table}.g")]
 
@@ -59,7 +64,7 @@ def last_step_at(store: Store, folder: str) -> int:
     return newest.made_at if newest is not None else 0
 
 
-def _left(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
+def _find_replaced(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
     generations = all_generations(store, pipeline.table, pipeline.quarantine)
     return [
         (old.table, old.quarantine)
@@ -68,7 +73,7 @@ def _left(store: Store, pipeline: Pipeline, before: int) -> list[tuple[str, str]
     ]
 
 
-def _unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
+def _find_unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tuple[str, str]]:
     store = tables.store
     try:
         pending = pending_plan(store, pipeline.job, read_step(pipeline.job, pipeline.open_table(tables)))
@@ -79,12 +84,12 @@ def _unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tuple[s
     known = {each.table for each in all_generations(store, pipeline.table, pipeline.quarantine)}
     return [
         (folder, f"{pipeline.quarantine}{folder.removeprefix(pipeline.table)}")
-        for folder in builds(store, pipeline)
+        for folder in list_builds(store, pipeline)
         if folder not in known and last_step_at(store, folder) < before
     ]
 
 
-def _remove(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
+def _remove_generation(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
     """Delete all objects of a generation: the tables first, so that its plans say what is there until it is gone."""
     tables = [f"tables/{folder}" for folder in (table, *others)]
     prefixes = (*tables, f"plans/maintain/{table}", f"plans/replay/{table}")

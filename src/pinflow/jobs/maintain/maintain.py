@@ -23,8 +23,8 @@ from pinflow.jobs.maintain.leftovers import remove_leftovers
 from pinflow.jobs.maintain.removal import RemovalJob, clocks_of, count_superseded, removal_name
 from pinflow.jobs.maintain.retention import trim_log
 from pinflow.jobs.pipelines import pipelines
-from pinflow.jobs.topics import every_topic
-from pinflow.lake.tables.upkeep import checkpoint, clean_log, compact, for_upkeep, vacuum
+from pinflow.jobs.topics import list_topics
+from pinflow.lake.tables.upkeep import as_delta_rs, checkpoint, clean_log, compact, vacuum
 from pinflow.steps.ledger import remove_plans
 from pinflow.steps.steps import Steps
 
@@ -74,31 +74,31 @@ def maintain(runtime: Runtime, *, dry_run: bool = False, observer: Observer | No
     """
     tables, problems = [], list[str]()
     trimmed = {} if dry_run else trim_log(runtime, problems)
-    for table, jobs, pipeline in _tables(runtime):
+    for table, jobs, pipeline in _list_tables(runtime):
         try:
-            tables.append(_kept(runtime, table, jobs, pipeline, observer, dry_run=dry_run))
+            tables.append(_maintain_table(runtime, table, jobs, pipeline, observer, dry_run=dry_run))
         except (TransientError, ChangedTableError) as error:
             problems.append(f"{table.name}: {error.what}")
     generations = remove_leftovers(runtime, dry_run=dry_run)
     return Maintained(dry_run, tables, trimmed, generations, problems)
 
 
-def _tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pipeline | None]]:
+def _list_tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pipeline | None]]:
     """Every table that is there, the jobs whose commit it carries, and its pipeline if it holds clean rows."""
     manifest = runtime.landing.manifest
     if manifest.exists():
-        yield manifest, [f"land/{topic}" for topic in every_topic(runtime)], None
+        yield manifest, [f"land/{topic}" for topic in list_topics(runtime)], None
     for pipeline in pipelines(runtime.config.id):
         generation = pipeline.generation(runtime.store)
         table, quarantine = pipeline.tables_of(runtime.tables, generation)
         if table.exists():
-            yield for_upkeep(runtime.store, table), [pipeline.job, removal_name(table)], pipeline
+            yield as_delta_rs(runtime.store, table), [pipeline.job, removal_name(table)], pipeline
         for other in (quarantine, pipeline.open_nulled(runtime.tables, generation)):
             if other.exists():
-                yield for_upkeep(runtime.store, other), [], None
+                yield as_delta_rs(runtime.store, other), [], None
 
 
-def _kept(
+def _maintain_table(
     runtime: Runtime,
     table: DeltaRsTable,
     jobs: list[str],
@@ -116,7 +116,7 @@ def _kept(
         )
         files = vacuum(runtime.store, table, hours, dry_run=True)
         return TableUpkeep(table.name, superseded, compact(table, dry_run=True), 0, files, 0)
-    superseded = _without_superseded(runtime, pipeline, observer) if pipeline is not None else 0
+    superseded = _remove_superseded(runtime, pipeline, observer) if pipeline is not None else 0
     joined = compact(table)
     hit("maintain", "compacted")
     checkpoint(table)
@@ -130,7 +130,7 @@ def _kept(
     return TableUpkeep(table.name, superseded, joined, commits, files, plans)
 
 
-def _without_superseded(runtime: Runtime, pipeline: Pipeline, observer: Observer | None) -> int:
+def _remove_superseded(runtime: Runtime, pipeline: Pipeline, observer: Observer | None) -> int:
     steps = Steps(
         runtime.store,
         RemovalJob(pipeline, runtime.tables, runtime.engine, clocks_of(runtime, pipeline)),

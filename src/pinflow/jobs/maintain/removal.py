@@ -33,7 +33,7 @@ __all__ = ["Clocks", "RemovalJob", "clocks_of", "count_superseded", "removal_nam
 ROWS_A_STEP = 10_000
 """Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""
 
-ROWS_A_LOOK = 200_000
+ROWS_A_QUERY = 200_000
 """Rows looked for at once: a look reads the whole table, and this many fit any memory."""
 
 CLOCK_SLACK_US = 3_600_000_000
@@ -51,15 +51,15 @@ class RemovalJob(Job):
     def __init__(self, pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> None:
         self.table = pipeline.open_table(tables)
         self.name = removal_name(self.table)
-        self._find = partial(_superseded, self.table, engine, clocks)
-        self._known: list[tuple[int, int]] = []
+        self._find = partial(_find_superseded, self.table, engine, clocks)
+        self._found: list[tuple[int, int]] = []
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002
         """See `Job`: the oldest superseded rows, each by its place."""
         found: dict[int, list[int]] = {}
-        if not self._known:
-            self._known = self._find()
-        taken, self._known = self._known[:ROWS_A_STEP], self._known[ROWS_A_STEP:]
+        if not self._found:
+            self._found = self._find()
+        taken, self._found = self._found[:ROWS_A_STEP], self._found[ROWS_A_STEP:]
         for partition, offset in taken:
             found.setdefault(partition, []).append(offset)
         return [RowSlice(partition, offsets) for partition, offsets in sorted(found.items())]
@@ -97,7 +97,7 @@ def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
     Those of an adopted zone say only when its files were written, however long their records had waited: there no time
     says that a record of another partition came later.
     """
-    if any(landed.path.startswith(f"{ADOPTED}/") for landed in runtime.landing.landed(pipeline.topic)):
+    if any(landed.path.startswith(f"{ADOPTED}/") for landed in runtime.landing.objects(pipeline.topic)):
         return Clocks(NEVER_US, NEVER_US)
     exact_from = runtime.log.exact_from
     return Clocks(CLOCK_SLACK_US, NEVER_US if exact_from is None else exact_from)
@@ -106,12 +106,12 @@ def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
 def count_superseded(pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> int:
     """Rows in a table now that `RemovalJob` would remove."""
     sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
-    return _int(_ask(pipeline.open_table(tables), engine, sql)[0][0])
+    return _int(_query(pipeline.open_table(tables), engine, sql)[0][0])
 
 
-def _superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
+def _find_superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
     """Partition and offset of superseded rows, the oldest first."""
-    rows = _ask(table, engine, f"{_superseded_sql(clocks)} LIMIT {ROWS_A_LOOK}")
+    rows = _query(table, engine, f"{_superseded_sql(clocks)} LIMIT {ROWS_A_QUERY}")
     return [(_int(row[0]), _int(row[1])) for row in rows]
 
 
@@ -120,8 +120,8 @@ def _superseded_sql(clocks: Clocks) -> str:
     return sql.replace("{slack}", str(clocks.slack_us)).replace("{exact_from}", str(clocks.exact_from_us))
 
 
-def _ask(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
-    session = engine.session([_places(table)])
+def _query(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
+    session = engine.session([_view_of_posts(table)])
     try:
         return session.ask(sql, where="pinflow/datasets/superseded.sql").rows
     finally:
@@ -134,7 +134,7 @@ def _int(value: object) -> int:
     return value
 
 
-def _places(table: Table) -> View:
+def _view_of_posts(table: Table) -> View:
     columns = {
         "ind": "int",
         "_topic": "string",

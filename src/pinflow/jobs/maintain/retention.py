@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.protocol import Table
 
-__all__ = ["committed_by_all", "readers_of", "trim_log"]
+__all__ = ["common_positions", "readers_of", "trim_log"]
 
 
-EVER_MS = 1 << 50
+FAR_FUTURE_MS = 1 << 50
 """Later than any time of acceptance, also where a clock was wrong by years; milliseconds since 1970 UTC."""
 
 
@@ -36,7 +36,7 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
     for topic in runtime.log.topics.readable():
         older_than = keep = None
         if topic not in live:
-            older_than = EVER_MS
+            older_than = FAR_FUTURE_MS
         elif config.retention_seconds:
             older_than = int((time.time() - config.retention_seconds) * 1000)
         if config.retention_bytes and topic in live:
@@ -46,7 +46,7 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
         try:
             dropped = sum(
                 runtime.log.trim(topic, partition, committed, older_than_ms=older_than, keep_bytes=keep)
-                for partition, committed in committed_by_all(runtime, topic).items()
+                for partition, committed in common_positions(runtime, topic).items()
             )
         except (
             ChangedTableError,
@@ -60,7 +60,7 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
     return trimmed
 
 
-def committed_by_all(runtime: Runtime, topic: str) -> dict[int, list[str]]:
+def common_positions(runtime: Runtime, topic: str) -> dict[int, list[str]]:
     """Partition → where each job that reads it from the log stands; only partitions that all have committed some of."""
     positions = [
         read_standing(runtime.store, job, table).positions for job, table in readers_of(runtime, topic)

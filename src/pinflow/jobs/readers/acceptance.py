@@ -38,7 +38,7 @@ class Acceptance:
         self._before = {partition: tally.latest for partition, tally in before.items()}
         self._latest = self._before
 
-    def in_order(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    def correct_times(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """All chunks of the step as they come, in each partition in the order of offsets; no time runs backwards.
 
         May be called again, where they are read again.
@@ -49,7 +49,7 @@ class Acceptance:
             if not times:
                 yield chunk
                 continue
-            times = self._possible(times)
+            times = self._replace_future_times(times)
             latest = self._latest.get(chunk.partition, 0)
             if times[0] < latest or sorted(times) != times:
                 times = list(accumulate(times, max, initial=latest))[1:]
@@ -58,13 +58,13 @@ class Acceptance:
             self._latest[chunk.partition] = times[-1]
             yield chunk
 
-    def _possible(self, times: list[int]) -> list[int]:
+    def _replace_future_times(self, times: list[int]) -> list[int]:
         planned = self._planned_us
         if planned is None or max(times) <= planned + FUTURE_US:
             return times
         return [time if time <= planned + FUTURE_US else planned for time in times]
 
-    def noted(self, tallies: Mapping[int, Tally]) -> dict[int, Tally]:
+    def add_latest(self, tallies: Mapping[int, Tally]) -> dict[int, Tally]:
         """The tallies of the step with the latest time of each partition; call when all chunks have come."""
         return {
             partition: msgspec.structs.replace(tally, latest=self._latest.get(partition, 0))

@@ -42,7 +42,7 @@ class PartitionOrder:
         Raises:
             GapError: A partition has left the log, and it cannot be told whether it was read to its end.
         """
-        for number in unaccounted(partitions, positions, self._finished):
+        for number in find_unaccounted(partitions, positions, self._finished):
             self._log().read(self._topic, number, positions[number], max_records=1, max_bytes=1)
             self._finished.add(number)  # the log was told to pass over gaps
         unfinished: set[int] = set()
@@ -54,7 +54,7 @@ class PartitionOrder:
                 self._finished.add(each.number)
 
 
-def unaccounted(
+def find_unaccounted(
     partitions: Sequence[Partition], positions: Mapping[int, str], finished: Collection[int]
 ) -> list[int]:
     """Partitions that a job has begun, that have left the log, and that nothing shows to have been read to their end.

@@ -45,7 +45,7 @@ class Reader(Protocol):
         """Whether times of acceptance come straight from clocks of others, so that one may lie in the future."""
         return False
 
-    def committed(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
+    def show_progress(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
         """Told where a job stands after a commit, and once when it starts."""
         return
 
@@ -57,7 +57,7 @@ class LogReader(Reader):
         self._open_log = log
         self._topic = topic
         self._config = config
-        self._lineage = PartitionOrder(log, topic)
+        self._order = PartitionOrder(log, topic)
         self._fetched: dict[int, Chunk] = {}
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
@@ -82,7 +82,7 @@ class LogReader(Reader):
             return bool(len(chunk))
 
         try:
-            self._lineage.walk(partitions, positions, read)
+            self._order.walk(partitions, positions, read)
         except UnknownTopicError:
             self._fetched.clear()  # deleted meanwhile
         return [
@@ -104,8 +104,8 @@ class LogReader(Reader):
         """See `Reader.has_foreign_times`."""
         return self._open_log().exact_from is None
 
-    def committed(self, positions: dict[int, str]) -> None:
-        """See `Reader.committed`: the log's own tools are to show it."""
+    def show_progress(self, positions: dict[int, str]) -> None:
+        """See `Reader.show_progress`: the log's own tools are to show it."""
         log = self._open_log()
         if shows_progress(log):
             log.show_progress("stream", self._topic, positions)
@@ -116,7 +116,7 @@ class LandingReader(Reader):
 
     def __init__(self, landing: Landing, topic: str, config: Batch) -> None:
         self._landing = landing
-        self._followed = landing.follow(topic)
+        self._manifest = landing.follow(topic)
         self._topic = topic
         self._config = config
 
@@ -124,9 +124,9 @@ class LandingReader(Reader):
         """See `Reader.fetch_next`."""
         slices: list[Slice] = []
         records = nbytes = 0
-        known = self._followed.objects()
+        known = self._manifest.objects()
         for partition in sorted({each.partition for each in known}):
-            objects = self._after(known, partition, positions.get(partition))
+            objects = self._objects_from(known, partition, positions.get(partition))
             taken: list[Landed] = []
             for each in objects:
                 if (slices or taken) and (
@@ -138,12 +138,12 @@ class LandingReader(Reader):
                 records += each.records
                 nbytes += each.bytes
             if taken:
-                slices.append(_slice_of(taken))
+                slices.append(_make_slice(taken))
         return slices
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
         """See `Reader.read`."""
-        known = {each.path: each for each in self._followed.objects()}
+        known = {each.path: each for each in self._manifest.objects()}
         landed = []
         for piece in slices:
             if not isinstance(piece, LandedSlice):
@@ -158,7 +158,7 @@ class LandingReader(Reader):
                     )
         yield from self._landing.read_all(known[path] for piece in landed for path in piece.objects)
 
-    def _after(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
+    def _objects_from(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
         """The objects of a partition from a position on, each beginning where the one before ends."""
         objects = [each for each in known if each.partition == partition]
         if position is not None:
@@ -201,7 +201,7 @@ def unreadable_slice(topic: str, piece: Slice) -> CorruptError:
     )
 
 
-def _slice_of(objects: list[Landed]) -> LandedSlice:
+def _make_slice(objects: list[Landed]) -> LandedSlice:
     return LandedSlice(
         partition=objects[0].partition,
         start=objects[0].first,

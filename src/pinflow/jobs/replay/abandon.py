@@ -47,7 +47,7 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
         FencedError: The replay goes on at this moment, and has swapped its tables in.
     """
     current = pipeline.generation(runtime.store)
-    plan = _fence_of(runtime, pipeline, current)
+    plan = _read_fence(runtime, pipeline, current)
     if plan is None:
         return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=False)
     table, _ = pipeline.tables_of(runtime.tables, current)
@@ -70,7 +70,7 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
     return Abandoned(pipeline.side, pipeline.dataset.name, pipeline.table, abandoned=True, worker=plan.worker)
 
 
-def _fence_of(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
+def _read_fence(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
     """The plan by which a replay holds the job, if one does."""
     table, _ = pipeline.tables_of(runtime.tables, current)
     return read_standing(runtime.store, pipeline.job, table).held_by if table.exists() else None

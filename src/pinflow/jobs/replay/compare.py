@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.steps.generations import Generation
 
-__all__ = ["Cells", "Difference", "Reason", "compare", "compare_cells"]
+__all__ = ["CellsChange", "Difference", "ReasonChange", "compare", "compare_cells"]
 
 
-class Reason(msgspec.Struct, frozen=True):
+class ReasonChange(msgspec.Struct, frozen=True):
     """A reason of quarantine, and how many records had it before and have it after."""
 
     reason: str
@@ -30,7 +30,7 @@ class Reason(msgspec.Struct, frozen=True):
     after: int
 
 
-class Cells(msgspec.Struct, frozen=True):
+class CellsChange(msgspec.Struct, frozen=True):
     """A field of the records, and how many cells of it became NULL by a rule before and do after."""
 
     field: str
@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
     added: int
     removed: int
     changed: dict[str, int]
-    reasons: list[Reason]
+    reasons: list[ReasonChange]
 
     @property
     def any(self) -> bool:
@@ -62,14 +62,14 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
     columns, latest = pipeline.dataset.clean | LINEAGE, pipeline.dataset.latest(pipeline.dataset.clean)
     bound = "TRUE"
     if partial:
-        places = "SELECT _partition, _offset FROM {table}"
+        row_offsets = "SELECT _partition, _offset FROM {table}"
         session = runtime.engine.session(
             [
-                View("kept", new.snapshot(), columns, places),
-                View("rejects", new_rejects.snapshot(), QUARANTINE, places),
+                View("kept", new.snapshot(), columns, row_offsets),
+                View("rejects", new_rejects.snapshot(), QUARANTINE, row_offsets),
             ]
         )
-        bound = _ask_bound(session)
+        bound = _read_bound(session)
     upto = f"(SELECT * FROM {{table}} WHERE {bound}) AS covered"  # noqa: S608
     session = runtime.engine.session(
         [
@@ -85,18 +85,20 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
         ]
     )
     try:
-        return _difference(session, list(pipeline.dataset.clean))
+        return _read_difference(session, list(pipeline.dataset.clean))
     finally:
         session.close()
 
 
-def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells]:
+def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[CellsChange]:
     """The cells that were counted under the rules of before and of after; an earlier version has counted none."""
     old, new = (sum(tallies, Tally()).cells for tallies in (before, after))
-    return [Cells(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())]
+    return [
+        CellsChange(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())
+    ]
 
 
-def _ask_bound(session: Session) -> str:
+def _read_bound(session: Session) -> str:
     try:
         rows = session.ask(_UPTO, where="replay").rows
     finally:
@@ -104,7 +106,7 @@ def _ask_bound(session: Session) -> str:
     return " OR ".join(f"(_partition = {row[0]} AND _offset <= {row[1]})" for row in rows) or "FALSE"
 
 
-def _difference(session: Session, columns: list[str]) -> Difference:
+def _read_difference(session: Session, columns: list[str]) -> Difference:
     changes = ", ".join(
         f"count(CASE WHEN o.ind IS NOT NULL AND n.ind IS NOT NULL AND NOT o.`{name}` <=> n.`{name}` THEN 1 END)"
         for name in columns
@@ -112,7 +114,7 @@ def _difference(session: Session, columns: list[str]) -> Difference:
     (row,) = session.ask(_CHANGES.replace("{changes}", changes), where="replay").rows
     before, after, added, removed, *changed = map(_int, row)
     reasons = [
-        Reason(str(reason), _int(had), _int(has))
+        ReasonChange(str(reason), _int(had), _int(has))
         for reason, had, has in session.ask(_REASONS, where="replay").rows
     ]
     return Difference(before, after, added, removed, dict(zip(columns, changed, strict=True)), reasons)
@@ -120,7 +122,7 @@ def _difference(session: Session, columns: list[str]) -> Difference:
 
 _UPTO = """
 SELECT _partition, max(_offset) AS upto
-FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS places
+FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS row_offsets
 GROUP BY _partition
 """
 

@@ -40,11 +40,11 @@ def coverage(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) ->
     Raises:
         AbsentError: It has done nothing yet.
     """
-    if by_plans or not _goes_on(runtime, pipeline):
-        return _by_plans(runtime, pipeline)
+    if by_plans or not _can_commit(runtime, pipeline):
+        return _read_plans(runtime, pipeline)
     found = read_standing(runtime.store, pipeline.job, pipeline.open_table(runtime.tables))
     if not found.step:
-        raise _nothing(pipeline)
+        raise _nothing_cleaned(pipeline)
     return Coverage(found.step, found.positions, found.totals)
 
 
@@ -72,7 +72,7 @@ def _has_cleaned(tables: Tables, pipeline: Pipeline) -> bool:
     return committed or newest_step(tables.store, pipeline.job) > 1
 
 
-def _goes_on(runtime: Runtime, pipeline: Pipeline) -> bool:
+def _can_commit(runtime: Runtime, pipeline: Pipeline) -> bool:
     """Whether a worker can commit to the tables, and no commit of theirs is lost."""
     table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     try:
@@ -86,14 +86,14 @@ def _goes_on(runtime: Runtime, pipeline: Pipeline) -> bool:
     return newest <= step + 1
 
 
-def _by_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
+def _read_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
     step = newest_step(runtime.store, pipeline.job)
     plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is not None and plan.kind == "swap" and pipeline.generation(runtime.store).step < step:
         step -= 1  # the fence of a replay that has not ended: no worker can have committed it
         plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is None:
-        raise _nothing(pipeline)
+        raise _nothing_cleaned(pipeline)
     return Coverage(step, plan.positions, _totals(runtime.store, plan))
 
 
@@ -109,5 +109,5 @@ def _totals(store: Store, plan: Plan) -> dict[int, Tally]:
     return add_tallies(before, {piece.partition: Tally(piece.records) for piece in covered})
 
 
-def _nothing(pipeline: Pipeline) -> AbsentError:
+def _nothing_cleaned(pipeline: Pipeline) -> AbsentError:
     return AbsentError("nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain")

@@ -29,9 +29,9 @@ from pinflow.failpoints import hit
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.maintain.leftovers import HOUR_MS, build_name, last_step_at
 from pinflow.jobs.replay.abandon import abandon
-from pinflow.jobs.replay.compare import Cells, Difference, compare, compare_cells
+from pinflow.jobs.replay.compare import CellsChange, Difference, compare, compare_cells
 from pinflow.jobs.replay.coverage import coverage
-from pinflow.jobs.replay.rereading import Rereader, Target
+from pinflow.jobs.replay.rereading import Rereader, RereadTarget
 from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import Generation, put_generation
 from pinflow.steps.ledger import pending_plan, put_plan
@@ -67,7 +67,7 @@ class Replayed(msgspec.Struct, frozen=True):
     swapped: bool
     records: int
     difference: Difference
-    cells: list[Cells] | None = None
+    cells: list[CellsChange] | None = None
     compared: bool = True
 
 
@@ -91,21 +91,21 @@ def replay(
         GapError: Some records are not there to be read again.
         FencedError: Another replay of the same pipeline is under way.
     """
-    build = _build(runtime, pipeline, origin)
+    build = _choose_build(runtime, pipeline, origin)
     _advance(runtime, build, tail=False)
     hit("replay", "built")
     if dry_run:
-        return _told(runtime, build, swapped=False)
+        return _report_replay(runtime, build, swapped=False)
     plan = _fence(runtime, build)
     hit("replay", "fenced")
     _advance(runtime, build, tail=True)
-    _all_there(runtime, build)
-    told = _told(runtime, build, swapped=True)
+    _require_complete(runtime, build)
+    report = _report_replay(runtime, build, swapped=True)
     _swap(runtime, build, plan)
-    return told
+    return report
 
 
-def _build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
+def _choose_build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
     """The build of today's rules: one that was begun a short time ago, or a fresh one."""
     current = pipeline.generation(runtime.store)
     stem = f".g{current.number + 1}-{pipeline.dataset.rules}-{origin}"
@@ -114,7 +114,7 @@ def _build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
     while True:
         suffix = stem if attempt == 1 else f"{stem}-{attempt}"
         step_at = last_step_at(runtime.store, f"{pipeline.table}{suffix}")
-        if not step_at or step_at >= time.time_ns() // 1_000_000 - half_ms or _fenced(runtime, pipeline):
+        if not step_at or step_at >= time.time_ns() // 1_000_000 - half_ms or _is_fenced(runtime, pipeline):
             return _Build(
                 pipeline,
                 Generation(current.number + 1, f"{pipeline.table}{suffix}", f"{pipeline.quarantine}{suffix}"),
@@ -123,7 +123,7 @@ def _build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
         attempt += 1  # so old that maintain may be deleting it
 
 
-def _fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
+def _is_fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
     pending = pending_plan(runtime.store, pipeline.job, coverage(runtime, pipeline).step)
     return pending is not None and bool(pending.command)
 
@@ -134,16 +134,18 @@ def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
     table, _ = pipeline.tables_of(runtime.tables, build.generation)
     covered = coverage(runtime, pipeline)
     targets = {
-        partition: Target(position, covered.totals[partition].records)
+        partition: RereadTarget(position, covered.totals[partition].records)
         for partition, position in covered.positions.items()
     }
 
-    def done() -> dict[int, int]:
+    def count_done() -> dict[int, int]:
         totals = read_standing(runtime.store, name, table).totals
         return {number: tally.records for number, tally in totals.items()}
 
     landing = runtime.landing if build.origin == "landing" else None
-    reader = Rereader(pipeline.topic, runtime.log, landing, runtime.config.batch, targets, done, tail=tail)
+    reader = Rereader(
+        pipeline.topic, runtime.log, landing, runtime.config.batch, targets, count_done, tail=tail
+    )
     job = CleanJob(pipeline, reader, runtime.tables, runtime.engine, generation=build.generation, name=name)
     steps = Steps(runtime.store, job)
     while steps.advance():
@@ -153,15 +155,15 @@ def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
 def _fence(runtime: Runtime, build: _Build) -> Plan:
     pipeline, by_plans = build.pipeline, False
     for _ in range(FENCE_ATTEMPTS):
-        if not _in_time(runtime, build):
-            raise _late(pipeline)
+        if not _is_next(runtime, build):
+            raise _late_error(pipeline)
         last = coverage(runtime, pipeline, by_plans=by_plans)
         pending = pending_plan(runtime.store, pipeline.job, last.step)
         if pending is not None and pending.command:
             return pending
         if pending is not None:
             try:
-                _finish_for_it(runtime, pipeline)
+                _finish_pending(runtime, pipeline)
             except ChangedTableError:
                 by_plans = True  # no worker can finish it: it is covered by the build
             continue
@@ -178,9 +180,9 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             swaps=pipeline.table,
         )
         if put_plan(runtime.store, plan):
-            if not _in_time(runtime, build):  # another swapped between the look and the put: hold nobody
+            if not _is_next(runtime, build):  # another swapped between the look and the put: hold nobody
                 abandon(runtime, pipeline)
-                raise _late(pipeline)
+                raise _late_error(pipeline)
             return plan
     raise UnavailableError(
         "running workers were faster each time",
@@ -189,11 +191,11 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
     )
 
 
-def _in_time(runtime: Runtime, build: _Build) -> bool:
+def _is_next(runtime: Runtime, build: _Build) -> bool:
     return build.pipeline.generation(runtime.store).number + 1 == build.generation.number
 
 
-def _finish_for_it(runtime: Runtime, pipeline: Pipeline) -> None:
+def _finish_pending(runtime: Runtime, pipeline: Pipeline) -> None:
     """Commit the step that another worker has planned; of the two, one commits it."""
     job = CleanJob(pipeline, pipeline_reader(runtime, pipeline), runtime.tables, runtime.engine)
     try:
@@ -202,8 +204,8 @@ def _finish_for_it(runtime: Runtime, pipeline: Pipeline) -> None:
         return
 
 
-def _all_there(runtime: Runtime, build: _Build) -> None:
-    built = _built(runtime, build)
+def _require_complete(runtime: Runtime, build: _Build) -> None:
+    built = _read_build(runtime, build)
     for partition, wanted in coverage(runtime, build.pipeline).totals.items():
         found = built.totals[partition].records if partition in built.totals else 0
         if found != wanted.records:
@@ -214,15 +216,15 @@ def _all_there(runtime: Runtime, build: _Build) -> None:
             )
 
 
-def _built(runtime: Runtime, build: _Build) -> Receipt:
+def _read_build(runtime: Runtime, build: _Build) -> Receipt:
     table, _ = build.pipeline.tables_of(runtime.tables, build.generation)
     name = build_name(build.generation.table)
     return read_standing(runtime.store, name, table).receipt or Receipt(name, 0, {})
 
 
-def _told(runtime: Runtime, build: _Build, *, swapped: bool) -> Replayed:
-    built = _built(runtime, build)
-    difference = _compared(runtime, build, partial=not swapped)
+def _report_replay(runtime: Runtime, build: _Build, *, swapped: bool) -> Replayed:
+    built = _read_build(runtime, build)
+    difference = _compare_tables(runtime, build, partial=not swapped)
     before = coverage(runtime, build.pipeline).totals.values()
     after = built.totals.values()
     whole = sum(tally.records for tally in before) == sum(tally.records for tally in after)
@@ -238,7 +240,7 @@ def _told(runtime: Runtime, build: _Build, *, swapped: bool) -> Replayed:
     )
 
 
-def _compared(runtime: Runtime, build: _Build, *, partial: bool) -> Difference | None:
+def _compare_tables(runtime: Runtime, build: _Build, *, partial: bool) -> Difference | None:
     try:
         return compare(runtime, build.pipeline, build.generation, partial=partial)
     except (ChangedTableError, CorruptError):  # the old table: that is why it is built anew
@@ -251,15 +253,18 @@ def _swap(runtime: Runtime, build: _Build, plan: Plan) -> None:
     table.commit(pipeline.job, plan.step, Nothing())
     hit("replay", "stamped")
     swapped = msgspec.structs.replace(
-        build.generation, swapped_at=_now(plan), step=plan.step, totals=_built(runtime, build).totals
+        build.generation,
+        swapped_at=_swap_time(plan),
+        step=plan.step,
+        totals=_read_build(runtime, build).totals,
     )
     put_generation(runtime.store, pipeline.table, swapped)
     if pipeline.generation(runtime.store).table != build.generation.table:
-        raise _late(pipeline)
+        raise _late_error(pipeline)
     hit("replay", "swapped")
 
 
-def _late(pipeline: Pipeline) -> FencedError:
+def _late_error(pipeline: Pipeline) -> FencedError:
     return FencedError(
         "another replay has swapped its tables in, or this one was given up",
         where=pipeline.table,
@@ -267,5 +272,5 @@ def _late(pipeline: Pipeline) -> FencedError:
     )
 
 
-def _now(plan: Plan) -> int:
+def _swap_time(plan: Plan) -> int:
     return max(plan.made_at, time.time_ns() // 1_000_000)

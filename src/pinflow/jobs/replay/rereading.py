@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pinflow.lake.landing.zone import Landed, Landing
     from pinflow.log import Chunk, EventLog
 
-__all__ = ["Rereader", "Target"]
+__all__ = ["RereadTarget", "Rereader"]
 
 
-class Target(NamedTuple):
+class RereadTarget(NamedTuple):
     """Where a partition is to be read to: this position, which so many records from the beginning lie before."""
 
     position: str
@@ -50,7 +50,7 @@ class Rereader(Reader):
         log: EventLog,
         landing: Landing | None,
         config: Batch,
-        targets: dict[int, Target],
+        targets: dict[int, RereadTarget],
         done: Callable[[], dict[int, int]],
         *,
         tail: bool,
@@ -58,7 +58,7 @@ class Rereader(Reader):
         self._topic = topic
         self._log = log
         self._landing = landing
-        self._followed = landing.follow(topic) if landing is not None else None
+        self._manifest = landing.follow(topic) if landing is not None else None
         self._config = config
         self._targets = targets
         self._done = done
@@ -67,15 +67,15 @@ class Rereader(Reader):
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
         """See `Reader.fetch_next`: one partition a step."""
         done = self._done()
-        objects = self._followed.objects() if self._followed is not None else []
+        objects = self._manifest.objects() if self._manifest is not None else []
         for partition, target in sorted(self._targets.items()):
             so_far = done.get(partition, 0)
             if so_far >= target.records:
                 continue
             mine = [each for each in objects if each.partition == partition]
-            piece: Slice | None = self._landed(mine, so_far, target, positions.get(partition))
+            piece: Slice | None = self._next_landed_slice(mine, so_far, target, positions.get(partition))
             if piece is None and self._tail:
-                piece = self._logged(partition, so_far, target, positions.get(partition))
+                piece = self._next_log_slice(partition, so_far, target, positions.get(partition))
             if piece is not None:
                 return [piece]
         return []
@@ -90,9 +90,9 @@ class Rereader(Reader):
             if isinstance(piece, LogSlice):
                 yield read_slice(self._log, self._topic, piece)
                 continue
-            if not isinstance(piece, LandedSlice) or self._landing is None or self._followed is None:
+            if not isinstance(piece, LandedSlice) or self._landing is None or self._manifest is None:
                 raise unreadable_slice(self._topic, piece)
-            known = {each.path: each for each in self._followed.objects()}
+            known = {each.path: each for each in self._manifest.objects()}
             skip, left = piece.skip, piece.records
             for whole in self._landing.read_all(known[path] for path in piece.objects):
                 chunk = _cut(whole, skip, left)
@@ -100,8 +100,8 @@ class Rereader(Reader):
                 skip = 0
                 yield chunk
 
-    def _landed(
-        self, objects: list[Landed], so_far: int, target: Target, position: str | None
+    def _next_landed_slice(
+        self, objects: list[Landed], so_far: int, target: RereadTarget, position: str | None
     ) -> LandedSlice | None:
         """The next records in landing objects; None where there is none, or none whole before the target."""
         skip = so_far
@@ -133,7 +133,9 @@ class Rereader(Reader):
             skip=skip,
         )
 
-    def _logged(self, partition: int, so_far: int, target: Target, position: str | None) -> LogSlice:
+    def _next_log_slice(
+        self, partition: int, so_far: int, target: RereadTarget, position: str | None
+    ) -> LogSlice:
         wanted = target.records - so_far
         chunk = self._log.read(
             self._topic,

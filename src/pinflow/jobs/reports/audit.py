@@ -21,9 +21,9 @@ from pinflow.engine import View
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.maintain.removal import removed_rows
 from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
-from pinflow.jobs.reports.integrity import damage
-from pinflow.jobs.topics import accepted, every_topic, landed_only
-from pinflow.lake.landing.zone import landed_in
+from pinflow.jobs.reports.integrity import find_damage
+from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
+from pinflow.lake.landing.zone import read_manifest
 from pinflow.steps.ledger import pending_plan
 from pinflow.steps.plan import Tally
 from pinflow.steps.standing import read_standing
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake.tables.protocol import Snapshot
 
-__all__ = ["Audit", "Line", "audit"]
+__all__ = ["Audit", "AuditLine", "audit"]
 
 
-class Line(msgspec.Struct, frozen=True):
+class AuditLine(msgspec.Struct, frozen=True):
     """One partition of a topic. Counts are records.
 
     `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
@@ -61,11 +61,11 @@ class Audit(msgspec.Struct, frozen=True):
 
     ok: bool
     deep: bool
-    lines: list[Line]
+    lines: list[AuditLine]
     problems: list[str]
 
 
-class _Rows(msgspec.Struct, frozen=True):
+class _RowCounts(msgspec.Struct, frozen=True):
     """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
 
     `both` are records that have a row and are in quarantine as well; `samples` counts, by field, samples of cells that
@@ -95,45 +95,51 @@ def audit(runtime: Runtime, *, deep: bool = False) -> Audit:
         )
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     manifest = runtime.landing.manifest.snapshot()
-    lines: list[Line] = []
-    without_log = landed_only(runtime)
-    for topic in every_topic(runtime):
+    lines: list[AuditLine] = []
+    without_log = landed_only_topics(runtime)
+    for topic in list_topics(runtime):
         landed = read_standing(runtime.store, f"land/{topic}", manifest).totals
         pipeline = by_topic.get(topic)
-        look = _look_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
-        came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
-        for partition, count in came.items():
-            line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, look)
+        state = (
+            _read_pipeline_or_report(runtime, pipeline, problems, deep=deep) if pipeline is not None else None
+        )
+        accepted = count_accepted(runtime, topic, manifest, only_landed=topic in without_log)
+        for partition, count in accepted.items():
+            line = _line(topic, partition, count, landed.get(partition, Tally()), pipeline, state)
             lines.append(line)
             if line.difference or line.waiting < 0:
                 problems.append(
                     f"{topic} partition {partition}: {line.difference or -line.waiting} records do not add up"
                 )
-        problems += _landing_problems(manifest, topic, came, landed)
+        problems += _landing_problems(manifest, topic, accepted, landed)
     if deep:
-        problems += damage(runtime)
+        problems += find_damage(runtime)
     return Audit(not problems, deep, lines, problems)
 
 
-class _Look(msgspec.Struct, frozen=True):
-    """A pipeline at one moment: what its job says came of it, what maintain removed and, if deep, what the rows say."""
+class _PipelineState(msgspec.Struct, frozen=True):
+    """A pipeline at one moment: its job's sums, the rows that maintain removed and, if deep, counts of its rows."""
 
     pipeline: Pipeline
     totals: dict[int, Tally]
     removed: dict[int, int]
-    rows: dict[int, _Rows] | None
+    rows: dict[int, _RowCounts] | None
 
 
-def _look_or_report(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look | None:
+def _read_pipeline_or_report(
+    runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
+) -> _PipelineState | None:
     """Look at a pipeline's tables; where they cannot be read, that is a problem of this pipeline alone."""
     try:
-        return _look(runtime, pipeline, problems, deep=deep)
+        return _read_pipeline(runtime, pipeline, problems, deep=deep)
     except (ChangedTableError, CorruptError) as error:
         problems.append(f"{pipeline.table}: {error.what}; next: {error.hint}")
         return None
 
 
-def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool) -> _Look:
+def _read_pipeline(
+    runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
+) -> _PipelineState:
     """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
     generation = pipeline.generation(runtime.store)
     now_table, now_quarantine = pipeline.tables_of(runtime.tables, generation)
@@ -152,7 +158,7 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
         each.require_readable()
         expected = sum(getattr(tally, counted) for tally in totals.values()) - gone
         if (held := each.num_rows()) != expected:
-            problems.append(_miscounted(each, held, expected))
+            problems.append(_describe_miscount(each, held, expected))
     cells = sum(sum(tally.cells.values()) for tally in totals.values())
     if (samples := nulled.num_rows()) > cells:
         problems.append(
@@ -167,10 +173,10 @@ def _look(runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bo
         for partition, seen in (rows or {}).items():
             problems += _row_problems(pipeline, partition, seen)
             problems += _sample_problems(pipeline, partition, seen, totals.get(partition, Tally()))
-    return _Look(pipeline, totals, removed, rows)
+    return _PipelineState(pipeline, totals, removed, rows)
 
 
-def _miscounted(table: Snapshot, held: int, expected: int) -> str:
+def _describe_miscount(table: Snapshot, held: int, expected: int) -> str:
     """In words, that a table does not hold the rows that its job has written to it."""
     counts = f"the table holds {held} rows, its job's receipts say {expected}"
     if held < expected:
@@ -182,22 +188,27 @@ def _miscounted(table: Snapshot, held: int, expected: int) -> str:
 
 
 def _line(
-    topic: str, partition: int, accepted: int, landed: Tally, pipeline: Pipeline | None, look: _Look | None
-) -> Line:
+    topic: str,
+    partition: int,
+    accepted: int,
+    landed: Tally,
+    pipeline: Pipeline | None,
+    state: _PipelineState | None,
+) -> AuditLine:
     if pipeline is None:
-        return Line(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
-    if look is None:  # where its records are cannot be said
-        return Line(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
-    total = look.totals.get(partition, Tally())
+        return AuditLine(topic, partition, None, accepted, landed.records, 0, None, 0, 0, 0)
+    if state is None:  # its tables cannot be read
+        return AuditLine(topic, partition, pipeline.table, accepted, landed.records, 0, None, 0, 0, accepted)
+    total = state.totals.get(partition, Tally())
     superseded, cleaned, quarantined = None, total.rows, total.rejected
-    if look.rows is not None:
-        seen = look.rows.get(partition, _Rows())
-        superseded = seen.rows - seen.standing + look.removed.get(partition, 0)
+    if state.rows is not None:
+        seen = state.rows.get(partition, _RowCounts())
+        superseded = seen.rows - seen.standing + state.removed.get(partition, 0)
         cleaned, quarantined = seen.standing, seen.rejects
-    return Line(
+    return AuditLine(
         topic=topic,
         partition=partition,
-        table=look.pipeline.table,
+        table=state.pipeline.table,
         accepted=accepted,
         landed=landed.records,
         cleaned=cleaned,
@@ -211,7 +222,7 @@ def _line(
 
 def _rows_by_partition(
     runtime: Runtime, pipeline: Pipeline, table: Snapshot, quarantine: Snapshot, nulled: Snapshot
-) -> dict[int, _Rows]:
+) -> dict[int, _RowCounts]:
     session = runtime.engine.session(
         [
             View("kept", table, pipeline.dataset.clean | LINEAGE),
@@ -226,18 +237,18 @@ def _rows_by_partition(
         samples = session.ask(_SAMPLES, where="audit").rows
     finally:
         session.close()
-    found: dict[int, _Rows] = {}
+    found: dict[int, _RowCounts] = {}
     for partition, rows, offsets, standing in kept:
-        found[_int(partition)] = _Rows(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
+        found[_int(partition)] = _RowCounts(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
     for partition, count, offsets in rejects:
-        before = found.get(_int(partition), _Rows())
+        before = found.get(_int(partition), _RowCounts())
         found[_int(partition)] = msgspec.structs.replace(
             before, rejects=_int(count), reject_offsets=_int(offsets)
         )
     for partition, count in both:
         found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
     for partition, field, count, offsets in samples:
-        before = found.get(_int(partition), _Rows())
+        before = found.get(_int(partition), _RowCounts())
         counts = before.samples | {str(field): (_int(count), _int(offsets))}
         found[_int(partition)] = msgspec.structs.replace(before, samples=counts)
     return found
@@ -264,7 +275,7 @@ GROUP BY _partition, field
 """
 
 
-def _row_problems(pipeline: Pipeline, partition: int, seen: _Rows) -> list[str]:
+def _row_problems(pipeline: Pipeline, partition: int, seen: _RowCounts) -> list[str]:
     problems = []
     if seen.rows != seen.offsets:
         problems.append(
@@ -280,7 +291,7 @@ def _row_problems(pipeline: Pipeline, partition: int, seen: _Rows) -> list[str]:
     return problems
 
 
-def _sample_problems(pipeline: Pipeline, partition: int, seen: _Rows, total: Tally) -> list[str]:
+def _sample_problems(pipeline: Pipeline, partition: int, seen: _RowCounts, total: Tally) -> list[str]:
     problems = []
     for field, (samples, offsets) in seen.samples.items():
         cells = total.cells.get(field, 0)
@@ -296,16 +307,16 @@ def _landing_problems(
     manifest: Snapshot, topic: str, accepted: dict[int, int], landed: dict[int, Tally]
 ) -> list[str]:
     problems = []
-    objects = landed_in(manifest, topic)
+    objects = read_manifest(manifest, topic)
     for partition, count in accepted.items():
-        told = landed.get(partition, Tally()).records
+        reported = landed.get(partition, Tally()).records
         held = sum(each.records for each in objects if each.partition == partition)
-        if held != told:
+        if held != reported:
             problems.append(
-                f"{topic} partition {partition}: the manifest has {held} records, receipts say {told}"
+                f"{topic} partition {partition}: the manifest has {held} records, receipts say {reported}"
             )
-        if told > count:
-            problems.append(f"{topic} partition {partition}: {told} records landed of {count} accepted")
+        if reported > count:
+            problems.append(f"{topic} partition {partition}: {reported} records landed of {count} accepted")
     return problems
 
 

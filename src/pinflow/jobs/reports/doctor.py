@@ -13,7 +13,8 @@ import urllib3
 
 from pinflow.config import mask
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.jobs.reports.integrity import damage
+from pinflow.findings import Finding
+from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.runtime import Runtime
 from pinflow.source import open_source
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.config import Settings
-    from pinflow.findings import Finding
 
 __all__ = ["Check", "run_checks"]
 
@@ -125,7 +125,7 @@ def _lake(settings: Settings) -> Check:
 def _records(settings: Settings) -> Check:
     with Runtime(settings, read_only=True) as runtime:
         read = {"log": not runtime.log.capabilities.managed, "landed objects": not runtime.store.is_remote}
-        found = damage(runtime, objects=read["landed objects"])
+        found = find_damage(runtime, objects=read["landed objects"])
     if not found:
         lines = [f"{what}: unchanged since it was written" for what, it_was in read.items() if it_was]
         lines += [

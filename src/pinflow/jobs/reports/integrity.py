@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinflow.errors import CorruptError, GapError, PinflowError
-from pinflow.jobs.topics import every_topic, landed_only
+from pinflow.jobs.topics import landed_only_topics, list_topics
 from pinflow.lake.store.prefetch import prefetch
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
     from pinflow.lake import Landed
 
-__all__ = ["damage"]
+__all__ = ["find_damage"]
 
 RECORDS_A_READ, BYTES_A_READ = 50_000, 32 << 20
 
 
-def damage(runtime: Runtime, *, objects: bool = True) -> list[str]:
+def find_damage(runtime: Runtime, *, objects: bool = True) -> list[str]:
     """What is damaged or missing in the log and in the landing zone, in words, each with its place.
 
     A log that others run answers for its own bytes and is not read; landed objects are not, unless `objects`.
@@ -26,41 +26,41 @@ def damage(runtime: Runtime, *, objects: bool = True) -> list[str]:
         UnavailableError: The log or the lake cannot be reached.
     """
     found: list[str] = []
-    topics = _topics(runtime, found)
-    without_log = landed_only(runtime) if topics else set()
+    topics = _list_topics(runtime, found)
+    without_log = landed_only_topics(runtime) if topics else set()
     for topic in topics:
         if not runtime.log.capabilities.managed and topic not in without_log:
-            found += _damaged_log(runtime, topic)
+            found += _check_log(runtime, topic)
         if objects:
-            found += _damaged_objects(runtime, topic)
+            found += _check_objects(runtime, topic)
     return found
 
 
-def _topics(runtime: Runtime, found: list[str]) -> list[str]:
+def _list_topics(runtime: Runtime, found: list[str]) -> list[str]:
     try:
-        return every_topic(runtime)
+        return list_topics(runtime)
     except CorruptError as error:
-        found.append(_told(error))
+        found.append(_describe(error))
         return []
 
 
-def _damaged_log(runtime: Runtime, topic: str) -> list[str]:
+def _check_log(runtime: Runtime, topic: str) -> list[str]:
     found = []
     try:
         ranges = runtime.log.ranges(topic)
     except CorruptError as error:
-        return [_told(error)]
+        return [_describe(error)]
     for extent in ranges:
         try:
             _read_through(runtime, topic, extent.partition, extent.begin)
         except (CorruptError, GapError) as error:
-            found.append(_told(error))
+            found.append(_describe(error))
     return found
 
 
 def _read_through(runtime: Runtime, topic: str, partition: int, position: str) -> None:
     while True:
-        end = _end(runtime, topic, partition)  # before the read: the log may grow meanwhile
+        end = _read_end(runtime, topic, partition)  # before the read: the log may grow meanwhile
         chunk = runtime.log.read(
             topic, partition, position, max_records=RECORDS_A_READ, max_bytes=BYTES_A_READ
         )
@@ -74,22 +74,24 @@ def _read_through(runtime: Runtime, topic: str, partition: int, position: str) -
             return
 
 
-def _end(runtime: Runtime, topic: str, partition: int) -> str:
+def _read_end(runtime: Runtime, topic: str, partition: int) -> str:
     return next(extent.end for extent in runtime.log.ranges(topic) if extent.partition == partition)
 
 
-def _damaged_objects(runtime: Runtime, topic: str) -> list[str]:
-    def look(landed: Landed) -> str | None:
+def _check_objects(runtime: Runtime, topic: str) -> list[str]:
+    def check(landed: Landed) -> str | None:
         try:
             records = len(runtime.landing.read(landed))
         except (CorruptError, GapError) as error:
-            return _told(error)
+            return _describe(error)
         if records != landed.records:
             return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
         return None
 
-    return [told for told in prefetch(runtime.store, look, runtime.landing.landed(topic)) if told is not None]
+    return [
+        each for each in prefetch(runtime.store, check, runtime.landing.objects(topic)) if each is not None
+    ]
 
 
-def _told(error: PinflowError) -> str:
+def _describe(error: PinflowError) -> str:
     return f"{error.where}: {error.what}"

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from pinflow.errors import PinflowError
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.runtime import Runtime
-from pinflow.jobs.topics import accepted, every_topic, landed_only
+from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 
 def land_lags(runtime: Runtime) -> dict[str, int]:
     """Job → records that were accepted and have not landed, for every topic of the log."""
-    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only_topics(runtime)
     found = {}
-    for topic in every_topic(runtime):
-        total = sum(accepted(runtime, topic, manifest, only_landed=topic in without_log).values())
+    for topic in list_topics(runtime):
+        total = sum(count_accepted(runtime, topic, manifest, only_landed=topic in without_log).values())
         job = f"land/{topic}"
         found[job] = max(0, total - read_standing(runtime.store, job, manifest).total.records)
     return found
@@ -42,14 +42,16 @@ def land_lags(runtime: Runtime) -> dict[str, int]:
 
 def side_lags(runtime: Runtime, side: Side) -> dict[str, int]:
     """Job → records that were accepted and are neither clean nor in quarantine, for the topics of a side."""
-    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
-    topics = set(every_topic(runtime))
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only_topics(runtime)
+    topics = set(list_topics(runtime))
     found = {}
     for pipeline in side_pipelines(side, runtime.config.id):
         total = 0
         if pipeline.topic in topics:
-            came = accepted(runtime, pipeline.topic, manifest, only_landed=pipeline.topic in without_log)
-            total = sum(came.values())
+            accepted = count_accepted(
+                runtime, pipeline.topic, manifest, only_landed=pipeline.topic in without_log
+            )
+            total = sum(accepted.values())
         table = pipeline.open_table(runtime.tables).snapshot()
         done = read_standing(runtime.store, pipeline.job, table).total.records
         found[pipeline.job] = max(0, total - done)

@@ -54,22 +54,22 @@ class _Receipts(Collector):
         """The counters, for the registry. Called from the server's threads."""
         families: list[Metric] = []
         self._readable = True
-        with self._passing_over():
-            families = [self._failing(), *self._families()]
+        with self._skip_unreadable():
+            families = [self._failing_gauge(), *self._families()]
         yield GaugeMetricFamily(
             "pinflow_receipts_readable", "1 if all that is counted could be read now", float(self._readable)
         )
         yield from families
 
     @contextmanager
-    def _passing_over(self) -> Iterator[None]:
+    def _skip_unreadable(self) -> Iterator[None]:
         try:
             yield
         except PinflowError as error:
             self._readable = False
             _log.warning("metrics cannot be read: %s", error.what)
 
-    def _failing(self) -> Metric:
+    def _failing_gauge(self) -> Metric:
         gauge = GaugeMetricFamily(
             "pinflow_job_failing", "1 for each job that fails now", labels=["job", "state"]
         )
@@ -120,7 +120,7 @@ class SideMetrics(_Receipts):
         )
         for pipeline in side_pipelines(self._side, self._user_id):
             labels = [pipeline.side, pipeline.dataset.name]
-            with self._passing_over():
+            with self._skip_unreadable():
                 tally = self._sum(pipeline.job, pipeline.open_table(self._tables).snapshot())
                 records.add_metric(labels, tally.records)
                 rejected.add_metric(labels, tally.rejected)

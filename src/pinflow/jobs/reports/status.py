@@ -9,7 +9,7 @@ import msgspec
 
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.pipelines import pipelines
-from pinflow.jobs.topics import accepted, every_topic, landed_only
+from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
 from pinflow.steps.failures import Failing, failing_jobs
 from pinflow.steps.standing import Standing, read_standing
 
@@ -54,12 +54,12 @@ def status(runtime: Runtime) -> list[TopicStatus]:
     """
     by_topic = {pipeline.topic: pipeline for pipeline in pipelines(runtime.config.id)}
     found = []
-    topics = every_topic(runtime)
+    topics = list_topics(runtime)
     failing = failing_jobs(runtime.store)
-    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only(runtime)
+    manifest, without_log = runtime.landing.manifest.snapshot(), landed_only_topics(runtime)
     for topic in topics:
-        came = accepted(runtime, topic, manifest, only_landed=topic in without_log)
-        total = sum(came.values())
+        accepted = count_accepted(runtime, topic, manifest, only_landed=topic in without_log)
+        total = sum(accepted.values())
         landed = read_standing(runtime.store, f"land/{topic}", manifest)
         pipeline = by_topic.get(topic)
         fails = failing.get(topic, [])
@@ -70,12 +70,12 @@ def status(runtime: Runtime) -> list[TopicStatus]:
                     runtime.store, pipeline.job, pipeline.open_table(runtime.tables).snapshot()
                 )
             except (ChangedTableError, CorruptError) as error:
-                fails = [*fails, _unreadable(pipeline, error)]
+                fails = [*fails, _report_unreadable(pipeline, error)]
         found.append(
             TopicStatus(
                 topic=topic,
                 table=pipeline.table if pipeline else None,
-                partitions=len(came),
+                partitions=len(accepted),
                 accepted=total,
                 landed=landed.total.records,
                 rows=cleaned.total.rows,
@@ -91,6 +91,6 @@ def status(runtime: Runtime) -> list[TopicStatus]:
     return found
 
 
-def _unreadable(pipeline: Pipeline, error: PinflowError) -> Failing:
+def _report_unreadable(pipeline: Pipeline, error: PinflowError) -> Failing:
     now = time.time_ns() // 1_000_000
     return Failing(pipeline.table, "unreadable", error.what, 0, now, "", error.where, error.hint)

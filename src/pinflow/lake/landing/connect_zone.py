@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FileRange",
+    "FoundRanges",
     "SinkFile",
-    "StitchedRanges",
     "Zone",
     "ZoneReader",
     "find_files",
+    "find_ranges",
     "first_offset",
-    "lines_of",
-    "stitch",
+    "split_lines",
 ]
 
 NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)\.(?P<kind>[^/]+)")
@@ -41,8 +41,8 @@ READS_AT_ONCE = 32
 BYTES_AT_ONCE = 64 << 20
 """Of large files fewer are read at once, one at least."""
 
-KEPT_BYTES = 64 << 20
-"""Bytes that were read to count lines and are kept to be copied: all of a zone of one-record files."""
+CACHE_BYTES = 64 << 20
+"""What was read to be counted and is kept to be copied: all of a zone of one-record files."""
 
 
 class SinkFile(NamedTuple):
@@ -54,7 +54,7 @@ class SinkFile(NamedTuple):
 
 
 class FileRange(msgspec.Struct, frozen=True):
-    """The lines to take of a file: those after `skip`. The first of them has this offset."""
+    """What is to be taken of a file: its lines after `skip`, the first of which has this offset."""
 
     path: str
     offset: int
@@ -68,8 +68,8 @@ class FileRange(msgspec.Struct, frozen=True):
         return self.offset + self.lines
 
 
-class StitchedRanges(NamedTuple):
-    """The ranges to take, in order; in words, the offsets that are missing, and those there twice that differ."""
+class FoundRanges(NamedTuple):
+    """The ranges to take, in order; in words, offsets that are missing, and those there twice with other content."""
 
     ranges: list[FileRange]
     missing: list[str]
@@ -86,8 +86,8 @@ class ZoneReader:
     def __init__(self, source: Store) -> None:
         self._source = source
         self._at_once = READS_AT_ONCE
-        self._kept: dict[str, tuple[bytes, datetime]] = {}
-        self._room = KEPT_BYTES
+        self._cache: dict[str, tuple[bytes, datetime]] = {}
+        self._cache_left = CACHE_BYTES
 
     def expect(self, zone: Zone) -> None:
         """Limit the files read at once, so that as many of the largest fit into memory. Call it before reading."""
@@ -98,23 +98,23 @@ class ZoneReader:
     def lines(self, path: str) -> list[bytes]:
         """The lines of a file; none where it is gone."""
         found = self._read(path)
-        return lines_of(found[0]) if found is not None else []
+        return split_lines(found[0]) if found is not None else []
 
     def take(self, paths: Sequence[str]) -> Iterator[tuple[bytes, datetime] | None]:
         """Files and when they were last written, in order, and for the last time; None for one that is gone."""
         for path, found in zip(paths, prefetch(self._source, self._read, paths, self._at_once), strict=True):
-            self._kept.pop(path, None)
+            self._cache.pop(path, None)
             yield found
 
-    def counts(self, files: Iterable[SinkFile]) -> Iterator[int]:
+    def count_lines(self, files: Iterable[SinkFile]) -> Iterator[int]:
         """How many lines each file has."""
         return prefetch(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
 
     def _read(self, path: str) -> tuple[bytes, datetime] | None:
-        found = self._kept.get(path) or self._source.get_dated(path)
-        if found is not None and len(found[0]) + len(path) <= self._room:
-            self._room -= len(found[0]) + len(path)
-            self._kept[path] = found
+        found = self._cache.get(path) or self._source.get_dated(path)
+        if found is not None and len(found[0]) + len(path) <= self._cache_left:
+            self._cache_left -= len(found[0]) + len(path)
+            self._cache[path] = found
         return found
 
 
@@ -166,7 +166,7 @@ def _require_json(source: Store, path: str, name: re.Match[str] | None) -> None:
     raise UsageError(what, where=source.child(path), hint=hint)
 
 
-def lines_of(data: bytes) -> list[bytes]:
+def split_lines(data: bytes) -> list[bytes]:
     """The lines of a file, with or without an end of the last."""
     lines = data.split(b"\n")
     return lines if lines[-1] else lines[:-1]
@@ -180,7 +180,7 @@ def first_offset(path: str) -> int:
     return int(name["first"])
 
 
-def stitch(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> StitchedRanges:
+def find_ranges(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> FoundRanges:
     """What to take of a partition's files from a position on (None: from the first).
 
     Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
@@ -189,11 +189,11 @@ def stitch(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) 
     # The file before the position may have grown since it was taken.
     before = [file for file in ordered if position is not None and file.first < position][-1:]
     wanted = before + [file for file in ordered if position is None or file.first >= position]
-    found = StitchedRanges([], [], [])
+    found = FoundRanges([], [], [])
     expected = position
-    for file, count in zip(wanted, reader.counts(wanted), strict=True):
+    for file, count in zip(wanted, reader.count_lines(wanted), strict=True):
         if expected is not None and file.first > expected:
-            found.missing.append(_span(expected, file.first))
+            found.missing.append(_describe_gap(expected, file.first))
         covered = max(0, min((expected or 0) - file.first, count))
         if covered and (other := _find_difference(reader, file, covered, found.ranges)) is not None:
             found.twice.append(f"offset {other}, again in {file.path}")
@@ -206,16 +206,16 @@ def stitch(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) 
 
 
 def _find_difference(reader: ZoneReader, file: SinkFile, covered: int, ranges: list[FileRange]) -> int | None:
-    """The first offset at which a file differs from those before it."""
+    """The first offset that a file tells otherwise than those before it."""
     lines = reader.lines(file.path)
-    at = max(0, bisect_right([taken.offset for taken in ranges], file.first) - 1)
-    for taken in ranges[at:]:
-        theirs = reader.lines(taken.path)[taken.skip :]
-        for offset in range(max(taken.offset, file.first), min(taken.end, file.first + covered)):
-            if theirs[offset - taken.offset] != lines[offset - file.first]:
+    at = max(0, bisect_right([piece.offset for piece in ranges], file.first) - 1)
+    for piece in ranges[at:]:
+        theirs = reader.lines(piece.path)[piece.skip :]
+        for offset in range(max(piece.offset, file.first), min(piece.end, file.first + covered)):
+            if theirs[offset - piece.offset] != lines[offset - file.first]:
                 return offset
     return None
 
 
-def _span(start: int, end: int) -> str:
+def _describe_gap(start: int, end: int) -> str:
     return f"offset {start}" if end == start + 1 else f"offsets {start} to {end - 1}"

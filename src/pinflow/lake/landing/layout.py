@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["ADOPTED", "LONGEST_TOPIC", "OF_THE_LOG", "Room", "meta_path", "object_path", "room_of"]
+__all__ = ["ADOPTED", "FROM_LOG", "LONGEST_TOPIC", "PathLimits", "meta_path", "object_path", "path_limits"]
 
-OF_THE_LOG, ADOPTED = "topics", "adopted"
+FROM_LOG, ADOPTED = "topics", "adopted"
 """Folders of the objects that come from the log, and of those made of a zone that another sink wrote."""
 
 LONGEST_TOPIC = 249
@@ -21,14 +21,14 @@ LONGEST_TOPIC = 249
 
 FILE_NAME_BYTES, PATH_BYTES, KEY_BYTES = 255, 4095, 1024
 
-BEING_WRITTEN = "#1"
+TEMPORARY_SUFFIX = "#1"
 """What the store puts behind the name of a file until it is whole."""
 
 LAST_OFFSET = 10**10 - 1
 """Offsets of up to ten digits have room."""
 
 
-class Room(NamedTuple):
+class PathLimits(NamedTuple):
     """The bounds of one lake: bytes of a name between two slashes and of a whole path, and whether it folds case."""
 
     name_bytes: int
@@ -61,15 +61,15 @@ def meta_path(path: str) -> str:
     return f"{path}.meta"
 
 
-def room_of(url: str) -> Room:
+def path_limits(url: str) -> PathLimits:
     """The bounds of the lake that a URL names. It need not be there, and is not opened."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme != "file":
         prefix = urlsplit(url).path.strip("/")
-        return Room(KEY_BYTES, KEY_BYTES - len(f"{prefix}/".encode()))
+        return PathLimits(KEY_BYTES, KEY_BYTES - len(f"{prefix}/".encode()))
     folder = Path(rest if separator else url).absolute()
-    below = len(BEING_WRITTEN)
-    return Room(
+    below = len(TEMPORARY_SUFFIX)
+    return PathLimits(
         FILE_NAME_BYTES - below,
         PATH_BYTES - len(f"{folder}/".encode()) - below,
         folds_case=_folds_case(folder),

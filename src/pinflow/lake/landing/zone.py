@@ -22,7 +22,7 @@ import msgspec
 
 from pinflow.errors import CorruptError, GapError, TerminalError
 from pinflow.failpoints import hit
-from pinflow.lake.landing.layout import ADOPTED, OF_THE_LOG, meta_path, object_path, room_of
+from pinflow.lake.landing.layout import ADOPTED, FROM_LOG, meta_path, object_path, path_limits
 from pinflow.lake.store.prefetch import prefetch
 from pinflow.lake.tables.delta_rs import DeltaRsTable
 from pinflow.lake.tables.protocol import Column
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPTED",
-    "OF_THE_LOG",
-    "Followed",
+    "FROM_LOG",
     "Landed",
     "Landing",
+    "TopicManifest",
     "decode",
     "encode",
-    "landed_in",
+    "read_manifest",
 ]
 
 MANIFEST = "landing"
@@ -99,21 +99,21 @@ class Landing:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._room = room_of(store.url)
+        self._limits = path_limits(store.url)
         self.manifest = DeltaRsTable(store, MANIFEST, COLUMNS)
 
-    def write_all(self, chunks: Iterable[Chunk], folder: str = OF_THE_LOG) -> list[Landed]:
+    def write_all(self, chunks: Iterable[Chunk], folder: str = FROM_LOG) -> list[Landed]:
         """Write the objects of chunks; see `write`."""
         return list(prefetch(self.store, lambda chunk: self.write(chunk, folder), chunks))
 
-    def write(self, chunk: Chunk, folder: str = OF_THE_LOG) -> Landed:
+    def write(self, chunk: Chunk, folder: str = FROM_LOG) -> Landed:
         """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
 
         Raises:
             TerminalError: The lake cannot hold an object of this name.
         """
         path = object_path(folder, chunk.topic, chunk.partition, chunk.offsets[0])
-        self.require_room(path)
+        self.require_path_fits(path)
         lines, meta = encode(chunk)
         self.store.put(meta_path(path), meta)
         hit("land", "meta-written")
@@ -130,13 +130,13 @@ class Landing:
             crc=crc32(meta, crc32(lines)),
         )
 
-    def require_room(self, path: str) -> None:
+    def require_path_fits(self, path: str) -> None:
         """Check that the lake can hold an object and its `.meta`.
 
         Raises:
             TerminalError: Their names are too long.
         """
-        if not self._room.fits(meta_path(path)):
+        if not self._limits.fits(meta_path(path)):
             raise TerminalError(
                 "the name of the topic is too long for the lake: its objects cannot be written",
                 where=self.store.child(path),
@@ -174,25 +174,25 @@ class Landing:
         """Whether there are objects of a topic, whoever has written them."""
         return self.store.holds_any(f"topics/{topic}")
 
-    def landed(self, topic: str) -> list[Landed]:
+    def objects(self, topic: str) -> list[Landed]:
         """The manifest of a topic, by partition and in the order of positions."""
-        return landed_in(self.manifest, topic)
+        return read_manifest(self.manifest, topic)
 
-    def follow(self, topic: str) -> Followed:
+    def follow(self, topic: str) -> TopicManifest:
         """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
-        return Followed(self.manifest, topic)
+        return TopicManifest(self.manifest, topic)
 
 
-def landed_in(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
+def read_manifest(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
     """The objects of a topic by the manifest, or by a snapshot of it, by partition and in the order of positions."""
     found: dict[int, list[Landed]] = {}
-    for row in manifest.select(_since(topic, 0)):
+    for row in manifest.select(_since_sql(topic, 0)):
         landed = msgspec.convert(row, Landed)
         found.setdefault(landed.partition, []).append(landed)
-    return [landed for _, each in sorted(found.items()) for landed in _chained(each)]
+    return [landed for _, each in sorted(found.items()) for landed in _chain_objects(each)]
 
 
-class Followed:
+class TopicManifest:
     """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
 
     def __init__(self, manifest: DeltaRsTable, topic: str) -> None:
@@ -206,11 +206,13 @@ class Followed:
         """All that has landed, by partition and in the order of positions."""
         commits = self._manifest.version()
         if commits != self._commits:
-            for row in self._manifest.select(_since(self._topic, self._newest)):
+            for row in self._manifest.select(_since_sql(self._topic, self._newest)):
                 self._newest = max(self._newest, row.pop("landed_us"))
                 landed = msgspec.convert(row, Landed)
                 self._found.setdefault(landed.partition, []).append(landed)
-            self._found = {partition: _chained(found) for partition, found in sorted(self._found.items())}
+            self._found = {
+                partition: _chain_objects(found) for partition, found in sorted(self._found.items())
+            }
             self._commits = commits
         return [landed for found in self._found.values() for landed in found]
 
@@ -222,7 +224,7 @@ WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsec
 """Whole files are passed over by their bounds on both columns."""
 
 
-def _since(topic: str, newest: int) -> str:
+def _since_sql(topic: str, newest: int) -> str:
     """What of a topic has landed later than `newest`, microseconds since 1970 UTC."""
     return _SINCE.format(topic=topic.replace("'", "''"), newest=newest)
 
@@ -235,11 +237,11 @@ def encode(chunk: Chunk) -> tuple[bytes, bytes]:
     nulls = [index for index, value in enumerate(values) if value is None] if None in values else []
     written = [value if value is not None else b"null" for value in values]
     lines = b"\n".join(written)
-    if not _all_lines(lines, len(values)):
+    if not _are_lines(lines, len(values)):
         for index, value in enumerate(written):
-            if _all_lines(value, 1):
+            if _are_lines(value, 1):
                 continue
-            joined = _joined(value)
+            joined = _join_lines(value)
             if joined is not None:
                 written[index], exact[index] = joined, value
             else:
@@ -247,7 +249,7 @@ def encode(chunk: Chunk) -> tuple[bytes, bytes]:
                 escaped.append(index)
         lines = b"\n".join(written)
     meta = _Meta(
-        accepted_us=_increases(_runs(chunk.timestamps)),
+        accepted_us=_to_increases(_runs(chunk.timestamps)),
         offsets=_runs([offset - index for index, offset in enumerate(chunk.offsets)]),
         base64=escaped,
         exact=exact,
@@ -273,13 +275,13 @@ def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
         partition=landed.partition,
         start=landed.first,
         end=landed.next,
-        offsets=[shift + index for index, shift in enumerate(_spread(held.offsets))],
-        timestamps=_accepted_us(held),
+        offsets=[shift + index for index, shift in enumerate(_expand(held.offsets))],
+        timestamps=_decode_times(held),
         records=Records(values, held.keys, held.headers),
     )
 
 
-def _all_lines(data: bytes, lines: int) -> bool:
+def _are_lines(data: bytes, lines: int) -> bool:
     """Whether bytes are UTF-8 of so many lines, with no carriage return that a reader could break a line at."""
     if data.count(b"\n") != lines - 1 or b"\r" in data:
         return False
@@ -290,7 +292,7 @@ def _all_lines(data: bytes, lines: int) -> bool:
     return True
 
 
-def _joined(value: bytes) -> bytes | None:
+def _join_lines(value: bytes) -> bytes | None:
     """JSON of several lines on one, every number and string as it was written; None if it is not JSON in UTF-8."""
     try:
         value.decode()
@@ -299,15 +301,15 @@ def _joined(value: bytes) -> bytes | None:
         return None
 
 
-def _accepted_us(held: _Meta) -> list[int]:
+def _decode_times(held: _Meta) -> list[int]:
     if held.accepted_us:
         totals = accumulate(increase for increase, _ in held.accepted_us)
         counts = (count for _, count in held.accepted_us)
-        return _spread(list(zip(totals, counts, strict=True)))
-    return _spread([(milliseconds * 1000, count) for milliseconds, count in held.accepted_at])
+        return _expand(list(zip(totals, counts, strict=True)))
+    return _expand([(milliseconds * 1000, count) for milliseconds, count in held.accepted_at])
 
 
-def _increases(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _to_increases(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     before = [0, *(value for value, _ in runs)]
     return [(value - last, count) for last, (value, count) in zip(before, runs, strict=False)]
 
@@ -316,11 +318,11 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     return [(number, sum(1 for _ in run)) for number, run in groupby(numbers)]
 
 
-def _spread(runs: list[tuple[int, int]]) -> list[int]:
+def _expand(runs: list[tuple[int, int]]) -> list[int]:
     return [number for number, count in runs for _ in range(count)]
 
 
-def _chained(found: list[Landed]) -> list[Landed]:
+def _chain_objects(found: list[Landed]) -> list[Landed]:
     """Objects of one partition in the order in which each begins where another ends."""
     by_first = {each.first: each for each in found}
     ends = {each.next for each in found}

@@ -14,9 +14,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.schema import Field, Schema
 
 from pinflow.lake.tables.commits import carries, commit_change
-from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.delta_handle import DeltaHandle
 from pinflow.lake.tables.protocol import TAKE_BACK, Remove, Replace, Table, Tables
-from pinflow.lake.tables.schema_changes import delta_type, is_wider, refused_for, unwritable
+from pinflow.lake.tables.schema_changes import delta_type, explain_refusal, is_wider, write_obstacles
 from pinflow.lake.tables.snapshot import DeltaRsSnapshot, select_from
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DeltaRsTables(Tables):
         return DeltaRsTable(self.store, name, columns, folder, mend=mend)
 
 
-class DeltaRsTable(Opened, Table):
+class DeltaRsTable(DeltaHandle, Table):
     """`Table` of delta-rs. Its rows are whatever the library takes by the Arrow C stream interface."""
 
     def __init__(
@@ -68,7 +68,7 @@ class DeltaRsTable(Opened, Table):
 
     def step_of(self, job: str) -> int:
         """See `Table.step_of`."""
-        return self._step(self._reopened(), job)
+        return self._step(self._reopen(), job)
 
     def commit(self, job: str, step: int, change: Change) -> bool:
         """See `Table.commit`.
@@ -77,34 +77,34 @@ class DeltaRsTable(Opened, Table):
         see that what others append meanwhile is not meant. Where it cannot see it, since one partition is far behind
         another, the commit fails and is tried again on what the table is then; no row is lost.
         """
-        delta = self._reopened() if isinstance(change, Replace) else self._current()
+        delta = self._reopen() if isinstance(change, Replace) else self._open_current()
         writer_id = uuid4().hex
         for _ in range(COMMIT_ATTEMPTS):
             if not isinstance(change, Replace) and self._step(delta, job) >= step:
                 return False
-            self._require(unwritable(delta, self.columns), "written")
+            self._require_unchanged(write_obstacles(delta, self.columns), "written")
             try:
                 commit_change(delta, change, job, step, writer_id, wider=is_wider(delta, self.columns))
             except CommitFailedError as error:
-                if refused_for(delta, error) is not None:
-                    raise self._failed("written", error) from error
-                delta = self._reopened()  # the table moved under us: look again
+                if explain_refusal(delta, error) is not None:
+                    raise self._library_error("written", error) from error
+                delta = self._reopen()  # the table moved under us: look again
                 if self._carries(delta, writer_id):
                     return True  # it was moved by this very call, which has not heard of it
                 continue
             except (DeltaError, OSError) as error:
-                if self._carries(self._reopened(), writer_id):
+                if self._carries(self._reopen(), writer_id):
                     return True
-                raise self._failed("written", error) from error
+                raise self._library_error("written", error) from error
             self._after_commit(delta, job, step, change)
             return True
-        raise self._failed("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+        raise self._library_error("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
 
     def _after_commit(self, delta: DeltaTable, job: str, step: int, change: Change) -> None:
         if not isinstance(change, Replace):
             self._steps[job] = step
         if isinstance(change, Remove | Replace) or delta.version() % self._interval == 0:
-            self._opened = (
+            self._delta = (
                 None  # others may have committed beside it; and one that is kept on and on grows slower
             )
 
@@ -112,73 +112,73 @@ class DeltaRsTable(Opened, Table):
         """See `Table.snapshot`."""
         delta = None
         if self.exists():
-            delta = self._reopened()
+            delta = self._reopen()
             while at_most is not None and self._step(delta, job) > at_most:
-                with self.calling("opened"):
+                with self.translate_errors("opened"):
                     delta = self._open(delta.version() - 1)
-            self._opened = None  # so that what is committed here does not move the snapshot
+            self._delta = None  # so that what is committed here does not move the snapshot
         return DeltaRsSnapshot(
             self._store, self.name, self.columns, self.folder, self.mend, delta, self._opened_with
         )
 
     def version(self) -> int:
         """See `Table.version`."""
-        delta = self._opened
+        delta = self._delta
         if delta is None or self._has_old_credentials():
-            return int(self._reopened().version()) if self.exists() else 0
+            return int(self._reopen().version()) if self.exists() else 0
         before = delta.version()
-        with self.calling("read"):
+        with self.translate_errors("read"):
             delta.update_incremental()
         if delta.version() != before:
             self._steps.clear()
         if delta.version() // self._interval != before // self._interval:
-            self._opened = None
+            self._delta = None
         return int(delta.version())
 
     def require_writable(self) -> None:
         """See `Table.require_writable`."""
-        self._require(unwritable(self._current(), self.columns), "written")
+        self._require_unchanged(write_obstacles(self._open_current(), self.columns), "written")
 
     def select(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a small query over the table as it is now, which it calls `this`; none of one that is not there."""
         if not self.exists():
             return []
-        with self.calling("read"):
-            return select_from(self._reopened(), sql)
+        with self.translate_errors("read"):
+            return select_from(self._reopen(), sql)
 
-    def opened(self) -> DeltaTable:
+    def open_fresh(self) -> DeltaTable:
         """The library's own table, from a fresh look, for what `lake.tables.upkeep` does to it."""
-        delta, self._opened = self._reopened(), None
+        delta, self._delta = self._reopen(), None
         return delta
 
-    def _current(self) -> DeltaTable:
+    def _open_current(self) -> DeltaTable:
         """The table as it was left, afresh if its credentials are no longer those that hold."""
-        if self._opened is None or self._has_old_credentials():
-            return self._reopened()
-        return self._opened
+        if self._delta is None or self._has_old_credentials():
+            return self._reopen()
+        return self._delta
 
-    def _reopened(self) -> DeltaTable:
-        with self.calling("opened"):
+    def _reopen(self) -> DeltaTable:
+        with self.translate_errors("opened"):
             try:
-                self._opened = self._open()
+                self._delta = self._open()
             except TableNotFoundError:
-                self._opened = self._create()
+                self._delta = self._create()
         self._steps.clear()
-        return self._opened
+        return self._delta
 
     def _step(self, delta: DeltaTable, job: str) -> int:
         """The last step of a job in a table that was opened. The library reads the log again for it, so it is kept."""
-        if delta is self._opened and job in self._steps:
+        if delta is self._delta and job in self._steps:
             return self._steps[job]
-        with self.calling("read"):
+        with self.translate_errors("read"):
             step = delta.transaction_version(job) or 0
-        if delta is self._opened:
+        if delta is self._delta:
             self._steps[job] = step
         return step
 
     def _carries(self, delta: DeltaTable, writer_id: str) -> bool:
         """Whether a late commit of the table is by this writer."""
-        with self.calling("read"):
+        with self.translate_errors("read"):
             return carries(delta, writer_id)
 
     def _create(self) -> DeltaTable:

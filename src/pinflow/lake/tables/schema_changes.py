@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pinflow.lake.tables.protocol import Column
 
-__all__ = ["SPARK_TYPES", "delta_type", "is_wider", "refused_for", "unreadable", "unwritable"]
+__all__ = ["SPARK_TYPES", "delta_type", "explain_refusal", "is_wider", "read_obstacles", "write_obstacles"]
 
 SPARK_TYPES = {
     "int": "integer",
@@ -48,17 +48,17 @@ _LACKING = re.compile(
 )
 
 
-def unreadable(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
+def read_obstacles(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
     """Why the columns cannot be read from the table's files, in words; none where they can."""
-    found = _changed(delta, columns)
+    found = _column_changes(delta, columns)
     if DELETION_VECTORS in (delta.protocol().reader_features or []) and delta.deletion_vectors().read_all():
         found.append("rows are marked as deleted by deletion vectors, which pinflow does not read")
     return found
 
 
-def unwritable(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
+def write_obstacles(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
     """Why rows of these columns cannot be appended, in words; none where they can."""
-    found = _changed(delta, columns)
+    found = _column_changes(delta, columns)
     ours = {column.name for column in columns}
     for field in delta.schema().fields:
         if field.name not in ours and (not field.nullable or any(key in field.metadata for key in FILLED)):
@@ -71,7 +71,7 @@ def is_wider(delta: DeltaTable, columns: Sequence[Column]) -> bool:
     return len(delta.schema().fields) > len(columns)
 
 
-def refused_for(delta: DeltaTable | None, error: object) -> str | None:
+def explain_refusal(delta: DeltaTable | None, error: object) -> str | None:
     """What of the table made the library refuse, in words; None where it was something else."""
     text = str(error)
     if "non-2xx" in text or not (isinstance(error, SchemaMismatchError) or _LACKING.search(text)):
@@ -90,14 +90,14 @@ def delta_type(name: str) -> PrimitiveType | ArrayType:
     return PrimitiveType(SPARK_TYPES[name])
 
 
-def _changed(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
+def _column_changes(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
     fields = {field.name: field for field in delta.schema().fields}
     found = []
     for column in columns:
         field = fields.get(column.name)
         if field is None:
             found.append(f"the column {column.name!r} is gone")
-        elif (kind := _shown(field)) != column.type:
+        elif (kind := _spark_type(field)) != column.type:
             found.append(f"the column {column.name!r} is of type {kind}, it was {column.type}")
         elif field.metadata.get(PHYSICAL_NAME, field.name) != field.name:
             found.append(f"the column {column.name!r} has another name in the files")
@@ -107,15 +107,15 @@ def _changed(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
     return found
 
 
-def _shown(field: Field) -> str:
+def _spark_type(field: Field) -> str:
     """The type of a column in Spark SQL's words."""
     kind = field.type
     if isinstance(kind, ArrayType) and isinstance(kind.element_type, PrimitiveType):
-        return f"array<{_spark(kind.element_type)}>"
-    return _spark(kind) if isinstance(kind, PrimitiveType) else str(kind.type)
+        return f"array<{_spark_name(kind.element_type)}>"
+    return _spark_name(kind) if isinstance(kind, PrimitiveType) else str(kind.type)
 
 
-def _spark(kind: PrimitiveType) -> str:
+def _spark_name(kind: PrimitiveType) -> str:
     return next((name for name, delta in SPARK_TYPES.items() if delta == kind.type), str(kind.type))
 
 

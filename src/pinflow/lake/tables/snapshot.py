@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake import QueryBuilder
 
-from pinflow.lake.tables.opened import Opened
+from pinflow.lake.tables.delta_handle import DeltaHandle
 from pinflow.lake.tables.protocol import Snapshot
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DeltaRsSnapshot", "select_from"]
 
 
-class DeltaRsSnapshot(Opened, Snapshot):
+class DeltaRsSnapshot(DeltaHandle, Snapshot):
     """`Snapshot` of the `DeltaTable` given, which nobody else may move; None where the table was not there."""
 
     def __init__(
@@ -34,43 +34,43 @@ class DeltaRsSnapshot(Opened, Snapshot):
         opened_with: dict[str, str] | None,
     ) -> None:
         super().__init__(store, name, columns, folder, mend)
-        self._opened = delta
+        self._delta = delta
         self._opened_with = opened_with
 
     def exists(self) -> bool:
         """See `Snapshot.exists`."""
-        return self._opened is not None
+        return self._delta is not None
 
     def step_of(self, job: str) -> int:
         """See `Snapshot.step_of`."""
-        delta = self._delta()
+        delta = self._renew()
         if delta is None:
             return 0
-        with self.calling("read"):
+        with self.translate_errors("read"):
             return delta.transaction_version(job) or 0
 
     def require_readable(self) -> None:
         """See `Snapshot.require_readable`."""
-        delta = self._delta()
+        delta = self._renew()
         if delta is not None:
             self._require_readable(delta)
 
     def files(self) -> list[str]:
         """See `Snapshot.files`."""
-        delta = self._delta()
+        delta = self._renew()
         if delta is None:
             return []
         self._require_readable(delta)
-        with self.calling("read"):
+        with self.translate_errors("read"):
             paths = delta.get_add_actions(flatten=True).column("path").to_pylist()
         return [f"{self.url}/{path}" for path in paths]
 
     def num_rows(self) -> int:
         """See `Snapshot.num_rows`."""
-        delta = self._delta()
+        delta = self._renew()
         if delta is None:
             return 0
-        with self.calling("read"):
+        with self.translate_errors("read"):
             counts = delta.get_add_actions(flatten=True).column("num_records").to_pylist()
         if None in counts:
             (row,) = self.select("SELECT count(*) AS rows FROM this")
@@ -79,18 +79,18 @@ class DeltaRsSnapshot(Opened, Snapshot):
 
     def select(self, sql: str) -> list[dict[str, Any]]:
         """See `Snapshot.select`."""
-        delta = self._delta()
+        delta = self._renew()
         if delta is None:
             return []
-        with self.calling("read"):
+        with self.translate_errors("read"):
             return select_from(delta, sql)
 
-    def _delta(self) -> DeltaTable | None:
+    def _renew(self) -> DeltaTable | None:
         """The table at its version, opened again if the credentials that it was opened with are over."""
-        if self._opened is not None and self._has_old_credentials():
-            with self.calling("opened"):
-                self._opened = self._open(self._opened.version())
-        return self._opened
+        if self._delta is not None and self._has_old_credentials():
+            with self.translate_errors("opened"):
+                self._delta = self._open(self._delta.version())
+        return self._delta
 
 
 def select_from(delta: DeltaTable, sql: str) -> list[dict[str, Any]]:

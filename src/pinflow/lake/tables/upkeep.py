@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
     from pinflow.lake.tables.protocol import Table
 
-__all__ = ["checkpoint", "clean_log", "compact", "for_upkeep", "vacuum"]
+__all__ = ["as_delta_rs", "checkpoint", "clean_log", "compact", "vacuum"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ REBASES = 15
 """Appends of others that one try lets pass."""
 
 
-def for_upkeep(store: Store, table: Table) -> DeltaRsTable:
+def as_delta_rs(store: Store, table: Table) -> DeltaRsTable:
     """A table as it is kept small: by delta-rs, whichever engine has written it."""
     if isinstance(table, DeltaRsTable):
         return table
@@ -56,7 +56,7 @@ def compact(table: DeltaRsTable, *, dry_run: bool = False) -> int:
         UnavailableError: Others committed what conflicts all the time, or the table cannot be written.
     """
 
-    def once(delta: DeltaTable) -> int:
+    def attempt(delta: DeltaTable) -> int:
         sizes = delta.get_add_actions(flatten=True).column("size_bytes").to_pylist()
         small = sum(size < SMALL_BYTES for size in sizes)
         if small < MANY or dry_run:
@@ -70,12 +70,12 @@ def compact(table: DeltaRsTable, *, dry_run: bool = False) -> int:
         )
         return int(done["numFilesRemoved"])
 
-    return _patiently(table, "compacted", once)
+    return _retry_conflicts(table, "compacted", attempt)
 
 
 def checkpoint(table: DeltaRsTable) -> None:
     """Write the table's state as a checkpoint, so that opening it reads one file and not every commit."""
-    _patiently(table, "checkpointed", lambda delta: delta.create_checkpoint())
+    _retry_conflicts(table, "checkpointed", lambda delta: delta.create_checkpoint())
 
 
 def clean_log(store: Store, table: DeltaRsTable, jobs: Iterable[str]) -> int:
@@ -87,13 +87,13 @@ def clean_log(store: Store, table: DeltaRsTable, jobs: Iterable[str]) -> int:
     Raises:
         CorruptError: The table is not what it was before.
     """
-    before = table.opened()
+    before = table.open_fresh()
     names = sorted(jobs)
     steps = {job: before.transaction_version(job) or 0 for job in names}
     folder = f"tables/{table.folder}/_delta_log"
     objects = _objects(store, folder)
-    _patiently(table, "cleaned", lambda delta: delta.cleanup_metadata())
-    after = table.opened()
+    _retry_conflicts(table, "cleaned", lambda delta: delta.cleanup_metadata())
+    after = table.open_fresh()
     lost = [job for job in names if (after.transaction_version(job) or 0) < steps[job]]
     if after.version() < before.version() or lost:
         raise CorruptError(
@@ -110,7 +110,7 @@ def vacuum(store: Store, table: DeltaRsTable, retention_hours: int, *, dry_run: 
     Never in full mode, which would also take files that a writer has written and not yet committed.
     """
 
-    def once(delta: DeltaTable) -> int:
+    def attempt(delta: DeltaTable) -> int:
         given_up = delta.vacuum(retention_hours, dry_run=True, enforce_retention_duration=False, full=False)
         names = {path.rpartition("/")[2] for path in given_up}
         files = names & _objects(store, f"tables/{table.folder}") if names else names
@@ -125,16 +125,16 @@ def vacuum(store: Store, table: DeltaRsTable, retention_hours: int, *, dry_run: 
             )
         return len(files)
 
-    return _patiently(table, "vacuumed", once)
+    return _retry_conflicts(table, "vacuumed", attempt)
 
 
-def _patiently(table: DeltaRsTable, verb: str, once: Callable[[DeltaTable], T]) -> T:
-    for attempt in range(1, ATTEMPTS + 1):
-        with table.calling(f"{verb} now", "pinflow maintain, later"):
+def _retry_conflicts(table: DeltaRsTable, verb: str, attempt: Callable[[DeltaTable], T]) -> T:
+    for number in range(1, ATTEMPTS + 1):
+        with table.translate_errors(f"{verb} now", "pinflow maintain, later"):
             try:
-                return once(table.opened())
+                return attempt(table.open_fresh())
             except CommitFailedError:
-                if attempt == ATTEMPTS:
+                if number == ATTEMPTS:
                     raise
     raise AssertionError("unreachable")
 

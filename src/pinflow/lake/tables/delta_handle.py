@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pinflow.errors import ChangedTableError
-from pinflow.lake.tables.schema_changes import refused_for, unreadable
+from pinflow.lake.tables.schema_changes import explain_refusal, read_obstacles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
     from pinflow.lake.tables.protocol import Column
 
-__all__ = ["Opened"]
+__all__ = ["DeltaHandle"]
 
 
-class Opened:
+class DeltaHandle:
     """A Delta table in a folder below `tables/`, with the `DeltaTable` that stands for it now, if it was opened."""
 
     def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str, mend: str) -> None:
@@ -31,11 +31,11 @@ class Opened:
         self.columns = tuple(columns)
         self.mend = mend
         self._store = store
-        self._opened: DeltaTable | None = None
+        self._delta: DeltaTable | None = None
         self._opened_with: dict[str, str] | None = None
 
     @contextmanager
-    def calling(self, verb: str, hint: str = "pinflow doctor") -> Iterator[None]:
+    def translate_errors(self, verb: str, hint: str = "pinflow doctor") -> Iterator[None]:
         """Raise errors of the library as ours: the table cannot be `verb`.
 
         Raises:
@@ -46,12 +46,12 @@ class Opened:
         try:
             yield
         except (DeltaError, OSError) as error:
-            raise self._failed(verb, error, hint) from error
+            raise self._library_error(verb, error, hint) from error
         except Exception as error:
             if (
                 type(error) is Exception
             ):  # what the library's query engine cannot read is raised as a bare one
-                raise self._failed(verb, error, hint) from error
+                raise self._library_error(verb, error, hint) from error
             raise
 
     def _open(self, version: int | None = None) -> DeltaTable:
@@ -63,21 +63,21 @@ class Opened:
         return self._opened_with != self._store.options()
 
     def _require_readable(self, delta: DeltaTable) -> None:
-        self._require(unreadable(delta, self.columns), "read")
+        self._require_unchanged(read_obstacles(delta, self.columns), "read")
 
-    def _require(self, changes: Sequence[str], verb: str) -> None:
+    def _require_unchanged(self, changes: Sequence[str], verb: str) -> None:
         if changes:
-            raise self._changed(verb, "; ".join(changes))
+            raise self._changed_error(verb, "; ".join(changes))
 
-    def _changed(self, verb: str, change: str) -> ChangedTableError:
+    def _changed_error(self, verb: str, change: str) -> ChangedTableError:
         return ChangedTableError(
             f"another program has changed table {self.name!r}, so that it cannot be {verb}: {change}",
             where=self.url,
             hint=self.mend,
         )
 
-    def _failed(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
-        change = refused_for(self._opened, reason)
+    def _library_error(self, verb: str, reason: object, hint: str = "pinflow doctor") -> PinflowError:
+        change = explain_refusal(self._delta, reason)
         if change is not None:
-            return self._changed(verb, change)
+            return self._changed_error(verb, change)
         return self._store.translate_error(f"table {self.name!r} cannot be {verb}", self.url, reason, hint)
