@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import Settings, load
-from tests.servers.buckets import bucket, make_bucket, moto
+from pinflow.jobs.runtime import Runtime
 from tests.servers.kafka import brokers, required_libs
-from tests.servers.mariadb import account, mariadb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pinflow.jobs.pipelines import Side
     from tests.servers.kafka import Cluster
 
-__all__ = [
-    "account",
-    "bucket",
-    "clean_environment",
-    "make_bucket",
-    "mariadb",
-    "moto",
-    "settings",
-]
-
-
-pytest_plugins = ["tests.servers.fixtures_kinesis"]
+pytest_plugins = ["tests.servers.buckets", "tests.servers.fixtures_kinesis", "tests.servers.mariadb"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a shell's background job. Children inherit it, and could not be interrupted.
@@ -50,6 +39,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(tmp_path: Path) -> Settings:
     """The default configuration in a home of its own."""
     return load(tmp_path / "home", env={})
+
+
+@pytest.fixture
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    """The parts of the pipeline that `settings` describe: a test's own, where its module makes some."""
+    with Runtime(settings) as runtime:
+        yield runtime
+
+
+@pytest.fixture(params=["batch", "stream"])
+def side(request: pytest.FixtureRequest) -> Side:
+    """Each side in turn."""
+    side: Side = request.param
+    return side
 
 
 @pytest.fixture(scope="session")

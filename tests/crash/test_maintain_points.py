@@ -29,7 +29,7 @@ from tests.e2e.command import pinflow, running, until
 from tests.pipeline import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from pinflow.config import Settings
@@ -44,20 +44,9 @@ AT_ONCE = {
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load(tmp_path / "home", env={})
-
-
-@pytest.fixture
 def at_once(tmp_path: Path) -> Settings:
     """The settings of the home by which maintain waits for nothing."""
     return load(tmp_path / "home", env=AT_ONCE)
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 @pytest.fixture(scope="module")

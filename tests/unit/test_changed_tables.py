@@ -27,18 +27,12 @@ from pinflow.jobs.reports.status import status
 from pinflow.jobs.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pinflow.config import Settings
     from pinflow.jobs.pipelines import Side
 
     Change = Callable[[str], None]
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 def road_of(name: str = "user", side: Side = "stream") -> Pipeline:
