@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,19 +11,56 @@ import pytest
 from pinflow.config import Settings, load
 from pinflow.jobs.runtime import Runtime
 from tests.servers.kafka import brokers, required_libs
+from tests.servers.quick import use_no_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pinflow.jobs.pipelines import Side
     from tests.servers.kafka import Cluster
 
 pytest_plugins = ["tests.servers.buckets", "tests.servers.fixtures_kinesis", "tests.servers.mariadb"]
 
+TESTS = Path(__file__).parent
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a shell's background job. Children inherit it, and could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SLOW = {
+    "property/test_cleaning.py",
+    "property/test_gateway_openapi.py",
+    "property/test_order.py",
+    "property/test_raising.py",
+    "property/test_values.py",
+    "unit/test_cells.py",
+    "unit/test_changed_tables.py",
+    "unit/test_gateway_hostile.py",
+    "unit/test_gateway_packets.py",
+    "unit/test_isolating.py",
+    "unit/test_maintain.py",
+    "unit/test_order.py",
+}
+"""Files that take more than ten seconds of CPU without any server (`tests.tools.costs` measures it), below `tests`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files, for `make test-core` to leave out."""
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The quick loop: `make test-core`."""
+    parser.addoption("--no-servers", action="store_true", help="skip what needs a server of others")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In every process that runs tests."""
+    if config.getoption("--no-servers"):
+        use_no_server()
 
 
 @pytest.fixture(autouse=True)

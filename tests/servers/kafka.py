@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.certificates import certificates
 from tests.servers.ports import free_port, wait_until
+from tests.servers.quick import skip_in_quick_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,6 +231,7 @@ def _members(admin: AdminClient) -> set[int]:
 
 def required_libs() -> None:
     """Skip, or in CI fail, where there are no jars or no Java."""
+    skip_in_quick_loop("Kafka broker")
     if LIBS.is_dir() and shutil.which("java"):
         return
     message = "there is no Kafka broker here; `make system` gets one"

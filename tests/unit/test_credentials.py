@@ -81,7 +81,7 @@ class Giver:
             {
                 "AccessKeyId": f"KEY{self.given}",
                 "SecretAccessKey": SECRET,
-                "IdempotencyKey": f"TOKEN{self.given}",
+                "Token": f"TOKEN{self.given}",
                 "Expiration": (datetime.now(UTC) + self._lasting).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "Code": "Success",
                 "Type": "AWS-HMAC",
