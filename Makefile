@@ -80,8 +80,12 @@ system: $(VENV)/.dev
 part-programs: | $(VENV)/.dev
 	@$(NEED) openssl strace disk mariadb
 
-part-kafka: build/kafka/.installed
+part-kafka: build/kafka/classes.jsa
 	@$(NEED) kafka
+
+# What a broker loads, kept for the next ones to start faster
+build/kafka/classes.jsa: build/kafka/.installed
+	@$(BIN)/python -c 'from tests.servers.kafka import archive_classes; archive_classes()'
 
 part-kinesalite: build/kinesalite/.installed
 	@$(NEED) kinesalite
