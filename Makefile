@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up test test-fresh lint bench soak kafka format requirements clean system
+.PHONY: demo up test test-core test-fresh lint bench soak kafka format requirements clean system
 
 demo: $(VENV)/.base
 	$(BIN)/pinflow demo
@@ -17,7 +17,13 @@ up: $(VENV)/.base
 test: $(VENV)/.dev system
 	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(TESTS)
 
-# The same, and make demo and make lint, on a bare system where nothing was installed by hand; a part as above
+# The quick loop: no server of others is installed or started, and what takes long is left out
+test-core: $(VENV)/.dev
+	@$(NEED) openssl
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --no-servers -m "not slow" \
+	  $(or $(TESTS),tests/unit tests/property tests/contract)
+
+# make test, and make demo and make lint, on a bare system where nothing was installed by hand; a part as above
 test-fresh:
 	$(PYTHON) -m tests.tools.fresh $(TESTS)
 
@@ -60,10 +66,29 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 
 # What the tests need beside Python packages: programs of the system, the jars of a Kafka broker, and kinesalite.
 # Each is tried by using it; called by its name, make system tries again what has worked before.
-NEED = $(BIN)/python -m tests.tools.system $(if $(filter system,$(MAKECMDGOALS)),--again)
+NEED = $(BIN)/python -m tests.tools.system $(if $(AGAIN),--again)
 
-system: $(VENV)/.dev build/kafka/.installed build/kinesalite/.installed
-	@$(NEED) openssl strace disk mariadb kafka kinesalite
+# Each part is installed once, below build/, and all of them at the same time: a further one is a target like these,
+# and a word here.
+PARTS := programs kafka kinesalite
+
+system: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs --output-sync=target $(PARTS:%=part-%) AGAIN=$(filter system,$(MAKECMDGOALS))
+
+.PHONY: $(PARTS:%=part-%)
+
+part-programs: | $(VENV)/.dev
+	@$(NEED) openssl strace disk mariadb
+
+part-kafka: build/kafka/classes.jsa
+	@$(NEED) kafka
+
+# What a broker loads, kept for the next ones to start faster
+build/kafka/classes.jsa: build/kafka/.installed
+	@$(BIN)/python -c 'from tests.servers.kafka import archive_classes; archive_classes()'
+
+part-kinesalite: build/kinesalite/.installed
+	@$(NEED) kinesalite
 
 build/kafka/.installed: tests/servers/kafka/pom.xml | $(VENV)/.dev
 	@$(NEED) maven

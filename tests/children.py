@@ -7,7 +7,6 @@ process than the work that meets it.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import sys
 import threading
@@ -15,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pinflow.errors import PinflowError
-from pinflow.failpoints import SIGNAL_VARIABLE
+from tests.forks import arm, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,21 +25,6 @@ if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
 
 __all__ = ["FAILED", "abandoning", "job", "maintenance", "replaying", "retrying", "run", "start"]
-
-PRELOADED = [
-    "tests.children",
-    "tests.crash.soak",
-    "pinflow.engine.duckdb.engine",
-    "pinflow.gateway",
-    "pinflow.jobs.land.adopt",
-    "pinflow.jobs.clean.clean",
-    "pinflow.jobs.replay.abandon",
-    "pinflow.jobs.maintain.maintain",
-    "pinflow.jobs.replay.replay",
-    "pinflow.jobs.replay.quarantine",
-    "pinflow.lake.store.s3",
-    "pinflow.steps.worker",
-]
 
 FAILED = 75
 """Exit code of work that ended with an error of ours, whose text is in the file that was named."""
@@ -57,10 +41,8 @@ def start(
     says: str = "",
 ) -> BaseProcess:
     """Start work on settings; it is killed (or stopped, by STOP) at a crash point, and tells its error in a file."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    process = context.Process(target=_body, args=(work, settings, args, at, by, says, aws), daemon=True)
+    process = context().Process(target=_body, args=(work, settings, args, at, by, says, aws), daemon=True)
     process.start()
     return process
 
@@ -87,14 +69,11 @@ def _body(
 ) -> None:
     from pathlib import Path
 
-    from pinflow import failpoints
-
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # of the test that has started the server
-    os.environ.update(aws, **{SIGNAL_VARIABLE: by})
+    os.environ.update(aws)
     logging.disable(logging.CRITICAL)
-    failpoints._armed, _, count = at.partition(":")
-    failpoints._left = int(count or 1)
+    arm(at, by)
     try:
         work(settings, *args)
     except PinflowError as error:

@@ -10,7 +10,6 @@ meanwhile: a client that knows every byte it was told is kept, and the emulator,
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import random
 import signal
@@ -28,6 +27,7 @@ from pinflow.emulator import emulate
 from pinflow.errors import FencedError
 from pinflow.jobs.runtime import Runtime
 from tests.crash.load import Client, address_in, of_others, verify
+from tests.forks import context
 from tests.pipeline import ID
 from tests.servers.ports import free_port, wait_until
 
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 
     from pinflow.emulator.report import EmulatorReport
 
-PRELOADED = [
-    "tests.crash.soak",
-    "pinflow.gateway",
-    "pinflow.jobs.land.land",
-    "pinflow.jobs.clean.clean",
-    "pinflow.steps.worker",
-    "pinflow.log.kinesis.log",
-]
 STATIONS = ("gateway", "land", "stream", "batch", "land", "stream", "batch")
 """Two workers of each job: when one is fenced or killed it is started again, whether or not the other runs."""
 
@@ -173,8 +165,6 @@ def kill_stations(
     """
     deadline = time.monotonic() + BOUND_S
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     alive: list[tuple[float, BaseProcess] | None] = [None] * len(STATIONS)
     dead = fenced = 0
     client.start()
@@ -185,7 +175,7 @@ def kill_stations(
                 running = alive[place]
                 if running is None or running[1].exitcode is not None:
                     fenced += running is not None and running[1].exitcode == FENCED
-                    started = _started(context, name, settings, aws | (env or {}))
+                    started = _started(name, settings, aws | (env or {}))
                     alive[place] = (time.monotonic() + chance.uniform(*life_s), started)
                 elif time.monotonic() > running[0]:
                     running[1].kill()
@@ -202,11 +192,9 @@ def kill_stations(
     return dead, fenced
 
 
-def _started(
-    context: multiprocessing.context.ForkServerContext, name: str, settings: Settings, env: dict[str, str]
-) -> BaseProcess:
+def _started(name: str, settings: Settings, env: dict[str, str]) -> BaseProcess:
     if name == "gateway":
         (settings.home / "run" / "soak.url").unlink(missing_ok=True)
-    process = context.Process(target=station, args=(name, settings, env), daemon=True)
+    process = context().Process(target=station, args=(name, settings, env), daemon=True)
     process.start()
     return process

@@ -33,12 +33,6 @@ needs_mount = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    with Runtime(load(tmp_path / "home", env={})) as runtime:
-        yield runtime
-
-
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     """A disk of its own, gone at the end."""

@@ -29,7 +29,7 @@ from tests.e2e.command import pinflow, running, until
 from tests.pipeline import drain, post, rows, select, table, topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from pinflow.config import Settings
@@ -44,20 +44,9 @@ AT_ONCE = {
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load(tmp_path / "home", env={})
-
-
-@pytest.fixture
 def at_once(tmp_path: Path) -> Settings:
     """The settings of the home by which maintain waits for nothing."""
     return load(tmp_path / "home", env=AT_ONCE)
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +82,14 @@ def fill(runtime: Runtime, times: int, first: int = 0) -> None:
         drain(runtime)
 
 
-def answers(runtime: Runtime) -> list[list[tuple[object, ...]]]:
-    return [
-        select(runtime, f'SELECT * FROM "{table(side, "user")}{suffix}" ORDER BY ALL')
-        for side in SIDES
-        for suffix in ("", "_quarantine", "_nulled")
-    ]
+def answers(runtime: Runtime) -> list[tuple[object, ...]]:
+    """The rows of all tables as texts, by one question, as each opens all tables anew."""
+    names = [f"{table(side, 'user')}{suffix}" for side in SIDES for suffix in ("", "_quarantine", "_nulled")]
+    lists = (
+        f'(SELECT list(CAST(each AS VARCHAR) ORDER BY CAST(each AS VARCHAR)) FROM "{name}" AS each)'
+        for name in names
+    )
+    return select(runtime, f"SELECT {', '.join(lists)}")
 
 
 def user(runtime: Runtime, side: Side) -> Pipeline:

@@ -8,30 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from pinflow.config import load
 from pinflow.failpoints import POINTS, VARIABLE
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Runtime
 from tests.children import job, run
 from tests.crash.load import KAFKA, Client, address_in, verify
 from tests.e2e.command import running, until
 from tests.pipeline import ID, drain, post, topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.jobs.pipelines import Side
+    from pinflow.jobs.runtime import Runtime
 
 JOB_POINTS = [point for point in POINTS if point.partition(".")[0] in ("land", "stream", "batch")]
 GATEWAY_POINTS = [point for point in POINTS if point.partition(".")[0] in ("gateway", "log")]
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    with Runtime(load(tmp_path / "home", env={})) as runtime:
-        yield runtime
 
 
 def fill(runtime: Runtime, first: int) -> None:

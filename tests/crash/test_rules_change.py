@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pinflow.config import load
 from pinflow.errors import FencedError
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.pipelines import Pipeline, side_pipelines
 from pinflow.jobs.replay.quarantine import retry_quarantine
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Runtime
 from pinflow.lake.tables.delta_rs import DeltaRsTable
 from pinflow.lake.tables.protocol import Change, Replace, Span
 from pinflow.steps.plan import Tally
@@ -24,13 +22,8 @@ from tests.pipeline import post, rows, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    with Runtime(load(tmp_path / "home", env={})) as runtime:
-        yield runtime
+    from pinflow.jobs.runtime import Runtime
 
 
 class Killed(BaseException):

@@ -17,7 +17,6 @@ from pinflow.engine import View
 from pinflow.failpoints import POINTS
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.reports.audit import audit
-from pinflow.jobs.runtime import Runtime
 from tests.children import FAILED, job, maintenance, replaying, run, start
 from tests.crash.load import verify
 from tests.crash.soak import soak
@@ -25,11 +24,11 @@ from tests.pipeline import post, rows, table, topic
 from tests.servers.ports import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
     from pinflow.jobs.pipelines import Side
+    from pinflow.jobs.runtime import Runtime
 
 USERS = table("stream", "user")
 KILLED = -signal.SIGKILL
@@ -51,12 +50,6 @@ def settings(tmp_path: Path, bucket: str) -> Settings:
         log=Log(url=settings.config.log.url, retention_bytes=1),
     )
     return msgspec.structs.replace(settings, config=config)
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 def points(room: str, *without: str) -> list[str]:

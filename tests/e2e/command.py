@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tests.forks import run_command
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -28,15 +30,8 @@ def command(*args: str, home: Path) -> list[str]:
 
 
 def run(*args: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, however it ends."""
-    return subprocess.run(
-        command(*args, home=home),
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        check=False,
-        env=environment(**env),
-    )
+    """Run a command to its end, however it ends, in a process that has imported what it needs."""
+    return run_command([*args, "--home", str(home)], environment(**env), BOUND_S)
 
 
 def pinflow(*args: str, home: Path, code: int = 0) -> str:

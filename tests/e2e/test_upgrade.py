@@ -1,6 +1,6 @@
-"""A home that version 0.1.0 wrote is read and carried on as it stands.
+"""Homes that earlier versions wrote are read and carried on as they stand, without a migration.
 
-`tests/unit/fixtures/homes/0.1.0.tar.xz` was filled by the command of that version, both sides alike:
+`tests/unit/fixtures/homes/0.1.0.tar.xz` was filled by the command of version 0.1.0, both sides alike:
 
 - `user`: posts 0 to 29, all of age 20, in partition 0; then post 7 of age 21 in partition 1; then post 8 of age 31 in
   partition 0 while the clock stood back an hour; both cleaned. Then post 9 of age 40, which only landed.
@@ -8,31 +8,53 @@
 - `pin`: posts 0 to 9; in partition 1 three records for quarantine and post 40 as indented JSON; then post 3 again.
 - `replay batch pin` and `maintain` were run before the second part. At the end `batch` was killed between the receipt
   and the commit of a step, `stream` after the plan of one.
+
+`aae5b33.tar.xz` beside it, with a step of each kind unfinished, and what that version itself made of it, is of
+`tests.tools.keep_home`.
 """
 
 from __future__ import annotations
 
 import json
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
-from tests.e2e.command import pinflow, pinflow_json
+from tests.e2e.command import gateway, pinflow, pinflow_json
+from tests.kept_home import FINISH, read_with
 
 ID = "0a6a638f5991"
 SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 """Not there before Python 3.11.4; later ones ask for it."""
 
-WRITTEN = Path(__file__).parents[1] / "unit/fixtures/homes/0.1.0.tar.xz"
+WRITTEN = Path(__file__).parents[1] / "unit/fixtures/homes"
+
+
+def unpack(name: str, folder: Path) -> Path:
+    with tarfile.open(WRITTEN / name) as archive:
+        archive.extractall(folder, **SAFELY)
+    return folder / "home"
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    with tarfile.open(WRITTEN) as archive:
-        archive.extractall(tmp_path, **SAFELY)
-    return tmp_path / "home"
+    return unpack("0.1.0.tar.xz", tmp_path)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A home with a step of each kind unfinished."""
+    return unpack("aae5b33.tar.xz", tmp_path)
+
+
+@pytest.fixture
+def expected(killed: Path) -> Any:
+    """What the version that wrote it read in it, before and after it had finished those steps."""
+    return json.loads((killed.parent / "expected.json").read_text())
 
 
 def ask(home: Path, sql: str) -> list[dict[str, Any]]:
@@ -48,15 +70,22 @@ def ages(home: Path, table: str) -> dict[int, int]:
     return {row["ind"]: row["age"] for row in ask(home, f'SELECT ind, age FROM "{table}"')}
 
 
+def contents(home: Path) -> dict[Path, bytes]:
+    """Every file with its bytes, but what SQLite's readers share."""
+    return {
+        path: path.read_bytes() for path in home.rglob("*") if path.is_file() and path.suffix != ".db-shm"
+    }
+
+
 def test_it_is_read_as_it_stands_without_a_write(home: Path) -> None:
-    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    before = contents(home)
     assert pinflow_json("audit", "--deep", home=home)["problems"] == []
     for table in tables("user"):
         assert ages(home, table) == dict.fromkeys(range(30), 20) | {7: 21, 8: 31}
     for table in tables("geo"):
         countries = {row["ind"]: row["country"] for row in ask(home, f'SELECT ind, country FROM "{table}"')}
         assert countries == dict.fromkeys(range(10), "Peru") | dict.fromkeys(range(5), "Chad")
-    assert all(path.read_bytes() == data for path, data in before.items() if path.suffix != ".db-shm")
+    assert contents(home) | before == contents(home)
 
 
 def test_it_is_carried_on_and_nothing_is_lost_or_doubled(home: Path) -> None:
@@ -80,3 +109,50 @@ def test_it_is_carried_on_and_nothing_is_lost_or_doubled(home: Path) -> None:
         pinflow("maintain", home=home)
         for side in ("batch", "stream"):
             pinflow("replay", "run", side, home=home)
+
+
+def test_unfinished_steps_are_read_past_without_a_write(killed: Path, expected: Any) -> None:
+    before = contents(killed)
+    assert read_with(partial(pinflow, home=killed)) == expected["before"]
+    assert contents(killed) | before == contents(killed)
+
+
+def test_each_unfinished_step_is_finished_as_the_version_that_began_it_would_have(
+    killed: Path, expected: Any
+) -> None:
+    run = partial(pinflow, home=killed)
+    for command in FINISH:
+        run(*command)
+    assert pinflow_json("audit", "--deep", home=killed)["problems"] == []
+    assert read_with(run) == expected["after"]
+
+
+def test_replays_that_were_begun_can_be_given_up_and_all_else_goes_on(killed: Path, expected: Any) -> None:
+    run = partial(pinflow, home=killed)
+    for command in FINISH:
+        run(*command, *(["--abandon"] if command[0] == "replay" and command[2:] == ("pin",) else []))
+    assert pinflow_json("audit", "--deep", home=killed)["problems"] == []
+    assert read_with(run)["answers"] == expected["after"]["answers"]
+
+
+def test_a_request_that_was_answered_is_answered_the_same_and_what_is_new_goes_in_behind(
+    killed: Path, expected: Any
+) -> None:
+    request = expected["request"]
+    for command in FINISH:
+        pinflow(*command, home=killed)
+    with gateway(killed) as url:
+        again, first = (
+            urllib3.request(
+                "POST", f"{url}/{request['path']}", body=request["body"], headers=headers, retries=False
+            )
+            for headers in (request["headers"], request["headers"] | {"Idempotency-Key": '"another"'})
+        )
+    assert again.data.decode() == request["answer"]
+    assert first.data != again.data
+    for station in ("land", "batch", "maintain"):
+        pinflow(station, *(["--drain"] if station != "maintain" else []), home=killed)
+    assert pinflow_json("audit", "--deep", home=killed)["problems"] == []
+    assert pinflow_json("replay", "batch", home=killed)
+    assert pinflow_json("audit", "--deep", home=killed)["problems"] == []
+    assert read_with(partial(pinflow, home=killed))["answers"] == expected["after"]["answers"]

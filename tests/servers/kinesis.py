@@ -17,6 +17,7 @@ import pytest
 
 from tests.servers.moto import CREDENTIALS, REGION
 from tests.servers.ports import ROOT, free_port, serving
+from tests.servers.quick import skip_in_quick_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ COMING_MS = 20
 @contextmanager
 def kinesalite(folder: Path, *, coming_ms: int = COMING_MS) -> Iterator[str]:
     """Run kinesalite, its talk in `folder`; gives its URL."""
+    skip_in_quick_loop("stand-in for Kinesis")
     node = shutil.which("node")
     if node is None or not KINESALITE.exists():
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip

@@ -16,6 +16,7 @@ import pytest
 
 from tests.certificates import Certificates, certificates
 from tests.servers.ports import SEARCHED, free_port, wait_until
+from tests.servers.quick import skip_in_quick_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +172,7 @@ def found(name: str) -> str:
 @contextmanager
 def running(folder: Path) -> Iterator[MariaDb]:
     """A new server, gone at the end."""
+    skip_in_quick_loop("MariaDB")
     found("mariadbd")
     server = MariaDb(folder)
     try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.servers.ports import free_port, serving
+from tests.servers.quick import skip_in_quick_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ CREDENTIALS = {
 @contextmanager
 def moto_server(folder: Path) -> Iterator[str]:
     """Run one, its talk in `folder`; gives its URL."""
+    skip_in_quick_loop("stand-in for AWS")
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "tests.servers.moto_in_turn", str(port)]
     with serving(command, port, folder / "moto.log") as url:

@@ -10,6 +10,7 @@ What worked is noted in `build/system`, with the programs that it used, and not 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import subprocess
@@ -159,7 +160,7 @@ def ensure(need: Need, *, again: bool = False, stamps: Path = STAMPS) -> None:
     if not again and stamp.exists() and stamp.read_text() == _programs(need):
         return
     problem = _problem(need)
-    if problem and _install(need):
+    if problem and _install(need, stamps):
         problem = _problem(need)
     if problem is None:
         stamps.mkdir(parents=True, exist_ok=True)
@@ -198,9 +199,22 @@ def _problem(need: Need) -> str | None:
     return None
 
 
-def _install(need: Need) -> bool:
-    """Install what is missing of its packages; whether there was any, and apt-get to do it."""
-    wanted = missing_packages(need.packages) if shutil.which("apt-get") else []
+def _install(need: Need, stamps: Path) -> bool:
+    """Install what is missing of its packages; whether there was any, and apt-get to do it.
+
+    One process at a time, as `make system` installs its parts at the same time: apt-get gives up at once where another
+    reads the lists of packages, and what was missing may have come in the meantime.
+    """
+    if not shutil.which("apt-get"):
+        return False
+    stamps.mkdir(parents=True, exist_ok=True)
+    with (stamps / "apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install_alone(need)
+
+
+def _install_alone(need: Need) -> bool:
+    wanted = missing_packages(need.packages)
     if not wanted:
         return False
     print(f"installing {' '.join(wanted)} for {need.title}", flush=True)

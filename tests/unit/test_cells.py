@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pytest
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from tests.pipeline import drain, post, rows, select, table, topic
 
@@ -25,23 +24,10 @@ from pinflow.steps import Steps
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
     from pinflow.jobs.pipelines import Side
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
-
-
-@pytest.fixture(params=["batch", "stream"])
-def side(request: pytest.FixtureRequest) -> Side:
-    side: Side = request.param
-    return side
 
 
 def road_of(runtime: Runtime, side: Side, name: str = "user") -> Pipeline:

@@ -14,8 +14,6 @@ from pinflow.errors import CorruptError, GapError
 from pinflow.jobs.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pinflow.jobs.pipelines import Side
 
 PIN = {
@@ -40,18 +38,6 @@ GEO = {
     "country": "Cote d'Ivoire",
 }
 USER = {"ind": 5, "first_name": "Ada", "last_name": "", "age": 20, "date_joined": "2016-02-03 04:05:06"}
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
-
-
-@pytest.fixture(params=["batch", "stream"])
-def side(request: pytest.FixtureRequest) -> Side:
-    side: Side = request.param
-    return side
 
 
 def test_the_documented_columns_in_their_order_by_the_documented_rules(runtime: Runtime, side: Side) -> None:

@@ -28,7 +28,7 @@ from pinflow.log import Chunk, Records
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from pinflow.datasets import Dataset
     from pinflow.engine import Cleaned, RecordId
@@ -46,18 +46,6 @@ def rules_that_may_raise(monkeypatch: pytest.MonkeyPatch) -> None:
         return to_duckdb(sql, where=where, columns=columns)
 
     monkeypatch.setattr("pinflow.engine.duckdb.engine.to_duckdb", translate)
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
-
-
-@pytest.fixture(params=["batch", "stream"])
-def side(request: pytest.FixtureRequest) -> Side:
-    side: Side = request.param
-    return side
 
 
 def road_of(side: Side, *, failing: bool = True) -> Pipeline:

@@ -9,26 +9,22 @@ import msgspec
 import pytest
 from tests.pipeline import ID, drain, post, topic
 
-from pinflow.config import Land, Settings
+from pinflow.config import Land
 from pinflow.errors import TerminalError, UnknownTopicError
 from pinflow.jobs.clean.clean import pipeline_reader
 from pinflow.jobs.land.land import LandJob
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Runtime
 from pinflow.steps import Steps
 from pinflow.steps.slices import LogSlice, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from pinflow.jobs.runtime import Runtime
+
 
 HOUR_S = 3600.0
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 def job(runtime: Runtime, **limits: float) -> LandJob:

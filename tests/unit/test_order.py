@@ -24,7 +24,6 @@ from pinflow.jobs.runtime import Runtime
 from pinflow.log import Chunk, ProduceBatch, Records, open_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
@@ -34,18 +33,6 @@ PLENTY = {"max_records": 1_000, "max_bytes": 1 << 20}
 
 def user(number: int, age: int) -> dict[str, Any]:
     return {"ind": number, "first_name": "Ada", "last_name": "L", "age": age, "date_joined": None}
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
-
-
-@pytest.fixture(params=["batch", "stream"])
-def side(request: pytest.FixtureRequest) -> Side:
-    side: Side = request.param
-    return side
 
 
 def ages(runtime: Runtime, side: Side) -> dict[object, object]:

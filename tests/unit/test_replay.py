@@ -45,12 +45,6 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
         yield runtime
 
 
-@pytest.fixture(params=["batch", "stream"])
-def side(request: pytest.FixtureRequest) -> Side:
-    side: Side = request.param
-    return side
-
-
 def user_road(runtime: Runtime, side: Side) -> Pipeline:
     return next(each for each in side_pipelines(side, runtime.config.id) if each.dataset.name == "user")
 

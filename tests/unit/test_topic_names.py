@@ -11,25 +11,18 @@ from tests.pipeline import drain, post
 from pinflow.errors import TerminalError
 from pinflow.gateway.topics import room_problem
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Runtime
 from pinflow.lake.landing.layout import LONGEST_TOPIC, PathLimits, path_limits
 from pinflow.steps.ledger import plan_path, put_plan
 from pinflow.steps.plan import Plan
 from pinflow.steps.slices import LogSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pinflow.config import Settings
+    from pinflow.jobs.runtime import Runtime
 
 RECORD = b'{"records":[{"value":{"index":1}}]}'
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 @pytest.fixture

@@ -18,28 +18,21 @@ from pinflow.jobs.land.land import LandJob
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.status import status
-from pinflow.jobs.runtime import Runtime
 from pinflow.steps.failures import FailureReports, failing_jobs
 from pinflow.steps.observer import Observer
 from pinflow.steps.retries import SHARE, Retries
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from pinflow.config import Settings
+    from pinflow.jobs.runtime import Runtime
     from pinflow.log import EventLog, Partition
     from pinflow.steps.plan import Plan, Receipt
     from pinflow.steps.steps import Job
 
 BROKEN = CorruptError("the topic is broken", where="disk 7", hint="mend it")
 AWAY = UnavailableError("the topic has no leader", where="partition 0", hint="wait")
-
-
-@pytest.fixture
-def runtime(settings: Settings) -> Iterator[Runtime]:
-    with Runtime(settings) as runtime:
-        yield runtime
 
 
 class FaultyLog:

@@ -13,7 +13,6 @@ import urllib3
 
 from pinflow.config import mask
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.findings import Finding
 from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.runtime import Runtime
 from pinflow.source import open_source
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pinflow.config import Settings
+    from pinflow.findings import Finding
 
 __all__ = ["Check", "run_checks"]
 
