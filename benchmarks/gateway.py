@@ -72,7 +72,7 @@ class InstantLog:
 
 
 def serve(kind: str, home: Path) -> None:
-    """Run one server until it is told to stop; its URL goes to `home/ready`."""
+    """Run one server until it is stopped; its URL goes to `home/ready`."""
     from pinflow import config as configuration
     from pinflow.gateway.http import server
 

@@ -1,4 +1,4 @@
-"""How long work tells what it has done: three methods, filled in by whoever watches."""
+"""How long work reports its progress: three methods, filled in by whoever watches."""
 
 from __future__ import annotations
 

@@ -23,8 +23,7 @@ TEXTS = [
 
 STRUCK = {
     r"\b[Tt]old\b|\b[Tt]ells?\b": "reported, raised, returned",
-    r"\bis none\b": "not a valid …",
-    r"\b(?:is|are) no (?!longer\b|more\b)[a-z]": "is not a …, there is no …",
+    r"(?<!here )\b(?:is|are) (?:none\b(?! of)|no (?!longer\b|more\b|less\b|earlier\b|later\b|larger\b)[a-z])": "is not a …",
     r"\bso (?:many|long)\b(?! as)": "this many, this long",
     r"\bhad better\b|\blast words\b|\btalks?\b(?! to)": "plain English",
     r"\b[Rr]oads?\b": "pipeline",

@@ -39,7 +39,7 @@ class ReplayGroup(click.Group):
 
 
 def _first_word(args: list[str]) -> str:
-    """The first argument that is no option, nor the value of one."""
+    """The first argument that is neither an option nor the value of one."""
     words = iter(args)
     for word in words:
         if word in VALUED:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["OutputClosed", "finish", "is_terminal", "mute", "prepare", "write_data"]
 
 
-class OutputClosed(Exception):  # noqa: N818 - it is no error: `pinflow query all | head -1` has what it wants
+class OutputClosed(Exception):  # noqa: N818 - nothing went wrong: `pinflow query all | head -1` has what it wants
     """The reader of the output has ended."""
 
 

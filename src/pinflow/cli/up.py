@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from pinflow.config import Settings
-    from pinflow.stations.supervisor import Snapshot
+    from pinflow.stations.supervisor import UpState
 
 __all__ = ["up"]
 
@@ -50,7 +50,7 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str, metrics_port
     screen = console()
     shown = 0
 
-    def plain(snapshot: Snapshot) -> None:
+    def plain(snapshot: UpState) -> None:
         nonlocal shown
         if shown % PLAIN_EVERY == 0:
             click.echo(_line(snapshot), err=True)
@@ -67,7 +67,7 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str, metrics_port
     click.echo("all processes have ended", err=True)
 
 
-def _line(snapshot: Snapshot) -> str:
+def _line(snapshot: UpState) -> str:
     accepted = sum(each.accepted for each in snapshot.topics)
     waiting = sum(each.to_land + each.to_clean for each in snapshot.topics)
     down = [each.name for each in snapshot.stations if each.pid is None]
@@ -79,7 +79,7 @@ def _line(snapshot: Snapshot) -> str:
     )
 
 
-def _picture(snapshot: Snapshot) -> Group:
+def _picture(snapshot: UpState) -> Group:
     from rich.console import Group
     from rich.text import Text
 

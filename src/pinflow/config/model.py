@@ -14,7 +14,7 @@ __all__ = [
     "Batch",
     "Config",
     "Emulator",
-    "Engine",
+    "EngineConfig",
     "Gateway",
     "Lake",
     "Land",
@@ -61,7 +61,7 @@ class Lake(Section, frozen=True):
     url: Annotated[str, Meta(min_length=1)] = "{home}/lake"
 
 
-class Engine(Section, frozen=True):
+class EngineConfig(Section, frozen=True):
     """What runs the SQL. `memory_mb` caps its memory; more is spilled to the home folder."""
 
     url: str = "duckdb"
@@ -176,7 +176,7 @@ class Config(Section, frozen=True):
     source: Source = Source()
     log: Log = Log()
     lake: Lake = Lake()
-    engine: Engine = Engine()
+    engine: EngineConfig = EngineConfig()
     gateway: Gateway = Gateway()
     land: Land = Land()
     stream: Stream = Stream()

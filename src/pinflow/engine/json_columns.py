@@ -95,11 +95,11 @@ def _arrow(records: Any) -> tuple[Any, Any, Any]:
 
 
 @lru_cache(maxsize=16)
-def _reader(fields: tuple[str, ...], numbers: frozenset[str]) -> _Reader:
-    return _Reader(fields, numbers)
+def _reader(fields: tuple[str, ...], numbers: frozenset[str]) -> _RecordReader:
+    return _RecordReader(fields, numbers)
 
 
-class _Reader:
+class _RecordReader:
     """Reads records of some fields.
 
     In a usual block every record is an object with the members of the first, each once, with texts for values, or

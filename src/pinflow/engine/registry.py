@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["open_engine", "open_tables"]
 
 
-class Backend(NamedTuple):
+class EngineClasses(NamedTuple):
     """An engine and the tables that it can write, each as module:class."""
 
     engine: str
@@ -26,7 +26,7 @@ class Backend(NamedTuple):
 
 
 BACKENDS = {
-    "duckdb": Backend(
+    "duckdb": EngineClasses(
         "pinflow.engine.duckdb.engine:DuckDBEngine", "pinflow.lake.tables.delta_rs:DeltaRsTables"
     )
 }
@@ -53,7 +53,7 @@ def open_tables(config: Config, store: Store) -> Tables:
     return tables
 
 
-def _backend_of(config: Config) -> Backend:
+def _backend_of(config: Config) -> EngineClasses:
     name = config.engine.url
     if name not in BACKENDS:
         raise ConfigError(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pinflow.config import Settings
     from pinflow.progress import Progress
 
-__all__ = ["Snapshot", "StationState", "up"]
+__all__ = ["UpState", "StationState", "up"]
 
 READY_S = 30.0
 STOP_S = 4.0
@@ -58,7 +58,7 @@ class StationState(msgspec.Struct, frozen=True):
     last_line: str
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class UpState(msgspec.Struct, frozen=True):
     """The pipeline at a moment. `rates` is records a second accepted, by topic, since the snapshot before."""
 
     gateway: str
@@ -70,7 +70,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Show(Protocol):
     """Called about once a second with what the pipeline looks like."""
 
-    def __call__(self, snapshot: Snapshot) -> None: ...
+    def __call__(self, snapshot: UpState) -> None: ...
 
 
 def up(
@@ -183,7 +183,7 @@ class _Supervisor:
                 self._show(self._snapshot(runtime))
                 stop.wait(TICK_S)
 
-    def _snapshot(self, runtime: Runtime) -> Snapshot:
+    def _snapshot(self, runtime: Runtime) -> UpState:
         resting = runtime.store.is_remote and time.monotonic() < self._before[0] + REMOTE_LOOK_S
         if self._seen is None or not resting:
             try:
@@ -193,7 +193,7 @@ class _Supervisor:
             ) as error:  # only the picture needs it, and the stations report their own errors
                 _log.warning("looking again soon: %s", error.what)
         topics, rates = self._seen or ([], {})
-        return Snapshot(self._url, [watch.state() for watch in self._watches], topics, rates)
+        return UpState(self._url, [watch.state() for watch in self._watches], topics, rates)
 
     def _look(self, runtime: Runtime) -> tuple[list[TopicStatus], dict[str, float]]:
         topics = status(runtime)

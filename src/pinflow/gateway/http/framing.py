@@ -37,7 +37,7 @@ def framing_problem(method: bytes, version: str, framing: Iterable[tuple[bytes, 
     """
     if version not in VERSIONS:
         return "the HTTP version is not one of 1.0 and 1.1"
-    if method == b"CONNECT":  # what follows its head is no request
+    if method == b"CONNECT":  # what follows its head is not a request
         return "the gateway is not a proxy and opens no tunnel: CONNECT is not supported"
     hosts = 0
     for name, value in framing:
