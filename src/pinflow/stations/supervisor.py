@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pinflow.config import Settings
     from pinflow.progress import Progress
 
-__all__ = ["UpState", "StationState", "up"]
+__all__ = ["StationState", "UpState", "up"]
 
 READY_S = 30.0
 STOP_S = 4.0
