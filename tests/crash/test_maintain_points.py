@@ -162,7 +162,7 @@ def test_a_replay_that_holds_the_job_is_given_up(
     assert run(replaying, runtime.settings, pipeline.table, at=fence) == -signal.SIGKILL
     with pytest.raises(FencedError, match="begun by another command") as fenced:
         drain(runtime, side)
-    assert "--abandon" in fenced.value.hint
+    assert "pinflow replay abandon" in fenced.value.hint
     if point:
         assert run(abandoning, runtime.settings, pipeline.table, at=point) == -signal.SIGKILL
     assert abandon(runtime, pipeline).abandoned is (point != "abandon.stamped")
