@@ -247,7 +247,7 @@ def test_an_offset_that_is_there_twice_with_other_content_is_named(here: Runtime
         (f"topics/{USERS}/partition=0/{USERS}+0+0000000001.bin", "files of .bin cannot be adopted"),
         (f"topics/{USERS}/partition=0/{USERS}+0+0000000001.json.gz", "files of .json.gz cannot be adopted"),
         (f"topics/{USERS}/partition=0/{USERS}+0+0000000001.json.meta", "was written by pinflow"),
-        ("topics/readme.txt", "no file of the S3 sink"),
+        ("topics/readme.txt", "not a file of the S3 sink"),
     ],
 )
 def test_what_is_not_json_of_the_sink_is_refused(here: Runtime, path: str, words: str) -> None:

@@ -445,7 +445,7 @@ def test_a_table_that_another_program_has_deleted_is_missed_and_a_replay_makes_i
     fill(runtime)
     shutil.rmtree(url_of(runtime))
     more(runtime)
-    assert any("steps are gone" in problem for problem in audit(runtime).problems)
+    assert any("steps that were committed to the table are missing" in problem for problem in audit(runtime).problems)
     with pytest.raises(CorruptError, match="has lost commits") as lost:
         drain(runtime, "stream")
     assert "pinflow replay stream user" in lost.value.hint
@@ -510,7 +510,7 @@ def test_rows_that_another_program_adds_are_counted_as_such_and_stand_for_no_rec
     assert ages(runtime) == ALL
     for deep in (False, True):
         (problem,) = audit(runtime, deep=deep).problems
-        assert "2 rows are there that its job has not written" in problem
+        assert "2 rows were not written by its job" in problem
     assert maintain(runtime).problems == []
 
 
