@@ -71,7 +71,7 @@ def test_a_zone_with_a_hole_is_told_in_a_few_lines(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "pinflow: records are missing: posts partition 0: offsets 3 to 4",
         f"  where: {tmp_path}/zone",
-        "  next:  bring the files back, or take what is there with --accept-gaps",
+        "  next:  restore the files, or adopt the existing records with --accept-gaps",
     ]
     taken = pinflow_json("land", "--adopt", str(tmp_path / "zone"), "--accept-gaps", home=tmp_path / "home")
     assert taken["records"] == 4

@@ -63,7 +63,7 @@ def test_rows_that_were_doubled_are_found(runtime: Runtime, settings: Settings) 
     shallow = audit(runtime)
     assert [problem for problem in shallow.problems if "holds 4 rows" in problem and "say 3" in problem]
     deep = audit(runtime, deep=True)
-    assert [problem for problem in deep.problems if "1 records are there twice" in problem]
+    assert [problem for problem in deep.problems if "1 records occur twice" in problem]
     assert not deep.ok
 
 

@@ -258,7 +258,7 @@ def test_samples_beyond_the_count_are_a_difference(runtime: Runtime, side: Side)
     name = f"{table(side, 'user')}_nulled"
     assert audit(runtime).problems == [f"{name}: the table holds 2 samples, its job's receipts say 1 cells"]
     deep = audit(runtime, deep=True).problems
-    assert f"{name} partition 0: 1 samples of age are there twice" in deep
+    assert f"{name} partition 0: 1 samples of age occur twice" in deep
     assert f"{name} partition 0: 2 samples of age, receipts say 1 cells" in deep
 
 

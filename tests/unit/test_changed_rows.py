@@ -86,7 +86,7 @@ def test_rows_that_another_program_adds_are_counted_as_such_and_stand_for_no_rec
     assert ages(runtime) == ALL
     for deep in (False, True):
         (problem,) = audit(runtime, deep=deep).problems
-        assert "2 rows are there that its job has not written" in problem
+        assert "2 rows were not written by its job" in problem
     assert maintain(runtime).problems == []
 
 

@@ -23,7 +23,8 @@ TEXTS = [
 
 STRUCK = {
     r"\b[Tt]old\b|\b[Tt]ells?\b": "reported, raised, returned",
-    r"(?<!here )\b(?:is|are) (?:none\b(?! of)|no (?!longer\b|more\b|less\b|earlier\b|later\b|larger\b)[a-z])": "is not a …",
+    r"(?<!here )\b(?:is|are) none\b(?! of)": "is not a valid …",
+    r"(?<!here )\b(?:is|are) no (?!longer\b|more\b|less\b|earlier\b|later\b|larger\b)[a-z]": "is not a …",
     r"\bso (?:many|long)\b(?! as)": "this many, this long",
     r"\bhad better\b|\blast words\b|\btalks?\b(?! to)": "plain English",
     r"\b[Rr]oads?\b": "pipeline",

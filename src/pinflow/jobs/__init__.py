@@ -1,1 +1,1 @@
-"""The jobs: what moves records along the pipeline, and what checks that none was lost."""
+"""The jobs that move records along the pipeline, and the reports that check that none was lost."""

@@ -1,8 +1,8 @@
 """The two sides of the pipeline: which topics feed which tables.
 
-Posts through the batch door arrive in the topics `<id>.pin`, `.geo`, `.user`, are landed, and end in the tables `pin`,
-`geo`, `user`. Posts through the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. Every
-topic is landed.
+Posts to the batch door arrive in the topics `<id>.pin`, `.geo` and `.user`, and end in the tables `pin`, `geo` and
+`user`. Posts to the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. All topics are
+landed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Side = Literal["batch", "stream"]
 SIDES: tuple[Side, ...] = ("batch", "stream")
 
 QUARANTINE = {"raw": "string", "raw_bytes": "binary", "reason": "string"} | LINEAGE
-"""Columns of a quarantine table: the record's text; its bytes too where they are no JSON object; why; from where."""
+"""Columns of a quarantine table: the record's text, its bytes if it is not a JSON object, the reason, the lineage."""
 
 NULLED = {"ind": "int", "field": "string", "text": "string"} | LINEAGE
-"""Columns of the samples of cells that became NULL by a rule: the post, the record's field and its text, from where."""
+"""Columns of the samples of cells that a rule made NULL: the post, the record's field, its text, and the lineage."""
 
 
 class Pipeline(NamedTuple):
-    """One dataset on one side: the topic it comes by and the table it ends in."""
+    """One dataset on one side: the topic that its records arrive in, and the table that they end in."""
 
     side: Side
     dataset: Dataset
@@ -51,7 +51,7 @@ class Pipeline(NamedTuple):
 
     @property
     def nulled(self) -> str:
-        """The table of samples of its cells that became NULL by a rule."""
+        """The table with samples of its cells that a rule made NULL."""
         return f"{self.table}_nulled"
 
     def open_table(self, tables: Tables) -> Table:
@@ -63,16 +63,16 @@ class Pipeline(NamedTuple):
         return self.tables_of(tables, self.generation(tables.store))[1]
 
     def open_nulled(self, tables: Tables, generation: Generation | None = None) -> Table:
-        """The samples of one generation, by default of the current one."""
+        """The table of samples of one generation, by default of the current one."""
         folder = self.nulled_folder((generation or self.generation(tables.store)).table)
         return tables.open(self.nulled, [Column(*pair) for pair in NULLED.items()], folder)
 
     def nulled_folder(self, folder: str) -> str:
-        """The folder of the samples that belong to a folder of the clean table: no generation names it."""
+        """The folder of the samples that belong to a folder of the clean table. No generation records it."""
         return f"{self.nulled}{folder.removeprefix(self.table)}"
 
     def generation(self, store: Store) -> Generation:
-        """Where its tables stand now."""
+        """Its current generation."""
         return current_generation(store, self.table, self.quarantine)
 
     def tables_of(self, tables: Tables, generation: Generation) -> tuple[Table, Table]:

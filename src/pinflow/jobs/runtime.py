@@ -27,7 +27,7 @@ LOG_OF_LAKE = "plans/log"
 class Runtime:
     """Log, lake and engine of a configuration. A context manager; not safe to share between threads.
 
-    With `read_only` a log or a lake that is not there is an `AbsentError`, and is not made.
+    With `read_only` a missing log or lake is not created but raises `AbsentError`.
     """
 
     def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
@@ -47,10 +47,10 @@ class Runtime:
 
     @cached_property
     def bound_log(self) -> EventLog:
-        """The log, checked to be the one that this lake is filled from; the first job binds them together.
+        """The log, checked to be the one that this lake is filled from; the first job binds the two.
 
         Raises:
-            CorruptError: It is another one. Its positions mean nothing here, and records would be passed over.
+            CorruptError: It is another one. Its positions mean nothing in this lake, so records would be skipped.
             TerminalError: The lake is new, in a store without conditional put.
         """
         bound = self.lake_log()
@@ -92,7 +92,7 @@ class Runtime:
         return self.new_engine(1)
 
     def new_engine(self, share: int) -> Engine:
-        """An engine of its own, for a thread of its own, with one part in `share` of the memory."""
+        """A new engine for one thread, with 1 / `share` of the memory."""
         engine = msgspec.structs.replace(
             self.config.engine, memory_mb=max(1, self.config.engine.memory_mb // share)
         )

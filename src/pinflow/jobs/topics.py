@@ -1,4 +1,4 @@
-"""The topics there are: those of the log, and those of which only landed objects are left, or ever were."""
+"""All topics: those of the log, and those that have only landed objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["AcceptedCounts", "count_accepted", "landed_only_topics", "list_topics"]
 
 AcceptedCounts = dict[int, int]
-"""Partition → records accepted, ever."""
+"""Partition → records ever accepted."""
 
 
 def list_topics(runtime: Runtime) -> list[str]:
@@ -28,20 +28,20 @@ def list_topics(runtime: Runtime) -> list[str]:
 
 
 def landed_only_topics(runtime: Runtime) -> set[str]:
-    """Topics that are not in the log: adopted ones, and deleted ones of which it has kept nothing."""
+    """Topics that are not in the log: adopted ones, and deleted ones whose records the log did not retain."""
     return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
 
 
 def count_accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> AcceptedCounts:
-    """How many records of a topic were accepted; of one that is not in the log, as many as have landed.
+    """How many records of a topic were accepted; for a topic that is not in the log, how many have landed.
 
-    The manifest is looked at before the log, which only grows: what has landed is never more.
+    The manifest is read before the log, which only grows: so never more records have landed than were accepted.
     """
     if not only_landed:
         known = land_positions(runtime, topic, manifest)
         try:
             return {extent.partition: extent.accepted for extent in runtime.log.ranges(topic, known)}
         except UnknownTopicError:
-            pass  # deleted since it was listed
+            pass  # the topic was deleted after it was listed
     totals = read_standing(runtime.store, f"land/{topic}", manifest).totals
     return {partition: tally.records for partition, tally in sorted(totals.items())}

@@ -1,4 +1,4 @@
-"""Plan, do, receipt, commit: how every job moves, and the loop that it moves in."""
+"""Steps of jobs (plan, do, receipt, commit), and the loop that runs them."""
 
 from pinflow.steps.observer import Observer
 from pinflow.steps.plan import Plan, Receipt, Tally

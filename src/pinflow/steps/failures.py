@@ -1,8 +1,8 @@
-"""Which jobs fail, as `pinflow status` shows it: an object in the lake for each, there as long as the job fails.
+"""The failing jobs that `pinflow status` shows: the lake has an object for each as long as the job fails.
 
-It stands in the lake, not in the home, since a lake's workers may run on several machines. What cannot be written
-there is still in the worker's log and in its exit code. A worker that died leaves its objects behind: the next success
-of the job, of whatever worker, removes them.
+The objects are in the lake, not in the home, since the workers of a lake may run on several machines. A failure that
+cannot be written there is still in the worker's log and in its exit code. A worker that died leaves its objects behind;
+the next success of the job, by any worker, removes them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 
 State = Literal["retrying", "set aside", "unreadable"]
 """`retrying`: tried again within seconds. `set aside`: tried again once in a while, or by the next worker.
-`unreadable`: not a job, but a table of which nothing can be shown."""
+`unreadable`: not a job, but a table that cannot be read."""
 
 
 class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A job that fails: the error as the worker raised it, and since when (milliseconds since 1970 UTC)."""
+    """A failing job: the error that the worker raised, and since when (milliseconds since 1970 UTC)."""
 
     job: str
     state: State
@@ -45,7 +45,7 @@ class Failing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FailureReports:
-    """What one worker reports of its jobs. Not safe to share between threads."""
+    """The failures that one worker reports. Not safe to share between threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -53,11 +53,11 @@ class FailureReports:
         self._known: dict[str, set[str]] = {}
 
     def report(self, job: str, state: State, error: Exception, *, since: int, now: int) -> None:
-        """Put on record that a job fails. A lake that cannot be written is logged and passed over."""
+        """Record in the lake that a job fails. If the lake cannot be written, that is only logged."""
         what, where, hint = _describe(error)
         try:
             before = self._store.get(_path(job))
-            if before is not None:  # no success since: it fails for as long as the older record says
+            if before is not None:  # there was no success since: keep the older time
                 since = min(since, msgspec.json.decode(before, type=Failing).since)
             failing = Failing(job, state, what, since, now, self._worker, where, hint)
             self._store.put(_path(job), msgspec.json.encode(failing))
@@ -66,17 +66,17 @@ class FailureReports:
             _log.debug("%s: pinflow status cannot show that it fails: %s", job, unwritten.what)
 
     def clear(self, job: str) -> None:
-        """Remove what is on record of a job, if anything is, whichever worker has put it there."""
+        """Remove the record of a job's failure, if there is one, whichever worker wrote it."""
         try:
             known = self._jobs_on_record(job)
             if job in known:
                 self._store.delete(_path(job))
                 known.discard(job)
         except PinflowError as error:
-            _log.debug("%s: it is shown as failing still: %s", job, error.what)
+            _log.debug("%s: pinflow status still shows it as failing: %s", job, error.what)
 
     def _jobs_on_record(self, job: str) -> set[str]:
-        """The jobs on record of the same kind, listed once: of others, another worker takes care."""
+        """The recorded jobs of the same kind, listed once; workers of other kinds take care of the others."""
         kind = job.partition("/")[0]
         if kind not in self._known:
             self._known[kind] = {_job_at(path) for path in self._store.list(f"{FOLDER}/{kind}")}

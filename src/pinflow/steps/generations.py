@@ -1,9 +1,9 @@
-"""Generations: which folders a table and its quarantine stand in now.
+"""Generations: the folders that a table and its quarantine have now.
 
-A table is asked for by its name. Generation 0 stands in `tables/<name>`. A replay builds a later one beside it, and
-puts `generations/<table>/<number>.json`, which names the folders of the table and of its quarantine. The highest
-number that is there is current, so that one put swaps both at once. It is put if absent, and never deleted: one who
-was late with an old generation cannot bring it back.
+A table is opened by its name. Generation 0 is in `tables/<name>`. A replay builds a later one beside it, and puts
+`generations/<table>/<number>.json`, which names the folders of the table and of its quarantine. The highest number is
+current, so that one put swaps both at once. The object is put if absent, and never deleted: a late replay cannot bring
+an old generation back.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["Generation", "all_generations", "current_generation", "put_generatio
 class Generation(msgspec.Struct, frozen=True):
     """Folders below `tables/`, and when they became current (milliseconds since 1970 UTC; 0 from the beginning).
 
-    `step` is the step of the table's job that put it, `totals` the sums over all steps up to that one: what the step
-    came to is decided by the same put.
+    `step` is the step of the table's job that put it, and `totals` are the sums over all steps up to that one: one put
+    decides both.
     """
 
     number: int
@@ -36,12 +36,12 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 def current_generation(store: Store, table: str, quarantine: str) -> Generation:
-    """Where a table and its quarantine stand now; one listing of a small folder."""
+    """The current generation of a table and its quarantine; takes one listing of a small folder."""
     return all_generations(store, table, quarantine)[-1]
 
 
 def all_generations(store: Store, table: str, quarantine: str) -> list[Generation]:
-    """Every generation there ever was, oldest first; the last is current."""
+    """All generations, oldest first; the last is current."""
     found = [Generation(0, table, quarantine)]
     for path in sorted(store.list(f"generations/{table}")):
         data = store.get(path)
@@ -51,6 +51,6 @@ def all_generations(store: Store, table: str, quarantine: str) -> list[Generatio
 
 
 def put_generation(store: Store, table: str, generation: Generation) -> bool:
-    """Make a generation current, unless one of its number is there: then nothing changes, and False is returned."""
+    """Make a generation current and return True; if its number exists already, change nothing and return False."""
     path = f"generations/{table}/{generation.number:010d}.json"
     return store.put_if_absent(path, msgspec.json.encode(generation))

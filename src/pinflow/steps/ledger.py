@@ -1,4 +1,4 @@
-"""Where plans and receipts stand in the lake: they are put, read and removed here alone."""
+"""Plans and receipts in the lake: only this module puts, reads and removes them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FOLDER = "plans"
 
 
 def put_plan(store: Store, plan: Plan) -> bool:
-    """Put a plan if there is none of its step; of several callers exactly one gets True.
+    """Put a plan if its step has none yet; of several callers exactly one gets True.
 
     Raises:
-        FencedError: Plans of later steps have come and gone: the caller has slept through them.
+        FencedError: Plans of later steps were put and removed while the caller slept.
     """
     if not store.put_if_absent(plan_path(plan.job, plan.step), msgspec.json.encode(plan)):
         return False
@@ -52,7 +52,7 @@ def put_receipt(store: Store, receipt: Receipt) -> None:
 
 
 def rules_of_attempt(store: Store, plan: Plan) -> str:
-    """The rules by which a step that is not committed was done last: those of its receipt, or else of its plan."""
+    """The rules of the last attempt at a step that is not committed: those of its receipt, or else of its plan."""
     data = store.get(_receipt_path(plan.job, plan.step))
     attempt = msgspec.json.decode(data, type=Receipt).rules if data is not None else ""
     return attempt or plan.rules
@@ -62,7 +62,7 @@ def read_plan(store: Store, job: str, step: int) -> Plan:
     """The plan of a committed step.
 
     Raises:
-        CorruptError: It is gone.
+        CorruptError: It is missing.
     """
     return _decode(store, job, step, _require_object(store, plan_path(job, step)))
 
@@ -77,7 +77,7 @@ def read_receipt(store: Store, plan: Plan) -> Receipt:
     """The receipt of a committed step, by its plan.
 
     Raises:
-        CorruptError: It is gone.
+        CorruptError: It is missing.
     """
     if plan.kind == "swap":
         return Receipt(plan.job, plan.step, _read_swap_totals(store, plan))
@@ -85,20 +85,20 @@ def read_receipt(store: Store, plan: Plan) -> Receipt:
 
 
 def newest_step(store: Store, job: str) -> int:
-    """The highest step of which there is a plan, committed or not; 0 for none."""
+    """The highest step that has a plan, committed or not; 0 if there is none."""
     return max((step for step, _ in _list_steps(store, job)), default=0)
 
 
 def jobs_with_plans(store: Store, kind: str) -> list[str]:
-    """The jobs of a kind (`land`, `replay`, …) that have left plans, by what follows the kind in their names."""
+    """The jobs of a kind (`land`, `replay`, …) that have plans: their names without the kind."""
     return sorted({path.split("/")[2] for path in store.list(f"{FOLDER}/{kind}")})
 
 
 def remove_plans(store: Store, job: str, before: int) -> int:
     """Remove plans and receipts of the steps before one, and return how many objects; safe to repeat.
 
-    1. The low step says that they go: a worker that has slept since then finds it after it has put its plan.
-    2. They go, the oldest first.
+    1. Raise the low step: a worker that slept through the removal finds it after putting its plan.
+    2. Delete the objects, the oldest first.
     """
     paths = sorted(path for step, path in _list_steps(store, job) if step < before)
     if not paths:
@@ -113,7 +113,7 @@ def remove_plans(store: Store, job: str, before: int) -> int:
 
 
 def plan_path(job: str, step: int) -> str:
-    """Where the plan of a step stands."""
+    """The path of a step's plan."""
     return f"{FOLDER}/{job}/{step:010d}.json"
 
 
@@ -126,7 +126,7 @@ def _low_step_path(job: str) -> str:
 
 
 def _low_step(store: Store, job: str) -> int:
-    """The lowest step whose plan is kept; 0 where none was removed."""
+    """The lowest step whose plan is kept; 0 if no plan was removed."""
     data = store.get(_low_step_path(job))
     return int(data) if data is not None else 0
 
@@ -142,10 +142,10 @@ def _list_steps(store: Store, job: str) -> list[tuple[int, str]]:
 
 
 def _decode(store: Store, job: str, step: int, data: bytes) -> Plan:
-    """A plan as it was read.
+    """Decode a plan.
 
     Raises:
-        TerminalError: It is of a job whose name differs in case only, and the lake cannot distinguish the two.
+        TerminalError: It belongs to a job whose name differs only in case, and the lake cannot distinguish the two.
     """
     plan = decode_plan(data)
     if plan.job != job:
@@ -158,7 +158,7 @@ def _decode(store: Store, job: str, step: int, data: bytes) -> Plan:
 
 
 class _SwapOutcome(msgspec.Struct):
-    """As much of a generation as says what the step that swapped it in came to."""
+    """The part of a generation that has the sums of the step that swapped it in."""
 
     step: int = 0
     totals: dict[int, Tally] = {}
@@ -170,7 +170,7 @@ def _read_swap_totals(store: Store, plan: Plan) -> dict[int, Tally]:
         if found.step == plan.step:
             return found.totals
     raise CorruptError(
-        "a committed step has lost its generation",
+        "the generation of a committed step is missing",
         where=store.child(f"generations/{plan.swaps}"),
         hint="pinflow audit --deep",
     )
@@ -180,6 +180,8 @@ def _require_object(store: Store, path: str) -> bytes:
     data = store.get(path)
     if data is None:
         raise CorruptError(
-            "a committed step has lost its record", where=store.child(path), hint="pinflow audit --deep"
+            "the plan or the receipt of a committed step is missing",
+            where=store.child(path),
+            hint="pinflow audit --deep",
         )
     return data

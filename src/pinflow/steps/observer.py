@@ -1,4 +1,4 @@
-"""What is reported while steps are taken: to a progress bar, to logs, to metrics."""
+"""Reports of steps as they are taken, for a progress bar, logs and metrics."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Observer:
     """
 
     def planned(self, plan: Plan) -> None:
-        """A step was planned, or one that was planned before is taken up."""
+        """A step was planned, or a pending step was resumed."""
 
     def committed(self, plan: Plan, receipt: Receipt, seconds: float) -> None:
-        """A step was committed, `seconds` after it was planned or taken up; the receipt has the sums up to it."""
+        """A step was committed, `seconds` after it was planned or resumed; the receipt has the sums over all steps."""
 
     def retried(self, job: str, error: Exception, pause: float) -> None:
-        """A job has failed and is tried again after `pause` seconds."""
+        """A job failed, and is tried again after `pause` seconds."""
 
     def fenced(self, job: str, error: Exception) -> None:
         """Another worker holds the job."""
 
     def failed(self, job: str, error: Exception) -> None:
-        """A job is set aside: it is tried again once in a while."""
+        """A job was set aside: it is tried again once in a while."""
 
 
 class ProgressObserver(Observer):

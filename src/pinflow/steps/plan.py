@@ -1,4 +1,4 @@
-"""What a plan and a receipt say, and how they are written: JSON, also as earlier versions wrote it."""
+"""Plans and receipts, and their JSON, also as earlier versions wrote it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ S = TypeVar("S", LogSlice, LandedSlice, ForeignSlice, RowSlice)
 Kind = Literal["land", "adopt", "clean", "move", "remove", "swap"]
 """What a step does.
 
-`land`, `adopt`: records go to the landing zone, from the log or from the zone of another sink. `clean`: records become
-clean rows or rejects. `move`: rejects become clean rows. `remove`: superseded rows go. `swap`: the tables that a
-replay has built take the place of those before.
+`land`, `adopt`: copy records to the landing zone, from the log or from the zone of another sink. `clean`: make clean
+rows and rejects of records. `move`: make clean rows of rejects. `remove`: remove superseded rows. `swap`: replace
+tables by those that a replay has built.
 """
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one step covers, and where every partition stands after it."""
+    """What one step covers, and the position of every partition after it."""
 
     kind: Kind
     job: str
@@ -36,20 +36,20 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     positions: dict[int, str]
     worker: str
     made_at: int
-    """Milliseconds since 1970 UTC, later than that of the job's step before; steps that need a time take this one, so
-    that doing them again agrees."""
+    """Milliseconds since 1970 UTC, later than that of the step before. Steps that need a time take this one, so that
+    a repeated step has the same result."""
     command: str = ""
-    """The command that finishes the step, where no worker of the job can."""
+    """The command that finishes the step, if no worker of the job can."""
     since: int = 0
-    """When the worker started, nanoseconds since 1970 UTC: of two, the younger holds the job."""
+    """When the worker started, nanoseconds since 1970 UTC: of two workers the younger holds the job."""
     rules: str = ""
-    """A fingerprint of the rules that the worker goes by: under others the step comes to something else."""
+    """A fingerprint of the worker's rules: under other rules the step has another result."""
     swaps: str = ""
-    """The table whose generations the step swaps. What it came to stands with the one that is put."""
+    """The table whose generations the step swaps. The generation has the sums of the step."""
 
     @property
     def records(self) -> int:
-        """How many records the step takes in; rows that are in a table already do not count."""
+        """How many records the step covers; rows that are in a table already do not count."""
         return sum(piece.records for piece in self.slices if not isinstance(piece, RowSlice))
 
     @property
@@ -59,11 +59,11 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Records covered, rows that came of them, and records rejected.
+    """Records covered, rows made of them, and records rejected.
 
-    `cells` counts, by field, the cells of the rows that had a text and became NULL by a rule. `latest` is the greatest
-    time of acceptance among the records covered, microseconds since 1970 UTC: records that follow in the partition are
-    accepted no earlier. What version 0.1 wrote has neither.
+    `cells` counts by field the cells of the rows that had a text and that a rule made NULL. `latest` is the latest
+    time of acceptance of the covered records, microseconds since 1970 UTC: records that follow in the partition count
+    as accepted no earlier. Version 0.1 wrote neither.
     """
 
     records: int = 0
@@ -88,7 +88,7 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     """The tally of each partition over all steps up to this one.
 
-    `moved` names the records that this very step moved out of quarantine.
+    `moved` names the records that this step moved out of quarantine.
     """
 
     job: str
@@ -96,14 +96,14 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     totals: dict[int, Tally]
     moved: list[RowOffsets] = []
     rules: str = ""
-    """Those by which the step was done; empty in what version 0.1 wrote."""
+    """The rules by which the step was done; version 0.1 wrote none."""
 
 
 def slices_of(plan: Plan, kind: type[S]) -> list[S]:
-    """The slices of a plan all of whose slices are of one kind.
+    """The slices of a plan, checked to be of one kind.
 
     Raises:
-        CorruptError: One is of another: the plan is not of the job that reads it.
+        CorruptError: A slice is of another kind: the plan is not one of the job that reads it.
     """
     found = [piece for piece in plan.slices if isinstance(piece, kind)]
     if len(found) != len(plan.slices):
@@ -116,18 +116,18 @@ def slices_of(plan: Plan, kind: type[S]) -> list[S]:
 
 
 def add_tallies(totals: Mapping[int, Tally], tallies: Mapping[int, Tally]) -> dict[int, Tally]:
-    """The sums of each partition with those of one more step."""
+    """The sums of each partition after one more step."""
     return {**totals, **{number: totals.get(number, Tally()) + tally for number, tally in tallies.items()}}
 
 
 class _PlanHead(msgspec.Struct):
-    """As much of a plan as says how the rest is written."""
+    """The part of a plan that shows which version wrote it."""
 
     kind: str = ""
 
 
 class _OldSlice(msgspec.Struct):
-    """A slice up to version 0.2: what it means follows from what is there, and from the job."""
+    """A slice up to version 0.2: its meaning follows from the fields that are set, and from the job."""
 
     partition: int
     start: str
@@ -154,7 +154,7 @@ class _OldPlan(msgspec.Struct):
 
 
 def decode_plan(data: bytes) -> Plan:
-    """A plan as it was written, by this version or an earlier one."""
+    """Decode a plan that this version or an earlier one wrote."""
     if msgspec.json.decode(data, type=_PlanHead).kind:
         return msgspec.json.decode(data, type=Plan)
     old = msgspec.json.decode(data, type=_OldPlan)

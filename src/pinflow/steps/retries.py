@@ -1,4 +1,4 @@
-"""How long a job that fails waits before it is tried again, and when it is set aside."""
+"""How long a failing job waits before it is tried again, and when it is set aside."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pinflow.errors import HeldError, TransientError
 __all__ = ["Retries", "now_ms"]
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
-"""Between two tries at a step, doubling; half as much again is added or taken by chance, so that workers spread."""
+"""Between two tries at a step, doubling; up to half of it is added or subtracted at random, so that workers spread."""
 
 SHARE = 8
-"""Where other jobs are well, a try that failed is followed by a wait of at least this many times its own length."""
+"""While other jobs succeed, a failed try is followed by a wait of at least this many times its own length."""
 
 LATER_S = 60.0
-"""Between two tries at a job that is set aside: what was mended meanwhile needs no new worker."""
+"""Between two tries at a job that is set aside: after a repair no worker needs to be restarted."""
 
 
 class Retries:
-    """The tries of one job that have failed one after the other.
+    """The tries of one job that have failed in a row.
 
-    Times are of the monotonic clock; `since` is in milliseconds since 1970 UTC.
+    `since` is in milliseconds since 1970 UTC.
     """
 
     def __init__(self, retry_seconds: float) -> None:
@@ -34,7 +34,7 @@ class Retries:
         self._deadline = time.monotonic() + retry_seconds
 
     def record_failure(self, error: Exception, took: float) -> float:
-        """Record a failure that kept the other jobs waiting for `took` seconds, and return how long to pause."""
+        """Record a failure that kept other jobs waiting for `took` seconds, and return how many seconds to pause."""
         self.tries += 1
         self.error = error
         late = time.monotonic() + self._wait > self._deadline

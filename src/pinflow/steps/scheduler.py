@@ -1,4 +1,4 @@
-"""Which job of a worker takes its turn, what has failed, and how long that waits. See `steps.worker`."""
+"""Which job of a worker takes its turn, which have failed, and how long they wait. See `steps.worker`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["ScheduledJob", "Scheduler"]
 
 REPORTED_FROM = 3
-"""Tries that fail in a row before an error that may pass is shown to others."""
+"""Tries that fail in a row before `pinflow status` shows a transient error."""
 
 _log = logging.getLogger(__name__)
 
 
 class ScheduledJob:
-    """A job of a worker, and when its turn is."""
+    """A job of a worker, and the time of its next turn."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -42,13 +42,13 @@ class ScheduledJob:
         """When its last turn began."""
         self.next_turn_at = 0.0
         self.moves_at_turn = -1
-        """Steps that all jobs had taken when the last turn began."""
+        """How many steps all jobs had taken when the last turn began."""
         self.idle_at = -1
-        """The same of the last turn, if that found nothing to do; else -1."""
+        """The same number if the last turn found nothing to do, else -1."""
 
     @property
     def set_aside(self) -> bool:
-        """Whether it has failed for good, as far as this worker can say."""
+        """Whether this worker has set the job aside."""
         return self.retries is not None and self.retries.set_aside
 
 
@@ -85,7 +85,7 @@ class Scheduler:
         self._fenced: ScheduledJob | None = None
 
     def due(self, free: int) -> Sequence[ScheduledJob]:
-        """At most `free` jobs whose turn it is, those that have waited longest first."""
+        """At most `free` jobs whose turn it is; those that have waited longest come first."""
         if self._stop.is_set() or free < 1:
             return []
         if self._fenced is not None:
@@ -101,7 +101,7 @@ class Scheduler:
         return found
 
     def step(self, scheduled: ScheduledJob) -> Plan | None:
-        """Take the job's next step, if there is one; after a failure from what is on record."""
+        """Take the job's next step, if there is one; after a failure the standing is read again."""
         if scheduled.steps is None:
             if scheduled.stale:
                 scheduled.job.renew()
@@ -109,7 +109,7 @@ class Scheduler:
         return scheduled.steps.advance()
 
     def finish(self, scheduled: ScheduledJob, turn: Future[Plan | None]) -> Plan | None:
-        """Note what has come of a turn, and return the plan of the step that was committed."""
+        """Record the outcome of a turn, and return the plan of the committed step, if there was one."""
         scheduled.running = False
         error = turn.exception()
         if error is not None:
@@ -128,7 +128,7 @@ class Scheduler:
         return plan
 
     def at_end(self) -> bool:
-        """Whether the loop is over: it is to stop, or there is nothing to do, now or for good."""
+        """Whether the loop ends: it was stopped, or a drain is done, or all jobs are set aside."""
         if self._stop.is_set():
             return True
         all_jobs = self._scheduled.values()
@@ -140,7 +140,7 @@ class Scheduler:
         return bool(all_jobs) and all(scheduled.set_aside for scheduled in all_jobs)
 
     def pause_seconds(self) -> float | None:
-        """Seconds until there may be something to do; None where only the end of a turn can bring it about."""
+        """Seconds until there may be something to do; None if only the end of a running turn can change that."""
         if self._fenced is not None:
             return None
         times = [
@@ -153,7 +153,7 @@ class Scheduler:
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def raise_failures(self) -> None:
-        """Raise what failed, if anything did: a job's own error, or one that names all of several."""
+        """Raise the error of a failed job, or one error that names all of several; return if none failed."""
         failed = {
             name: scheduled.retries.error
             for name, scheduled in self._scheduled.items()
@@ -204,10 +204,10 @@ class Scheduler:
             self._reports.report(name, state, error, since=scheduled.retries.since, now=now_ms())
 
     def _list_jobs(self) -> None:
-        """Look which jobs there are, if it is time to. Those known go on while that cannot be said.
+        """List the jobs again, if it is time to. While that fails, the known jobs go on.
 
         Raises:
-            PinflowError: It cannot be said for good, or not for `retry_seconds`.
+            PinflowError: The jobs could not be listed for `retry_seconds`, or the error is terminal.
         """
         now = time.monotonic()
         if self._drain and self._listing is None:
@@ -230,7 +230,7 @@ class Scheduler:
         self._take_over(found)
 
     def _take_over(self, jobs: Sequence[Job]) -> None:
-        """Keep the all_jobs that are known, with the newer job where the older has failed; forget those that went."""
+        """Keep the known jobs, but take the newer object of one that has failed; forget jobs that are not listed."""
         gone, self._scheduled = self._scheduled, {}
         for job in jobs:
             if job.name not in self._scheduled:
@@ -252,15 +252,15 @@ class Scheduler:
         return scheduled.next_turn_at <= now
 
     def _last_round(self) -> bool:
-        """Whether all jobs of a drain have found nothing to do, so that each is asked once more, new ones too."""
+        """Whether all jobs of a drain have found nothing to do, so that each, and each new one, has one more turn."""
         return self._drain and all(
             each.set_aside or (each.idle_at >= 0 and not each.running) for each in self._scheduled.values()
         )
 
     def _stand_by(self, job: Job) -> None:
-        """Wait until the job has not moved for the time set; all steps are taken from what is on record then."""
+        """Wait until the job has not moved for `stand_by_seconds`; then all standings are read again."""
         self._fenced = None
-        for scheduled in self._scheduled.values():  # all jobs of this worker are of one age
+        for scheduled in self._scheduled.values():  # all jobs of this worker have the same age
             scheduled.steps, scheduled.stale = None, True
         self._since = time.time_ns()
         version = -1
@@ -268,14 +268,14 @@ class Scheduler:
             try:
                 now = self._retry_while_away(job.name, lambda: job.table.step_of(job.name))
             except PinflowError:
-                break  # the job's own turn raises it, and is set aside
+                break  # the job's own turn raises it too, and the job is set aside
             if now == version:
                 break
             version = now
             self._stop.wait(self._stand_by_seconds)
 
     def _retry_while_away(self, name: str, call: Callable[[], int]) -> int:
-        """Call; while a part is away call again."""
+        """Call, and call again after transient errors."""
         retries = Retries(self._retry_seconds)
         while True:
             try:
@@ -293,13 +293,13 @@ def _is_same(error: Exception, other: Exception) -> bool:
 
 
 def _merge_errors(failed: dict[str, PinflowError]) -> PinflowError:
-    """One error for several jobs that failed for reasons of their own."""
+    """One error for several jobs that failed for different reasons."""
     whats = "; ".join(f"{name}: {error.what}" for name, error in failed.items())
     kinds = {type(error) for error in failed.values()}
     kind = kinds.pop() if len(kinds) == 1 else TerminalError
     first = next(iter(failed.values()))
     return kind(
-        f"{len(failed)} jobs failed, each for a reason of its own: {whats}",
+        f"{len(failed)} jobs failed for different reasons: {whats}",
         where=", ".join(filter(None, (error.where for error in failed.values()))),
         hint=first.hint if all(error.hint == first.hint for error in failed.values()) else "pinflow status",
     )

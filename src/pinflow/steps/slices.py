@@ -1,4 +1,4 @@
-"""What a step covers, by where its records are. Each kind is a type of its own, named on disk by its tag."""
+"""What a step covers. Each kind of slice, by where its records are, has its own type, and its tag on disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class LogSlice(msgspec.Struct, frozen=True, tag_field="of", tag="log"):
 
 
 class LandedSlice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="of", tag="landed"):
-    """The same records as `objects` of the landing zone hold them, in order, without the first `skip` of the first.
+    """Records in `objects` of the landing zone, in order, without the first `skip` records of the first object.
 
-    Of the last object only as many records count as are left.
+    Of the last object only the first records count, up to `records` in all.
     """
 
     partition: int
@@ -33,7 +33,7 @@ class LandedSlice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="of
 
 
 class ForeignSlice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="of", tag="foreign"):
-    """Records in `files` of a zone that another sink wrote, in order, without the first `skip` of the first."""
+    """Records in `files` of a zone that another sink wrote, in order, without the first `skip` records of the first."""
 
     partition: int
     start: str
@@ -44,14 +44,14 @@ class ForeignSlice(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="o
 
 
 class RowSlice(msgspec.Struct, frozen=True, tag_field="of", tag="rows"):
-    """Rows of one partition that are in a table already, by their offsets. A step of such slices moves no position."""
+    """Rows of one partition that are in a table already, by their offsets. Such slices move no position."""
 
     partition: int
     offsets: list[int]
 
     @property
     def row_offsets(self) -> RowOffsets:
-        """The rows as a change of a table names them."""
+        """The rows in the form that a change of a table has."""
         return RowOffsets(self.partition, self.offsets)
 
 

@@ -1,4 +1,4 @@
-"""Where a job stands, read at once: its last committed step, what it has come to, and what is planned next."""
+"""The standing of a job, read at once: its last committed step, the sums so far, and the planned next step."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["Standing", "StepTable", "read_standing", "read_step", "standing_at"]
 
 
 class StepTable(Protocol):
-    """What says which steps are committed: a table, or a snapshot of one."""
+    """A table that shows which steps are committed, or a snapshot of one."""
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the table exists."""
 
     def step_of(self, job: str) -> int:
         """The last step that a job committed."""
 
 
 class Standing(NamedTuple):
-    """Where a job stands.
+    """The progress of a job.
 
     Attributes:
         step: Its last committed step, 0 before the first.
         plan: The plan of that step; None before the first.
-        receipt: The receipt of that step, which a step that is not committed yet would add to; None before the first.
-        pending: The plan of the step after it, if one was put: its worker is at it, or has died.
+        receipt: The receipt of that step, with the sums so far; None before the first.
+        pending: The plan of the step after it, if there is one: its worker is doing it, or has died.
     """
 
     step: int = 0
@@ -55,26 +55,26 @@ class Standing(NamedTuple):
 
     @property
     def held_by(self) -> Plan | None:
-        """The pending step, where only the command that has planned it can finish it."""
+        """The pending step, if only the command that planned it can finish it."""
         return self.pending if self.pending is not None and self.pending.command else None
 
 
 def read_standing(store: Store, job: str, table: StepTable) -> Standing:
-    """Where a job stands by its table; by a snapshot, where it stood then.
+    """The standing of a job by its table, or by a snapshot of it as of then.
 
     Raises:
-        CorruptError: The plan or the receipt of its last step is gone.
+        CorruptError: The plan or the receipt of its last step is missing.
     """
     return standing_at(store, job, read_step(job, table))
 
 
 def read_step(job: str, table: StepTable) -> int:
-    """The last committed step of a job, 0 where its table is not there; makes none."""
+    """The last committed step of a job; 0 if its table does not exist, which is not created."""
     return table.step_of(job) if table.exists() else 0
 
 
 def standing_at(store: Store, job: str, step: int) -> Standing:
-    """Where a job stands after a step that is committed; see `read_standing`."""
+    """The standing of a job after a committed step; see `read_standing`."""
     plan = read_plan(store, job, step) if step else None
     receipt = read_receipt(store, plan) if plan is not None else None
     return Standing(step, plan, receipt, pending_plan(store, job, step))

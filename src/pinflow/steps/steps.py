@@ -1,24 +1,24 @@
-"""Plan, do, commit: how every job moves.
+"""Steps of a job: plan, do, receipt, commit.
 
-A job moves in numbered steps, and a step goes like this:
+A job moves in numbered steps. Each step is taken like this:
 
-1. **Plan.** Which positions of which partitions the step covers is written to `plans/<job>/<step>.json`, if absent.
-   It is the write-ahead record, and the fence: of two workers only one can put it.
-2. **Do.** The job prepares what the plan names. It is deterministic in the plan, so doing it again is harmless.
-3. **Receipt.** What came of it, summed up over all steps so far, goes to `plans/<job>/<step>.done.json`.
-4. **Commit.** The prepared rows are appended table by table, each commit carrying the transaction (job, step). The
-   last table's commit is the commit of the step.
+1. **Plan.** Write the positions that the step covers to `plans/<job>/<step>.json`, if absent. The plan is the
+   write-ahead record, and the fence: of two workers only one can put it.
+2. **Do.** The job prepares what the plan names. This is deterministic in the plan, so it can be repeated.
+3. **Receipt.** Write the sums over all steps so far to `plans/<job>/<step>.done.json`.
+4. **Commit.** Append the prepared rows table by table; each commit carries the transaction (job, step). The commit to
+   the last table is the commit of the step.
 
-A step may leave something to do after its commit (`Job.after_commit`): a worker that starts does it first.
+A step may leave work to do after its commit (`Job.after_commit`); a worker that starts does it first.
 
-A worker that starts reads the step that its table says is committed, and that step's plan and receipt. If the next
-plan is there too, its owner died between 1 and 4, and the worker takes it up. A plan that appears while a worker
-runs is another worker's. Of two the younger holds the job, whichever of them put the plan, so that never both give way:
-the older is fenced, the younger takes the plan up.
+A worker that starts reads from its table which step was committed last, and then that step's plan and receipt. If the
+next plan exists too, its owner died between 1 and 4, and the worker resumes the step. A plan that appears while a
+worker runs is another worker's. Of the two workers the younger holds the job, whichever of them put the plan, so that
+never both give way: the older is fenced, and the younger resumes the plan.
 
-*Deterministic in the plan* holds under one set of rules. A worker under others is fenced by a plan of one that runs.
-One that is left by a dead worker it does by its own rules, and what that one had put of it beside the last table is
-replaced.
+*Deterministic in the plan* holds under one set of rules. A worker with other rules is fenced by the plan of a running
+worker. The plan of a dead worker it does by its own rules, and replaces the rows that the dead worker had committed to
+other tables than the last.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ __all__ = ["Job", "Prepared", "Steps", "this_worker"]
 
 
 class Prepared(NamedTuple):
-    """A step that is done but not committed: its tally a partition, and the change of each table, in commit order.
+    """A step that is done but not committed: the tally of each partition, and the change of each table in commit order.
 
-    `spans` are the records that the step covers, for jobs that go by rules.
+    `spans` are the records that the step covers, for jobs that follow rules.
     """
 
     tallies: dict[int, Tally]
@@ -72,14 +72,14 @@ class Prepared(NamedTuple):
 
 
 class Job(Protocol):
-    """What a job brings to the mechanism. A job names it as its base, and so has the defaults.
+    """What `Steps` needs of a job. Jobs name this protocol as their base, and so have the defaults.
 
     Attributes:
         name: Names the plans and the transactions: `land/topic`, `batch/topic`, `stream/topic`.
-        command: The one command that can do the job's steps; empty where any worker of the job can take one up.
+        command: The only command that can do the job's steps; empty if any worker of the job can resume one.
         kind: What its steps do.
-        rules: Names the rules that the steps follow: with others it is another text. Empty where there are none.
-        table: The table whose commit is the commit of a step: always the last that a step writes.
+        rules: A fingerprint of the rules that the steps follow; empty if they follow none.
+        table: The table whose commit is the commit of a step: the last that a step writes.
     """
 
     name: str
@@ -90,29 +90,29 @@ class Job(Protocol):
 
     @abstractmethod
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
-        """The slices of the next step, given where each partition stands; nothing when there is nothing to do now.
+        """The slices of the next step after these positions; empty if there is nothing to do now.
 
-        It may read the records already and keep them, so that `prepare` need not read them again.
+        It may read the records and keep them, so that `prepare` need not read them again.
         """
 
     @abstractmethod
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """Do the step. Deterministic in the plan, and in what the steps before it came to, a partition."""
+        """Do the step. Deterministic in the plan, and in the sums of each partition before it."""
 
-    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - most jobs have nothing left
-        """Do what a step leaves to do after its commit. Safe to repeat: a worker that starts calls it first."""
+    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - most jobs have nothing to do
+        """Do what is left after the step's commit. Must be safe to repeat: a worker that starts calls it first."""
         return
 
     def renew(self) -> None:
-        """Look again at what the job keeps and others may replace, such as its tables. Called after a failure."""
+        """Read again what the job keeps and others may replace, such as its tables. Called after a failure."""
         return
 
 
 class Steps:
-    """One worker's way through the steps of one job. Does nothing before the first call.
+    """Takes the steps of one job for one worker. Does nothing before the first call.
 
-    `since` is when the worker started (nanoseconds since 1970 UTC). Without it, what the job fetches is meant for this
-    moment only: it is fenced by every other worker, and fences the older ones.
+    `since` is when the worker started (nanoseconds since 1970 UTC). Without it the worker yields to every other worker,
+    since the slices that its job fetches hold for this moment only; it still fences older workers.
     """
 
     def __init__(
@@ -128,14 +128,14 @@ class Steps:
         self._standing: Standing | None = None
 
     def advance(self, *, pending_only: bool = False) -> Plan | None:
-        """Take one step; with `pending_only` just one that another worker has planned and not committed.
+        """Take one step; with `pending_only` only one that another worker has planned and not committed.
 
         Returns:
-            The plan of the step that was committed, or None when there was nothing to do.
+            The plan of the committed step, or None if there was nothing to do.
 
         Raises:
             FencedError: Another worker advances this job, and this one gives way.
-            HeldError: A command has begun a step that it has to finish.
+            HeldError: A command has begun a step that only it can finish.
         """
         plan = self.pending()
         if plan is None:
@@ -147,11 +147,11 @@ class Steps:
         return plan
 
     def standing(self) -> Standing:
-        """Where the job stands: read from the lake first, and known after every step of this worker.
+        """The standing of the job: read from the lake at first, and kept up to date with this worker's steps.
 
         Raises:
-            CorruptError: Commits of the table are gone, or the records of its last step.
-            HeldError: A command has begun a step that it has to finish.
+            CorruptError: Commits of the table are missing, or the plan or receipt of its last step.
+            HeldError: A command has begun a step that only it can finish.
         """
         if self._standing is None:
             step = self._job.table.step_of(self._job.name)
@@ -168,19 +168,19 @@ class Steps:
         return self._standing
 
     def pending(self) -> Plan | None:
-        """The step that is planned and not committed, if there is one, to be performed before anything is planned."""
+        """The step that is planned and not committed, if there is one; perform it before planning another."""
         plan = self.standing().pending
         if plan is None:
             return None
-        # its tables hold what the last attempt has put, by whichever rules
+        # its tables hold the rows of the last attempt, by the rules of that attempt
         return msgspec.structs.replace(plan, rules=rules_of_attempt(self._store, plan))
 
     def plan(self, slices: Sequence[Slice]) -> Plan:
-        """1. Plan the next step; what another worker has planned instead, where that one is older and gives way.
+        """1. Plan the next step, or return the plan of an older worker that put one first and gives way.
 
         Raises:
             FencedError: Another worker has planned the step, and this one gives way.
-            HeldError: A command has.
+            HeldError: A command has planned it.
         """
         standing = self.standing()
         made_at = standing.plan.made_at if standing.plan is not None else 0
@@ -226,7 +226,7 @@ class Steps:
         put_receipt(self._store, receipt)  # 3. receipt
         hit(self._scope, "receipted")
         if not self._commit(plan, prepared):  # 4. commit
-            self._standing = None  # an older worker was faster with this one: go on from what is on record
+            self._standing = None  # an older worker committed it first: read the standing again
             return
         hit(self._scope, "committed")
         self._job.after_commit(plan, receipt)
@@ -261,18 +261,18 @@ class Steps:
         return HeldError(
             f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
             where=self._store.child(plan_path(self._job.name, plan.step)),
-            hint=f"{finish}  finishes it{give_up}",
+            hint=f"run {finish} to finish it{give_up}",
         )
 
     def _require_whole_table(self, step: int) -> None:
-        """A plan is put only when the step before is committed: one that is two ahead shows that commits are gone."""
+        """A plan is put only after the step before is committed: one two steps ahead shows that commits are missing."""
         name, table = self._job.name, self._job.table
         ahead = pending_plan(self._store, name, step + 1)
         if ahead is not None and table.step_of(name) == step:
             raise CorruptError(
                 f"table {table.name!r} has lost commits: it knows step {step} of {name!r}, not {ahead.step - 1}",
                 where=table.url,
-                hint=f"bring the table back from a copy; or: {table.mend}",
+                hint=f"restore the table from a copy, or: {table.mend}",
             )
 
 

@@ -1,13 +1,13 @@
-"""The loop that every job runs in. Each job stands alone: one that fails is set aside, and the others go on.
+"""The loop that runs all jobs of a worker. A job that fails is set aside, and the others go on.
 
-- An error that may pass (`TransientError`) is tried again after a wait that doubles, the job's own, for
-  `retry_seconds` of its own. A try that takes long is followed by a wait that is many times as long, so that where one
-  thread serves all jobs the others have nearly all of it.
-- Any other error, and one that has not passed in that time, sets the job aside: it is tried again once in a while.
-- What fails is in the lake for `pinflow status` (`steps.failures`), and in the worker's exit code: with `drain` after
-  all others are done, else when it is stopped, or at once when every job is set aside.
-- A worker that another one has fenced ends, or stands by, with all its jobs: they are of one age. A job that only a
-  command holds (`HeldError`) is set aside like one that fails, and goes on when the command has ended.
+- After a `TransientError` a job is tried again, with waits that double, for `retry_seconds`. Each job has its own
+  waits. A long try is followed by a wait many times as long, so that with one thread for all jobs the others have most
+  of it.
+- After any other error, or when `retry_seconds` have passed, the job is set aside: it is tried again once in a while.
+- Failures are shown by `pinflow status` (`steps.failures`), and by the worker's exit code: with `drain` when all other
+  jobs are done, else when the worker is stopped, or at once if every job is set aside.
+- A worker that another one has fenced ends, or stands by, with all its jobs, since all of them have the same age. A job
+  that a command holds (`HeldError`) is set aside like one that fails, and goes on when the command has ended.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ def run(
     threads: int = 1,
     observer: Observer | None = None,
 ) -> int:
-    """Take steps of jobs in turn until `stop` is set or, with `drain`, until no job has anything to do.
+    """Take steps of jobs in turn until `stop` is set or, with `drain`, until no job has anything left to do.
 
     Args:
-        store: The lake that the plans stand in.
-        jobs: Called now and then for the jobs there are; a job is known by its name, and kept.
-        stop: Ends the loop after the steps under way.
-        poll_seconds: How long a job rests that has found nothing to do.
+        store: The lake that holds the plans.
+        jobs: Lists the jobs; called now and then. A job that is already known by its name is kept.
+        stop: Ends the loop after the running steps.
+        poll_seconds: How long a job pauses after it has found nothing to do.
         drain: End when nothing is left.
-        retry_seconds: How long to try a job again while a part is away, each job for itself.
-        stand_by_seconds: When another worker holds a job, wait until that one has not moved for this long, and go on;
-            None for an error.
-        threads: How many jobs may take a step at once; they must share nothing but the store then.
-        observer: What the steps are reported to.
+        retry_seconds: How long to try a job again while a part is unavailable; each job has this time for itself.
+        stand_by_seconds: If another worker holds a job, wait until it has committed nothing for this long, and go on;
+            None to raise an error.
+        threads: How many jobs may take a step at once; with several they must share nothing but the store.
+        observer: Receives reports of the steps.
 
     Returns:
-        Records covered.
+        The number of records covered.
 
     Raises:
-        FencedError: Another worker advances a job, and this one is not to wait.
-        PinflowError: Jobs failed, and the others are done; or there are no others.
+        FencedError: Another worker advances a job, and `stand_by_seconds` is None.
+        PinflowError: Jobs failed, and there is nothing left to do for the others.
     """
     scheduler = Scheduler(
         store,

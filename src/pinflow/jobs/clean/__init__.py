@@ -1,1 +1,1 @@
-"""batch and stream: clean rows, rejects, and what becomes of a record at which a rule fails."""
+"""batch and stream: make clean rows, and move records that cannot be rows to quarantine."""

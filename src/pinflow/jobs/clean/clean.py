@@ -1,7 +1,7 @@
-"""stream and batch: one job, two places to read from.
+"""stream and batch: one job with two readers.
 
-`stream` reads the log and fills the stream tables; `batch` reads the landing zone and fills the batch tables. What
-happens between is the same: the dataset's SQL makes clean rows, what it rejects goes to quarantine in the same step.
+`stream` reads the log and fills the stream tables; `batch` reads the landing zone and fills the batch tables. Both do
+the same between: the dataset's SQL makes clean rows, and rejected records go to quarantine in the same step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["CleanJob", "clean_jobs", "pipeline_reader"]
 
 
 class CleanJob(Job):
-    """A `Job` that cleans one pipeline; by default as its own job, into the tables that are current."""
+    """A `Job` that cleans one pipeline; by default under the pipeline's own name, into its current tables."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class CleanJob(Job):
         return self._reader.fetch_next(positions)
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `Job`: samples and quarantine first, so that the clean table's commit ends the step.
+        """See `Job`: samples and quarantine come first, so that the commit to the clean table ends the step.
 
-        Each is written where there is something for it, or may have been under the rules of another worker.
+        Each of the two is committed if it has rows, or may have had rows under the rules of another worker.
         """
         if plan.kind == "move":
             return prepare_move(
@@ -93,7 +93,7 @@ class CleanJob(Job):
         return Prepared(acceptance.add_latest(cleaned.tallies), changes, spans=list(spans.values()))
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:
-        """See `Job`: what a step moved to the clean table leaves quarantine; the log is told."""
+        """See `Job`: publish the positions, and remove records from quarantine that the step has moved."""
         self._reader.show_progress(plan.positions)
         if receipt.moved:
             hit("replay", "moved")
@@ -102,7 +102,7 @@ class CleanJob(Job):
 
 
 def clean_jobs(runtime: Runtime, side: Side) -> list[CleanJob]:
-    """The three jobs of a side, each with an engine of its own, so that they can run in threads."""
+    """The three jobs of a side, each with its own engine, so that they can run in threads."""
     pipelines = side_pipelines(side, runtime.config.id)
     return [
         CleanJob(
@@ -113,14 +113,14 @@ def clean_jobs(runtime: Runtime, side: Side) -> list[CleanJob]:
 
 
 def pipeline_reader(runtime: Runtime, pipeline: Pipeline) -> Reader:
-    """Where the job of a pipeline reads from."""
+    """The reader of a pipeline's job."""
     if pipeline.side == "stream":
         return LogReader(lambda: runtime.bound_log, pipeline.topic, runtime.config.stream)
     return LandingReader(Landing(runtime.store), pipeline.topic, runtime.config.batch)
 
 
 def _record_spans(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
-    """The chunks as they come; notes the offsets that they hold."""
+    """Yield the chunks, and record the offsets of each partition in `spans`."""
     for chunk in chunks:
         if len(chunk):
             before = spans.get(chunk.partition)
@@ -135,7 +135,7 @@ def _require_complete(plan: Plan, cleaned: Cleaned) -> None:
         found = tally.records if tally is not None else 0
         if not isinstance(piece, RowSlice) and found != piece.records:
             raise GapError(
-                f"step {plan.step} covers {piece.records} records of partition {piece.partition}, {found} were found",
+                f"{found} of {piece.records} records of step {plan.step} were found in partition {piece.partition}",
                 where=plan.job,
                 hint="pinflow audit --deep",
             )

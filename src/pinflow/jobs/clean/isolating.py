@@ -1,10 +1,10 @@
 """The last net below the rules: a record at whose value a rule fails goes to quarantine, and all others are cleaned.
 
-The shipped rules fail at no value; this is for a rule, or an engine, that does all the same. The records of the step
-are halved until those are found that fail alone. It is deterministic in the records, so that a step that is done again
-comes to the same, and bounded: a step in which most records fail, or very many, has a broken rule. Then the error is
-raised as it is, and nothing is taken into quarantine that a mended rule would accept. Records that are in quarantine
-already may all fail.
+The shipped rules fail at no value; the net is for custom rules and for faults of an engine. The records of the step
+are halved until those that fail alone are found. The search is deterministic in the records, so a repeated step has
+the same result. It is also bounded: if most records of a step fail, or very many, the rule is broken. Then the error
+is raised, and no record goes to quarantine that a corrected rule would accept. Records that are in quarantine already
+may all fail.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["clean_isolating"]
 
 MOST_FAILING = 1_000
-"""Records of one step that may fail: each takes as many cleanings as the step can be halved, some hundred ms in all."""
+"""Records of one step that may fail: to isolate one takes a cleaning for each halving, some hundred ms in all."""
 
 FEW_FAILING = 100
-"""Failing records that show that it is the rule, where they are more than half of all. With fewer, each is isolated."""
+"""Up to this many failing records are isolated even if they are more than half of the step; more show a broken rule."""
 
 LONGEST_REASON = 500
-"""Characters of the engine's message that a reason keeps: it may quote the value."""
+"""Characters of the engine's message that a reason keeps: the message may quote a long value."""
 
 
 def clean_isolating(
@@ -43,17 +43,17 @@ def clean_isolating(
     *,
     all_may: bool = False,
 ) -> Cleaned:
-    """Clean records, those at which a rule fails set apart as rejects with the engine's message as their reason.
+    """Clean records; reject those at which a rule fails, with the engine's message as the reason.
 
     Args:
-        engine: Cleans them.
-        dataset: Has the rules.
-        topic: Their topic.
-        read: Reads them; called again only after a failure, and then all are kept in memory.
-        all_may: Whether a rule may fail at all of them without being broken: they are in quarantine.
+        engine: The engine that cleans.
+        dataset: The dataset whose rules apply.
+        topic: The topic of the records.
+        read: Reads the records; called again only after a failure, and then all are kept in memory.
+        all_may: Whether all records may fail without the rule being broken, as those in quarantine may.
 
     Raises:
-        RecordError: A rule fails at most of them, or at too many, or only at some together.
+        RecordError: A rule fails at most records, or at too many, or only at several together.
     """
     try:
         return engine.clean(dataset, topic, read())
@@ -68,7 +68,7 @@ def clean_isolating(
 
 
 class _Search:
-    """Finds the records that fail alone; more than `most` are the rule's fault, None sets no bound."""
+    """Finds the records that fail alone. If more than `most` do, the rule is broken; None sets no bound."""
 
     def __init__(self, engine: Engine, dataset: Dataset, topic: str, most: int | None) -> None:
         self._most = most
@@ -78,7 +78,7 @@ class _Search:
         self.failing: dict[RecordId, str] = {}
 
     def isolate(self, chunks: Sequence[Chunk]) -> None:
-        """Try records together; where they fail, each half."""
+        """Clean records together; if they fail, try each half."""
         records = sum(map(len, chunks))
         if not records:
             return
@@ -99,12 +99,12 @@ class _Search:
             raise RecordError(
                 f"the rules fail at {len(self.failing):,} records of a step, or more: {error.what}",
                 where=f"{self._dataset.where('clean')} or reject.sql, on {self._topic}",
-                hint="mend the rule, then start the job again: it takes the step up",
+                hint="correct the rule, then start the job again: it resumes the step",
             ) from error
 
 
 def _split(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk]]:
-    """The first `first` records, and the others; no chunk is empty."""
+    """The first `first` records and the others, without empty chunks."""
     before: list[Chunk] = []
     after: list[Chunk] = []
     left = first

@@ -1,17 +1,17 @@
-"""replay quarantine: rejected records that today's rules accept move to the clean table, each exactly once.
+"""replay quarantine: rejected records that the current rules accept move to the clean table, each exactly once.
 
 A move is a step of the pipeline's own job:
 
-1. **Plan.** The records that come clean are named one by one; positions stay where they are.
-2. **Do.** They are read from quarantine and cleaned.
-3. **Receipt.** The sums take them from the rejected to the rows, count their cells that became NULL by a rule, and the
-   receipt names what is moved.
+1. **Plan.** The plan names one by one the records that come clean; positions do not move.
+2. **Do.** The records are read from quarantine and cleaned.
+3. **Receipt.** The sums count them as rows instead of rejects, and count their cells that a rule made NULL. The receipt
+   names the moved records.
 4. **Commit.** Samples of such cells and the clean rows are appended, with the transaction (job, step).
 5. **Settle.** The same records are removed from quarantine, with the same transaction.
 
-Killed before 4, the step is taken up from its plan by whoever comes next, replay or worker, and nothing was moved.
-Killed before 5, whoever comes next settles it before anything else. A moved row keeps its offset, so that it is
-superseded from the start where a later record of its post is there.
+If the process is killed before 4, nothing was moved, and the next replay or worker resumes the step from its plan. If
+it is killed before 5, the next one settles the step before anything else. A moved row keeps its offset, so it is
+superseded from the start if the table has a later record of its post.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 __all__ = ["QuarantineReader", "prepare_move"]
 
 RECORDS_A_STEP = 10_000
-"""As many as one removal from quarantine may name (`jobs.maintain.removal`)."""
+"""The most that one removal from quarantine may name (`jobs.maintain.removal`)."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BYTES_A_STEP = 64 << 20
-"""Text tried at once; a larger record is tried alone."""
+"""Text that is cleaned at once; a larger record is cleaned alone."""
 
 
 class QuarantineReader(Reader):
-    """A `Reader` that finds what has come clean; each rejected record is tried once.
+    """A `Reader` that finds rejected records that come clean now; it tries each record once.
 
-    `reader` is the pipeline's own, for a step of its worker that is to be finished first.
+    `reader` is the pipeline's own reader, for a pending step of its worker that has to be finished first.
     """
 
     kind = "move"
@@ -67,7 +67,7 @@ class QuarantineReader(Reader):
         self._untried: list[tuple[int, int, int]] | None = None
         self.tried = 0
 
-    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002 - they stay where they are
+    def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002 - positions do not move
         """See `Reader.fetch_next`: slices that name records, and move no position."""
         if self._untried is None:
             self._untried = _list_rejects(self._quarantine, self._engine)
@@ -82,7 +82,7 @@ class QuarantineReader(Reader):
         return []
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
-        """See `Reader.read`: for a step that another worker has planned, and that is no move."""
+        """See `Reader.read`: for a step that another worker has planned, and that is not a move."""
         return self._reader.read(slices)
 
     def _take_batch(self) -> list[RowOffsets]:
@@ -100,7 +100,7 @@ class QuarantineReader(Reader):
 def prepare_move(
     pipeline: Pipeline, table: Table, quarantine: Table, nulled: Table, engine: Engine, plan: Plan, rules: str
 ) -> Prepared:
-    """Do a move by these rules. Deterministic in the plan and the rules; what is rejected again is not moved."""
+    """Do a move by these rules. Deterministic in the plan and the rules; records that are rejected again stay."""
     chunks = read_rejects(quarantine, engine, plan.row_offsets)
     cleaned = clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True)
     again = set(_record_ids(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
@@ -122,7 +122,7 @@ def prepare_move(
 
 
 def read_rejects(quarantine: Table, engine: Engine, row_offsets: Sequence[RowOffsets]) -> list[Chunk]:
-    """Records of quarantine as they came, by their places."""
+    """Read records of quarantine as they came, by their offsets."""
     session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, _bounds_sql(row_offsets))])
     try:
         return [_chunk(session, each) for each in row_offsets]
@@ -150,7 +150,7 @@ def _chunk(session: Session, row_offsets: RowOffsets) -> Chunk:
 
 
 def _original_bytes(raw: object, raw_bytes: object) -> bytes | None:
-    """The exact bytes: kept as they are where the record is no JSON object, else its text."""
+    """The exact bytes: quarantine keeps them if the record is not a JSON object, else its text has them all."""
     if isinstance(raw_bytes, bytes):
         return raw_bytes
     return raw.encode() if isinstance(raw, str) else None
@@ -165,7 +165,7 @@ def _bounds_sql(row_offsets: Sequence[RowOffsets]) -> str:
 
 
 def _list_rejects(quarantine: Table, engine: Engine) -> list[tuple[int, int, int]]:
-    """Partition, offset and about the bytes of every rejected record."""
+    """Partition, offset and approximate bytes of every rejected record."""
     columns = "SELECT _partition, _offset, length(raw) AS size FROM {table}"
     session = engine.session([View("rejects", quarantine.snapshot(), QUARANTINE, columns)])
     try:
@@ -200,7 +200,7 @@ def _group_offsets(pairs: Iterable[tuple[int, int]]) -> list[RowOffsets]:
 
 def _int(value: object) -> int:
     if not isinstance(value, int):
-        raise TypeError(f"a number is none: {value!r}")
+        raise TypeError(f"not an integer: {value!r}")
     return value
 
 

@@ -1,1 +1,1 @@
-"""land: the log, or a zone that another sink wrote, into the landing zone."""
+"""land: copy records into the landing zone, from the log or from the zone of another sink."""

@@ -1,15 +1,16 @@
 """land --adopt: a landing zone that a Kafka Connect S3 sink wrote becomes part of the lake.
 
-The records of its many small files are copied into few large objects of our own, below `adopted/` in the lake, with
-rows in the manifest; the zone itself is only read. Offsets are those of the files' names, and positions are offsets as
-text, as the Kafka log has them: landing goes on from there when the lake is given that log. When a record was accepted
-is not known; the time at which its file was last written stands for it.
+The records of its many small files are copied into a few large objects below `adopted/` in the lake, with rows in the
+manifest; the zone itself is only read. Offsets come from the names of the files, and positions are offsets as text, as
+in the Kafka log: landing continues from them when the lake is given that log. The zone does not record when a record
+was accepted; the time at which its file was last written is taken instead.
 
-1. **Find** the files of every topic, and those that are adopted already by where the topic stands.
-2. **Check**: every new file is read and its lines are counted. Nothing is adopted unless all that is there follows.
-3. **Adopt** each topic in steps of the job `land/<topic>`, by plan, do and commit. A step's plan names the files.
+1. **Find** the files of every topic. The topic's positions show which of them are adopted already.
+2. **Check**: read every new file and count its lines. Nothing is adopted unless the offsets of all files are
+   consecutive.
+3. **Adopt** each topic in steps of the job `land/<topic>`: plan, do, commit. A step's plan names the files.
 
-Killed anywhere, the same command goes on. Run again, it takes the files that have come since.
+If the command is killed, run it again: it continues. Run later, it adopts the files that were written since.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ if TYPE_CHECKING:
 __all__ = ["AdoptJob", "adopt_jobs"]
 
 FILES_A_STEP = 5_000
-"""Files that one plan names: some 500 kB of it, and half a minute of reading from a bucket."""
+"""Files that one plan names: some 500 kB of JSON, and half a minute of reading from a bucket."""
 
 FAULTS_SHOWN = 5
-"""Faults of a zone that an error tells one by one."""
+"""Faults of a zone that an error message lists; it counts the others."""
 
 
 class _Origin(NamedTuple):
@@ -66,7 +67,7 @@ class _Origin(NamedTuple):
 
 
 class AdoptJob(Job):
-    """A `Job` that adopts the files of one topic; `command` makes it the only one that does its steps."""
+    """A `Job` that adopts the files of one topic. With `command` set, no other job takes up its steps."""
 
     kind = "adopt"
 
@@ -85,11 +86,11 @@ class AdoptJob(Job):
 
     @property
     def records(self) -> int:
-        """How many there are to adopt."""
+        """How many records there are to adopt."""
         return sum(each.lines for ranges in self._ranges.values() for each in ranges)
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
-        """See `Job`: of each partition as many files as fit into one object."""
+        """See `Job`: for each partition as many files as fit into one object."""
         most = max(1, FILES_A_STEP // max(1, len(self._ranges)))
         slices = []
         for partition, ranges in sorted(self._ranges.items()):
@@ -111,7 +112,7 @@ class AdoptJob(Job):
         return slices
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `Job`: writes an object a partition; the manifest rows are what is committed."""
+        """See `Job`: write one object for each partition; the commit appends their manifest rows."""
         acceptance = Acceptance(before, plan.made_at)
         chunks = acceptance.correct_times(map(self._read_chunk, slices_of(plan, ForeignSlice)))
         return prepare_landing(plan, self.table, self._landing.write_all(chunks, ADOPTED), acceptance)
@@ -148,7 +149,7 @@ class AdoptJob(Job):
             raise CorruptError(
                 f"the files hold {len(values)} records, there were {piece.records} when the step was planned",
                 where=self._source.child(piece.files[0]),
-                hint="bring the files back as they were; stop the sink while its zone is adopted",
+                hint="restore the files as they were, and stop the sink while its zone is adopted",
             )
         return Chunk(
             self._topic, piece.partition, piece.start, piece.end, offsets, timestamps, Records(values)
@@ -156,25 +157,25 @@ class AdoptJob(Job):
 
     def _gone(self, path: str) -> tuple[bytes, datetime]:
         raise GapError(
-            "a file that is to be adopted is gone",
+            "a file to adopt is missing",
             where=self._source.child(path),
-            hint="bring it back: its step is planned",
+            hint="restore the file: a planned step needs it",
         )
 
 
 def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> list[AdoptJob]:
-    """Look at a zone, and make a job for every topic with new files; nothing is written yet.
+    """Check a zone, and make a job for every topic with new files; nothing is written yet.
 
     Args:
         runtime: The lake to adopt into.
         prefix: A folder below the lake (`topics/`), one of the disk (`/data/zone`, `./zone`), or a URL (`s3://…`).
-        accept_gaps: Take what is there where offsets are missing, as they are where the sink ignored tombstones.
+        accept_gaps: Adopt what exists although offsets are missing, as where the sink ignored tombstones.
 
     Raises:
-        UsageError: The zone holds other than JSON, or a topic is one that this lake has from its own log.
-        AbsentError: There is nothing.
+        UsageError: The zone holds files that are not JSON, or records of a topic came from this lake's own log.
+        AbsentError: The zone has no files.
         GapError: Offsets are missing.
-        CorruptError: An offset is there twice, with other content.
+        CorruptError: An offset occurs twice with different content.
     """
     origin = _origin(runtime, prefix, accept_gaps=accept_gaps)
     if not runtime.landing.manifest.exists():
@@ -200,9 +201,9 @@ def adopt_jobs(runtime: Runtime, prefix: str, *, accept_gaps: bool = False) -> l
         jobs.append(AdoptJob(topic, origin, runtime.landing, runtime.config.land, fresh))
     where = origin.source.child(origin.folder)
     if twice:
-        raise CorruptError(_list_faults("records are there twice with other content", twice), where=where)
+        raise CorruptError(_list_faults("records occur twice with different content", twice), where=where)
     if missing and not accept_gaps:
-        hint = "bring the files back, or take what is there with --accept-gaps"
+        hint = "restore the files, or adopt the existing records with --accept-gaps"
         raise GapError(_list_faults("records are missing", missing), where=where, hint=hint)
     return jobs
 

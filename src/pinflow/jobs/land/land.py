@@ -1,7 +1,7 @@
-"""land: log to landing zone.
+"""land: copy records from the log to the landing zone.
 
-Every topic of the log is landed, each by a job of its own. A partition's records are gathered until there are enough
-of them, or the oldest has waited long enough on the wall clock, whether or not more come.
+Each topic of the log has its own job. The job buffers a partition's records until there are enough of them, or until
+the oldest has waited long enough by the wall clock, whether or not more arrive.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["LandJob", "land_jobs", "land_positions", "prepare_landing"]
 
 
 GATHER_S = 1.0
-"""How long one partition is gathered from at a time: where records come all the while, the others have their turn."""
+"""How long one partition is read at a time: if records keep arriving, the other partitions have their turn."""
 
 
 class LandJob(Job):
@@ -62,7 +62,7 @@ class LandJob(Job):
         """See `Job`: the partitions that are due.
 
         Raises:
-            TerminalError: The lake cannot hold the topic's objects, or holds some that are not pinflow's.
+            TerminalError: The lake cannot hold the topic's objects, or holds objects that pinflow did not write.
         """
         slices: list[Slice] = []
 
@@ -77,34 +77,34 @@ class LandJob(Job):
         try:
             self._order.walk(self._log.describe(self._topic), positions, read)
         except UnknownTopicError:
-            return []  # deleted since it was listed
+            return []  # the topic was deleted after it was listed
         if slices and not self._owned:
             self._require_own(first=not positions)
         return slices
 
     def prepare(self, plan: Plan, before: Mapping[int, Tally]) -> Prepared:
-        """See `Job`: writes the objects; the manifest rows are what is committed."""
+        """See `Job`: write the objects; the commit appends their manifest rows."""
         acceptance = Acceptance(before, plan.made_at if self._log.exact_from is None else None)
         chunks = acceptance.correct_times(map(self._read_chunk, slices_of(plan, LogSlice)))
         return prepare_landing(plan, self.table, self._landing.write_all(chunks), acceptance)
 
-    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - as the protocol has it
-        """See `Job`: the log's own tools are to show how far it is."""
+    def after_commit(self, plan: Plan, receipt: Receipt) -> None:  # noqa: ARG002 - the protocol passes it
+        """See `Job`: publish the positions, so that the log's own tools can show the lag."""
         if shows_progress(self._log):
             self._log.show_progress("land", self._topic, plan.positions)
 
     def _require_own(self, *, first: bool) -> None:
-        """Check, once, that what has landed of the topic came from this log, or goes on in it.
+        """Check once that the topic's landed records came from this log, or that their offsets continue in it.
 
         Raises:
-            TerminalError: Another sink wrote it: it would be written over, or offsets would be there twice.
+            TerminalError: Another sink wrote them: they would be overwritten, or offsets would occur twice.
         """
         where = f"topics/{self._topic}"
         if first and self._landing.holds(self._topic):
             raise TerminalError(
                 "the landing zone holds objects of this topic that pinflow did not write",
                 where=where,
-                hint="pinflow land --adopt topics/ takes them over; or choose another lake.url",
+                hint="adopt them with pinflow land --adopt topics/, or choose another lake.url",
             )
         if not self._log.capabilities.keeps_offsets and self._was_adopted():
             raise TerminalError(
@@ -115,7 +115,7 @@ class LandJob(Job):
         self._owned = True
 
     def _was_adopted(self) -> bool:
-        """Whether what was landed last of the topic came from another sink."""
+        """Whether the topic's last landing step adopted files of another sink."""
         plan = read_standing(self._landing.store, self.name, self.table).plan
         return plan is not None and plan.kind == "adopt"
 
@@ -145,7 +145,7 @@ class LandJob(Job):
 
 
 class _FlushBuffer:
-    """Records of one partition that wait to be flushed."""
+    """Records of one partition that wait to be written."""
 
     def __init__(self, position: str | None) -> None:
         self.position = position
@@ -180,7 +180,7 @@ class _FlushBuffer:
         return self.records >= config.flush_records or self.nbytes >= config.flush_bytes
 
     def is_due(self, config: Land) -> bool:
-        """Full, or old: by the time of the oldest record, or by how long we have held it should the clock step back."""
+        """Full, or old by the time of the oldest record; by how long it is held here, should the clock be set back."""
         age = time.time() - self.chunks[0].timestamps[0] / 1_000_000
         held = time.monotonic() - self._seen_at
         return self.is_full(config) or max(age, held) >= config.flush_seconds
@@ -199,18 +199,18 @@ class _FlushBuffer:
 
 
 def land_jobs(runtime: Runtime, *, drain: bool = False) -> list[LandJob]:
-    """A job for every topic of the log as it is now."""
+    """A job for every topic that the log has now."""
     config, log = runtime.config.land, runtime.bound_log
     return [LandJob(topic, log, runtime.landing, config, drain=drain) for topic in log.topics.readable()]
 
 
 def land_positions(runtime: Runtime, topic: str, manifest: StepTable) -> dict[int, str]:
-    """Where the landing of a topic stands: partition → position; empty before its first commit."""
+    """Partition → position up to which a topic has landed; empty before its first commit."""
     return read_standing(runtime.store, f"land/{topic}", manifest).positions
 
 
 def prepare_landing(plan: Plan, manifest: Table, landed: list[Landed], acceptance: Acceptance) -> Prepared:
-    """A step whose objects are written, one a partition: their rows are what is committed."""
+    """A step whose objects are written, one for each partition: the commit appends their manifest rows."""
     tallies = {each.partition: Tally(records=each.records, rows=each.records) for each in landed}
     return Prepared(
         acceptance.add_latest(tallies), [(manifest, Append(_manifest_rows(landed, plan.made_at)))]

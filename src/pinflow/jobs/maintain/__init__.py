@@ -1,1 +1,1 @@
-"""maintain: log, tables and plans kept small."""
+"""maintain: keeps the log, the tables and the plans small."""

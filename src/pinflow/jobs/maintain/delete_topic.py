@@ -1,4 +1,4 @@
-"""Deleting a topic without losing what it took."""
+"""Deleting a topic without losing its records."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["delete_topic"]
 def delete_topic(runtime: Runtime, topic: str, *, force: bool = False) -> None:
     """Delete a topic of the log.
 
-    Where the log keeps what a deleted topic took, nothing is lost. Elsewhere it is deleted only when every job that
-    reads it from the log stands at its end, or by force. What is posted meanwhile is not seen: nobody should post to
-    it any more.
+    A log that retains the records of deleted topics loses nothing. In any other log the topic is deleted only when
+    every job that reads it has reached its end, or by force. Records that are posted meanwhile are lost: stop posting
+    to the topic first.
 
     Raises:
         UnknownTopicError: The topic does not exist.
-        TerminalError: Records of it have not landed or are not clean yet, and would be gone.
+        TerminalError: Some of its records have not landed or are not clean yet, and would be lost.
     """
     if not force and not runtime.log.capabilities.retains_deleted:
         for job in _find_jobs_behind(runtime, topic):
             kind = job.partition("/")[0]
             raise TerminalError(
-                f"{kind} has not read the topic to its end, and this log would lose what is left",
+                f"{kind} has not read the topic to its end, and this log would lose the remaining records",
                 where=topic,
-                hint=f"pinflow {kind} --drain, then again; --force deletes it all the same",
+                hint=f"run pinflow {kind} --drain and delete the topic again, or delete it now with --force",
             )
     runtime.log.topics.delete(topic)
 
 
 def _find_jobs_behind(runtime: Runtime, topic: str) -> list[str]:
-    """The jobs that read the topic from the log and do not stand at the end of every partition."""
+    """The jobs that read the topic from the log and have not reached the end of every partition."""
     found = []
     for job, table in readers_of(runtime, topic):
         positions = read_standing(runtime.store, job, table).positions

@@ -1,4 +1,4 @@
-"""What replays leave behind: generations that are no longer current, and builds that were never finished."""
+"""What replays leave behind: generations that were replaced, and builds that were never finished."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ HOUR_MS = 3_600_000
 
 
 def remove_leftovers(runtime: Runtime, *, dry_run: bool = False) -> list[str]:
-    """Delete folders that nobody has needed for the retention, and return their names. Safe to repeat, at any kill.
+    """Delete folders that were unused for the whole retention, and return their names.
 
-    A reader that found its files in an old generation has that long to finish; a replay that is under way plans a
-    step more often than that. While a replay holds the job of a pipeline, the pipeline's builds stay.
+    Safe to repeat, and to kill at any point. A reader of an old generation has the retention to finish; a running
+    replay plans steps more often than that. While a replay holds the job of a pipeline, the pipeline's builds stay.
     """
     before = time.time_ns() // 1_000_000 - runtime.config.maintain.retention_hours * HOUR_MS
     removed = []
@@ -51,12 +51,12 @@ def build_name(folder: str) -> str:
 
 
 def list_builds(store: Store, pipeline: Pipeline) -> list[str]:
-    """The table folders of all builds of a pipeline that have left a plan, finished or not."""
+    """The table folders of all builds of a pipeline that have plans, finished or not."""
     return [name for name in jobs_with_plans(store, "replay") if name.startswith(f"{pipeline.table}.g")]
 
 
 def last_step_at(store: Store, folder: str) -> int:
-    """When the newest step of a build was planned (milliseconds since 1970 UTC); 0 when there is none."""
+    """When the newest step of a build was planned (milliseconds since 1970 UTC); 0 if it has no step."""
     step = 0
     newest: Plan | None = None
     while plan := pending_plan(store, build_name(folder), step):
@@ -78,7 +78,7 @@ def _find_unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tu
     try:
         pending = pending_plan(store, pipeline.job, read_step(pipeline.job, pipeline.open_table(tables)))
     except ChangedTableError:
-        return []  # what a replay has built may be what mends it
+        return []  # a replay's build may be about to repair this table
     if pending is not None and pending.command:
         return []
     known = {each.table for each in all_generations(store, pipeline.table, pipeline.quarantine)}
@@ -90,7 +90,7 @@ def _find_unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tu
 
 
 def _remove_generation(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
-    """Delete all objects of a generation: the tables first, so that its plans say what is there until it is gone."""
+    """Delete all objects of a generation: its tables first, since an interrupted removal is found by its plans."""
     tables = [f"tables/{folder}" for folder in (table, *others)]
     prefixes = (*tables, f"plans/maintain/{table}", f"plans/replay/{table}")
     paths = [path for prefix in prefixes for path in sorted(store.list(prefix))]

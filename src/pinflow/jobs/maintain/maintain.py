@@ -1,14 +1,14 @@
-"""maintain: keep log, tables and plans small, beside running writers and readers.
+"""maintain: keep the log, the tables and the plans small while others write and read.
 
-1. The log loses what every job has committed and is past the retention.
-2. Each table's superseded rows are removed, in steps that count them (`jobs.maintain.removal`).
-3. Its many small files are joined into few.
-4. Its state is written as a checkpoint, and commits that the checkpoint covers and are old enough go.
-5. Files that the table gave up longer ago than `maintain.retention_hours` are deleted.
-6. Old plans and receipts of its jobs go, all but the last `maintain.keep_steps`.
-7. Generations that a replay has left behind that long ago go, with their plans.
+1. Trim records from the log that every job has committed and that are past the retention.
+2. Remove each table's superseded rows, in steps that count them (`jobs.maintain.removal`).
+3. Join the table's many small files into a few.
+4. Write its state as a checkpoint, and delete old commits that the checkpoint covers.
+5. Delete files that the table stopped using longer ago than `maintain.retention_hours`.
+6. Delete old plans and receipts of its jobs, all but the last `maintain.keep_steps`.
+7. Delete generations that a replay replaced longer ago than the same time, with their plans.
 
-Every step is safe to repeat and at any kill; what one run did not come to, the next does.
+Every step is safe to repeat and may be killed at any point; the next run does what this one left undone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class TableUpkeep(msgspec.Struct, frozen=True):
 class Maintained(msgspec.Struct, frozen=True):
     """What one run did, or with `dry_run` would do; `trimmed` is topic → records that left the log.
 
-    `problems` are tables that others wrote to all the time, or have changed, in words; the next run takes them up.
+    `problems` describes tables that could not be maintained, since other programs kept writing to them or changed
+    them; the next run tries them again.
     """
 
     dry_run: bool
@@ -64,7 +65,7 @@ class Maintained(msgspec.Struct, frozen=True):
 
 
 def maintain(runtime: Runtime, *, dry_run: bool = False, observer: Observer | None = None) -> Maintained:
-    """Run once over everything. With `dry_run` nothing changes; the log is then not looked at.
+    """Maintain everything once. With `dry_run` nothing changes, and the log is not read.
 
     Steps that remove superseded rows are reported to the observer.
 
@@ -84,7 +85,7 @@ def maintain(runtime: Runtime, *, dry_run: bool = False, observer: Observer | No
 
 
 def _list_tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pipeline | None]]:
-    """Every table that is there, the jobs whose commit it carries, and its pipeline if it holds clean rows."""
+    """Every existing table, the jobs that commit to it, and its pipeline if it holds clean rows."""
     manifest = runtime.landing.manifest
     if manifest.exists():
         yield manifest, [f"land/{topic}" for topic in list_topics(runtime)], None

@@ -1,8 +1,8 @@
-"""Removing superseded rows: a job of its own, by plan, do, commit.
+"""Removing superseded rows: a job of its own that plans, does and commits steps.
 
-A row is superseded for good once a later record of its post is there, so it can go at any time:
-`datasets/superseded.sql` says which. What went is counted for ever in the receipts of the job `maintain/<folder>`,
-where <folder> is the table's generation: a fresh generation begins with nothing removed.
+A row stays superseded once the table has a later record of its post, so it can be removed at any time;
+`datasets/superseded.sql` finds such rows. The receipts of the job `maintain/<folder>` count the removed rows for ever.
+<folder> is the folder of the table's generation: a fresh generation begins with no rows removed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ROWS_A_STEP = 10_000
 """Rows named in one removal: with 50,000 the library's recursion over the list ends the process."""
 
 ROWS_A_QUERY = 200_000
-"""Rows looked for at once: a look reads the whole table, and this many fit any memory."""
+"""Rows found by one query: each query reads the whole table, and this many rows fit into any memory."""
 
 CLOCK_SLACK_US = 3_600_000_000
-"""An hour: clocks of brokers, gateways and producers that differ by more are wrong, not late."""
+"""An hour: if clocks of brokers, gateways and producers differ by more, one of them is wrong."""
 
 NEVER_US = 1 << 60
-"""More than there are microseconds since 1970: only offsets count."""
+"""More microseconds than have passed since 1970: with this slack only offsets count."""
 
 
 class RemovalJob(Job):
@@ -55,7 +55,7 @@ class RemovalJob(Job):
         self._found: list[tuple[int, int]] = []
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:  # noqa: ARG002
-        """See `Job`: the oldest superseded rows, each by its place."""
+        """See `Job`: the oldest superseded rows, each by its partition and offset."""
         found: dict[int, list[int]] = {}
         if not self._found:
             self._found = self._find()
@@ -76,15 +76,16 @@ def removal_name(table: Table | Snapshot) -> str:
 
 
 def removed_rows(store: Store, table: Table | Snapshot) -> dict[int, int]:
-    """Partition → superseded rows that were removed from this generation of a table, ever."""
+    """Partition → superseded rows that were ever removed from this generation of a table."""
     totals = read_standing(store, removal_name(table), table).totals
     return {number: tally.rows for number, tally in totals.items()}
 
 
 class Clocks(NamedTuple):
-    """How far times of acceptance say which of two records in different partitions is the later one.
+    """How exactly times of acceptance order two records of different partitions.
 
-    They may be off by `slack_us`, microseconds; from `exact_from_us` on, since 1970 UTC, they are exact.
+    The times may be off by `slack_us` microseconds; from `exact_from_us` (microseconds since 1970 UTC) on they are
+    exact.
     """
 
     slack_us: int
@@ -92,10 +93,10 @@ class Clocks(NamedTuple):
 
 
 def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
-    """What the times of a pipeline's records are worth.
+    """How exact the times of a pipeline's records are.
 
-    Those of an adopted zone say only when its files were written, however long their records had waited: there no time
-    says that a record of another partition came later.
+    The times of an adopted zone are those at which its files were written, however long the records had waited before.
+    They cannot order records of different partitions.
     """
     if any(landed.path.startswith(f"{ADOPTED}/") for landed in runtime.landing.objects(pipeline.topic)):
         return Clocks(NEVER_US, NEVER_US)
@@ -104,7 +105,7 @@ def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
 
 
 def count_superseded(pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> int:
-    """Rows in a table now that `RemovalJob` would remove."""
+    """How many rows `RemovalJob` would remove from a table now."""
     sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
     return _int(_query(pipeline.open_table(tables), engine, sql)[0][0])
 
@@ -130,7 +131,7 @@ def _query(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
 
 def _int(value: object) -> int:
     if not isinstance(value, int):
-        raise TypeError(f"a number is none: {value!r}")
+        raise TypeError(f"not an integer: {value!r}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Log retention: what every job has committed, and is past the retention, may leave the log."""
+"""Log retention: records that every job has committed and that are past the retention may leave the log."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["common_positions", "readers_of", "trim_log"]
 
 
 FAR_FUTURE_MS = 1 << 50
-"""Later than any time of acceptance, also where a clock was wrong by years; milliseconds since 1970 UTC."""
+"""Later than any time of acceptance, even if a clock was wrong by years; milliseconds since 1970 UTC."""
 
 
 def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
-    """Trim every topic, and return how many records left each that lost some. Safe to repeat, and at any kill.
+    """Trim every topic, and return topic → trimmed records. Safe to repeat, and to kill at any point.
 
-    A partition is trimmed only before the smallest position that all who read the log have committed: `land` always,
-    `stream` for its own topics. `batch` reads the landing zone and does not count. Of a topic that was deleted all
-    that they have committed goes, whatever the retention. A topic that cannot be trimmed is named in `problems`.
+    A partition is trimmed only before the smallest position that every job reading the log has committed: `land` always
+    reads it, `stream` reads its own topics. `batch` reads the landing zone and does not count. A deleted topic loses
+    all committed records, whatever the retention. A topic that cannot be trimmed is named in `problems`.
     """
     config = runtime.config.log
     if not runtime.log.capabilities.trims:
@@ -51,7 +51,7 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
         except (
             ChangedTableError,
             CorruptError,
-        ) as error:  # it is not known what may go; the others are trimmed
+        ) as error:  # it is unknown what may be trimmed; other topics are
             problems.append(f"{topic}: {error.what}")
             continue
         if dropped:
@@ -61,7 +61,7 @@ def trim_log(runtime: Runtime, problems: list[str]) -> dict[str, int]:
 
 
 def common_positions(runtime: Runtime, topic: str) -> dict[int, list[str]]:
-    """Partition → where each job that reads it from the log stands; only partitions that all have committed some of."""
+    """Partition → the position of each job that reads it from the log; only partitions that all of them have begun."""
     positions = [
         read_standing(runtime.store, job, table).positions for job, table in readers_of(runtime, topic)
     ]

@@ -1,1 +1,1 @@
-"""Where jobs read from, in which order, and when their records count as accepted."""
+"""What jobs read from, in which order, and the times of acceptance of what they read."""

@@ -1,9 +1,10 @@
-"""When records count as accepted: never earlier than one before them in their partition.
+"""When records count as accepted: never earlier than the record before them in their partition.
 
-Across partitions the time of acceptance says which of two records of a post is the later one. The embedded log's times
-only rise. Those of others may run backwards within a partition: clocks are set, leaders change, producers put in their
-own. There the offsets are right and the running maximum counts, over all steps of a job. A time that lies in the future
-is no time of acceptance: it counts as that of the step's plan, or a single one would put its partition ahead for years.
+Across partitions the time of acceptance decides which of two records of a post is the later one. The embedded log's
+times only rise. Times of other logs may run backwards within a partition: clocks are set, leaders change, producers
+send times of their own. The offsets are right then, so each record gets the running maximum of the times, over all
+steps of a job. A time in the future is replaced by the time of the step's plan: a single one would put its partition
+ahead for years.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["Acceptance"]
 
 FUTURE_US = 3_600_000_000
-"""An hour ahead of the worker's clock: clocks that are right never differ by as much."""
+"""An hour ahead of the worker's clock: correct clocks never differ by as much."""
 
 
 class Acceptance:
-    """The times of one step.
+    """The times of acceptance in one step.
 
     Args:
-        before: What the steps before it came to, a partition.
-        planned_at: When it was planned, milliseconds since 1970 UTC; None where times are taken as they are.
+        before: Partition → the sums over the steps before it.
+        planned_at: When the step was planned, milliseconds since 1970 UTC; None if no time can lie in the future.
     """
 
     def __init__(self, before: Mapping[int, Tally], planned_at: int | None) -> None:
@@ -39,9 +40,9 @@ class Acceptance:
         self._latest = self._before
 
     def correct_times(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """All chunks of the step as they come, in each partition in the order of offsets; no time runs backwards.
+        """Yield the chunks of the step with times that never run backwards within a partition.
 
-        May be called again, where they are read again.
+        The chunks of a partition come in the order of their offsets. May be called again with the same chunks.
         """
         self._latest = dict(self._before)
         for chunk in chunks:
@@ -65,7 +66,7 @@ class Acceptance:
         return [time if time <= planned + FUTURE_US else planned for time in times]
 
     def add_latest(self, tallies: Mapping[int, Tally]) -> dict[int, Tally]:
-        """The tallies of the step with the latest time of each partition; call when all chunks have come."""
+        """The tallies of the step with the latest time of each partition; call it after all chunks were read."""
         return {
             partition: msgspec.structs.replace(tally, latest=self._latest.get(partition, 0))
             for partition, tally in tallies.items()

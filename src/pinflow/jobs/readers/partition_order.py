@@ -1,7 +1,7 @@
-"""In which order the partitions of a topic are read: those that others were made of come first.
+"""In which order the partitions of a topic are read: parents before the partitions that were made of them.
 
-A partition that was split or merged leaves the log when its retention has passed. Where it was read to its end before,
-nothing is lost; where it was not, its records are gone, and no partition that is left says so.
+A partition that was split or merged leaves the log when its retention has passed. If a job had not read it to its end
+by then, records are lost, and the remaining partitions do not show it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["PartitionOrder"]
 
 
 class PartitionOrder:
-    """Reads the partitions of one topic in their order, survey after survey. Not safe to share.
+    """Reads the partitions of one topic in order, round after round. Not safe to share between threads.
 
     Args:
-        log: Opened when first needed.
-        topic: Its name.
+        log: Opens the log; called when it is first needed.
+        topic: The name of the topic.
     """
 
     def __init__(self, log: Callable[[], EventLog], topic: str) -> None:
@@ -32,19 +32,19 @@ class PartitionOrder:
     def walk(
         self, partitions: Sequence[Partition], positions: Mapping[int, str], read: Callable[[Partition], bool]
     ) -> None:
-        """Have each partition read whose parents are finished.
+        """Call `read` for each partition whose parents are finished.
 
         Args:
-            partitions: Those that the log has.
-            positions: Where the job stands.
-            read: Reads one; told back is whether anything was found.
+            partitions: The partitions that the log has now.
+            positions: The position of the job in each partition.
+            read: Reads one partition, and returns whether it found anything.
 
         Raises:
-            GapError: A partition has left the log, and it cannot be told whether it was read to its end.
+            GapError: A partition has left the log, and it is unknown whether it was read to its end.
         """
         for number in find_unaccounted(partitions, positions, self._finished):
             self._log().read(self._topic, number, positions[number], max_records=1, max_bytes=1)
-            self._finished.add(number)  # the log was told to pass over gaps
+            self._finished.add(number)  # it did not raise: its URL says to skip gaps
         unfinished: set[int] = set()
         # Children have higher numbers.
         for each in sorted(partitions, key=lambda partition: partition.number):
@@ -57,14 +57,14 @@ class PartitionOrder:
 def find_unaccounted(
     partitions: Sequence[Partition], positions: Mapping[int, str], finished: Collection[int]
 ) -> list[int]:
-    """Partitions that a job has begun, that have left the log, and that nothing shows to have been read to their end.
+    """Partitions that a job has begun and that have left the log, without a sign that they were read to their end.
 
-    A partition made of it that has been begun does show that; so does `finished`. One whose children have left the log
-    as well is unaccounted for as long as there is any whose own parents are unknown. One with a higher number than all
-    that are there belongs to a topic that was deleted and made again.
+    A sign is that the job has begun one of their children, or that they are in `finished`. If the children have left
+    the log as well, a partition is unaccounted for as long as the log has a new partition with unknown parents. A
+    partition with a higher number than all in the log belongs to a topic that was deleted and created again.
     """
     if not partitions:
-        return []  # the topic is being made, or deleted: nothing is known of it now
+        return []  # the topic is being created or deleted
     listed = {each.number for each in partitions}
     new = [each for each in partitions if each.number not in positions]
     unknown = {parent for each in new for parent in each.parents if parent not in listed | {*positions}}

@@ -1,4 +1,4 @@
-"""Where the cleaning jobs read from: the log, or the landing zone."""
+"""What the cleaning jobs read from: the log, or the landing zone."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ NO_LIMIT = 1 << 62
 
 
 class Reader(Protocol):
-    """Finds what is new in a topic, and reads what a plan names.
+    """Finds new records of a topic, and reads the records that a plan names.
 
-    `kind` is what the steps do whose slices it finds.
+    `kind` is the kind of the steps that its slices make.
     """
 
     kind: Kind = "clean"
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
-        """What can be read from these positions on, within the limits of one step."""
+        """The slices after these positions, within the limits of one step."""
 
     def read(self, slices: Iterable[Slice]) -> Iterable[Chunk]:
-        """Exactly the records of slices.
+        """Read exactly the records of slices.
 
         Raises:
-            GapError: Some are not there.
+            GapError: Some records are missing.
         """
 
     def has_foreign_times(self) -> bool:
-        """Whether times of acceptance come straight from clocks of others, so that one may lie in the future."""
+        """Whether times of acceptance come from clocks of other systems, so that one may lie in the future."""
         return False
 
-    def show_progress(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most need not know
-        """Told where a job stands after a commit, and once when it starts."""
+    def show_progress(self, positions: dict[int, str]) -> None:  # noqa: ARG002 - most readers publish nothing
+        """Publish the positions of a job; called after each commit, and once when the job starts."""
         return
 
 
 class LogReader(Reader):
-    """Reads a topic of the log, which is opened when first needed. A step's records are read once, by the survey."""
+    """Reads a topic of the log, which is opened when first needed. `fetch_next` keeps what it reads for `read`."""
 
     def __init__(self, log: Callable[[], EventLog], topic: str, config: Stream) -> None:
         self._open_log = log
@@ -66,7 +66,7 @@ class LogReader(Reader):
         try:
             partitions = log.describe(self._topic)
         except UnknownTopicError:
-            return []  # nobody has posted yet
+            return []  # there was no post yet
         self._fetched.clear()
 
         def read(partition: Partition) -> bool:
@@ -105,7 +105,7 @@ class LogReader(Reader):
         return self._open_log().exact_from is None
 
     def show_progress(self, positions: dict[int, str]) -> None:
-        """See `Reader.show_progress`: the log's own tools are to show it."""
+        """See `Reader.show_progress`: the log's own tools can then show the lag."""
         log = self._open_log()
         if shows_progress(log):
             log.show_progress("stream", self._topic, positions)
@@ -159,7 +159,7 @@ class LandingReader(Reader):
         yield from self._landing.read_all(known[path] for piece in landed for path in piece.objects)
 
     def _objects_from(self, known: list[Landed], partition: int, position: str | None) -> list[Landed]:
-        """The objects of a partition from a position on, each beginning where the one before ends."""
+        """The objects of a partition from a position on; each begins where the one before it ends."""
         objects = [each for each in known if each.partition == partition]
         if position is not None:
             firsts = [each.first for each in objects]
@@ -180,7 +180,7 @@ def read_slice(log: EventLog, topic: str, piece: LogSlice) -> Chunk:
     """Read exactly the records of a slice from the log.
 
     Raises:
-        GapError: They are not all there.
+        GapError: Some of them are missing.
     """
     chunk = log.read(topic, piece.partition, piece.start, max_records=piece.records, max_bytes=NO_LIMIT)
     if (len(chunk), chunk.end) != (piece.records, piece.end):
@@ -193,7 +193,7 @@ def read_slice(log: EventLog, topic: str, piece: LogSlice) -> Chunk:
 
 
 def unreadable_slice(topic: str, piece: Slice) -> CorruptError:
-    """The error for a plan that names records where its job does not read."""
+    """The error for a plan with a kind of slice that its job does not read."""
     return CorruptError(
         f"a plan has a {type(piece).__name__}, which its job does not read",
         where=f"{topic} partition {piece.partition}",

@@ -1,1 +1,1 @@
-"""replay: tables anew by the rules of today, and rejected records tried again."""
+"""replay: build tables again by the current rules, and try rejected records again."""

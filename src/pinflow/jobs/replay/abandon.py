@@ -1,11 +1,10 @@
-"""Giving a replay up that was fenced and not finished: the tables stay what they are, and the job goes on.
+"""Giving up a replay that has fenced its job and did not finish: the tables stay as they are, and the job goes on.
 
-1. **Keep.** The next generation is put, if absent, with the folders that are current, and with what the job has come to
-   as what the fencing step came to. It is what the replay would put at its swap: of the two one is first, and the other
-   is told.
-2. **Stamp.** An empty commit to the table carries the transaction (job, step): the step is committed.
+1. **Keep.** Put the next generation, if absent, with the current folders, and with the job's sums as the sums of the
+   fencing step. The replay would put the same generation at its swap: the first put wins, and the other raises.
+2. **Stamp.** Make an empty commit to the table, with the transaction (job, step): the step is committed.
 
-Killed anywhere, it is run again.
+If it is killed, run it again.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = ["Abandoned", "abandon"]
 
 
 class Abandoned(msgspec.Struct, frozen=True):
-    """One pipeline: whether a replay held its job, and who had begun it."""
+    """One pipeline: whether a replay held its job, and the worker that had begun it."""
 
     side: str
     dataset: str
@@ -41,10 +40,10 @@ class Abandoned(msgspec.Struct, frozen=True):
 
 
 def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
-    """Give up the replay that holds the job of a pipeline, if one does; what it has built is left to `maintain`.
+    """Give up the replay that holds the job of a pipeline, if there is one; `maintain` removes its build later.
 
     Raises:
-        FencedError: The replay goes on at this moment, and has swapped its tables in.
+        FencedError: The replay has just finished, and has swapped its tables in.
     """
     current = pipeline.generation(runtime.store)
     plan = _read_fence(runtime, pipeline, current)
@@ -71,6 +70,6 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
 
 
 def _read_fence(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
-    """The plan by which a replay holds the job, if one does."""
+    """The plan by which a replay holds the job, if there is one."""
     table, _ = pipeline.tables_of(runtime.tables, current)
     return read_standing(runtime.store, pipeline.job, table).held_by if table.exists() else None

@@ -1,4 +1,4 @@
-"""What a replay changes, as those who ask questions would see it."""
+"""What a replay changes in the answers to questions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["CellsChange", "Difference", "ReasonChange", "compare", "compare_cell
 
 
 class ReasonChange(msgspec.Struct, frozen=True):
-    """A reason of quarantine, and how many records had it before and have it after."""
+    """A reason of quarantine, and how many records have it before and after."""
 
     reason: str
     before: int
@@ -31,7 +31,7 @@ class ReasonChange(msgspec.Struct, frozen=True):
 
 
 class CellsChange(msgspec.Struct, frozen=True):
-    """A field of the records, and how many cells of it became NULL by a rule before and do after."""
+    """A field of the records, and how many of its cells a rule made NULL before and after."""
 
     field: str
     before: int
@@ -39,7 +39,7 @@ class CellsChange(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """The latest row of every post before and after: how many there are, came, went, and changed in each column."""
+    """The latest rows of the posts: their number before and after, those added and removed, and changes by column."""
 
     before: int
     after: int
@@ -56,7 +56,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, partial: bool) -> Difference:
-    """Compare the current generation with a built one; with `partial` only as far as the built one comes."""
+    """Compare the current generation with a build; with `partial` only the records that the build covers."""
     old, old_rejects = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     new, new_rejects = pipeline.tables_of(runtime.tables, generation)
     columns, latest = pipeline.dataset.clean | LINEAGE, pipeline.dataset.latest(pipeline.dataset.clean)
@@ -91,7 +91,7 @@ def compare(runtime: Runtime, pipeline: Pipeline, generation: Generation, *, par
 
 
 def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[CellsChange]:
-    """The cells that were counted under the rules of before and of after; an earlier version has counted none."""
+    """The counted cells under the old and under the new rules; an earlier version counted none."""
     old, new = (sum(tallies, Tally()).cells for tallies in (before, after))
     return [
         CellsChange(field, old.get(field, 0), new.get(field, 0)) for field in sorted(old.keys() | new.keys())

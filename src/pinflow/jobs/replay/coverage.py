@@ -1,8 +1,8 @@
-"""What a replay has to cover: how far a pipeline's job has come, by its table or, where that cannot be used, its plans.
+"""What a replay has to cover: the progress of a pipeline's job, by its table or, if that cannot be used, by its plans.
 
-A table that another program has changed or deleted does not say what was committed to it, or can take no step any more.
-The plans still do: one is put only when the step before it is committed. So a replay covers the newest plan, whether or
-not it was committed: it reads the same records again.
+If another program has changed or deleted a table, the table does not show what was committed to it, or takes no more
+commits. The plans still show it: a plan is put only when the step before it is committed. So a replay covers the newest
+plan, whether or not it was committed: it reads the same records again.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Coverage(NamedTuple):
 
 
 def coverage(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) -> Coverage:
-    """How far the pipeline's job has come; with `by_plans` whatever its tables say.
+    """The progress of the pipeline's job; with `by_plans` by its plans, whatever its tables say.
 
     Raises:
-        AbsentError: It has done nothing yet.
+        AbsentError: It has committed nothing yet.
     """
     if by_plans or not _can_commit(runtime, pipeline):
         return _read_plans(runtime, pipeline)
@@ -49,10 +49,10 @@ def coverage(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) ->
 
 
 def cleaned_pipelines(tables: Tables, side: Side, user_id: str, dataset: str | None) -> list[Pipeline]:
-    """The pipeline of a dataset, or without one all of a side whose jobs have done anything.
+    """The pipeline of a dataset, or without one all of a side, if their jobs have committed anything.
 
     Raises:
-        AbsentError: None has.
+        AbsentError: None of them has.
     """
     found = [
         pipeline for pipeline in side_pipelines(side, user_id) if dataset in (None, pipeline.dataset.name)
@@ -64,7 +64,7 @@ def cleaned_pipelines(tables: Tables, side: Side, user_id: str, dataset: str | N
 
 
 def _has_cleaned(tables: Tables, pipeline: Pipeline) -> bool:
-    """Whether the pipeline's job has committed a step, be its table gone by now."""
+    """Whether the pipeline's job has ever committed a step, even if its table was deleted since."""
     try:
         committed = read_step(pipeline.job, pipeline.open_table(tables)) > 0
     except ChangedTableError:
@@ -73,7 +73,7 @@ def _has_cleaned(tables: Tables, pipeline: Pipeline) -> bool:
 
 
 def _can_commit(runtime: Runtime, pipeline: Pipeline) -> bool:
-    """Whether a worker can commit to the tables, and no commit of theirs is lost."""
+    """Whether a worker can commit to the tables, and none of their commits is lost."""
     table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     try:
         for each in (table, quarantine):
@@ -90,7 +90,7 @@ def _read_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
     step = newest_step(runtime.store, pipeline.job)
     plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is not None and plan.kind == "swap" and pipeline.generation(runtime.store).step < step:
-        step -= 1  # the fence of a replay that has not ended: no worker can have committed it
+        step -= 1  # the fence of an unfinished replay: no worker can have committed it
         plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is None:
         raise _nothing_cleaned(pipeline)
@@ -98,10 +98,10 @@ def _read_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
 
 
 def _totals(store: Store, plan: Plan) -> dict[int, Tally]:
-    """The sums after a step, by its receipt. Where it got none, only its records are known, beside those before it."""
+    """The sums after a step, by its receipt. Without one only its number of records is known, and the sums before."""
     try:
         return read_receipt(store, plan).totals
-    except CorruptError:  # its worker died, or was refused, before it
+    except CorruptError:  # its worker ended before it put the receipt
         before = (
             read_receipt(store, read_plan(store, plan.job, plan.step - 1)).totals if plan.step > 1 else {}
         )

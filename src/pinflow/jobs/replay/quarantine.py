@@ -21,7 +21,7 @@ __all__ = ["Retried", "retry_quarantine"]
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """One pipeline: rejected records tried again, and how many of them are (or in a dry run would be) clean now."""
+    """One pipeline: how many rejected records were tried again, and how many moved (in a dry run: would move)."""
 
     side: str
     dataset: str
@@ -31,13 +31,13 @@ class Retried(msgspec.Struct, frozen=True):
 
 
 def retry_quarantine(runtime: Runtime, pipeline: Pipeline, *, dry_run: bool = False) -> Retried:
-    """Try a pipeline's rejected records by the rules of today, and move what is now clean; see `jobs.clean.moving`.
+    """Try a pipeline's rejected records by the current rules, and move those that come clean; see `jobs.clean.moving`.
 
-    A worker of the pipeline's job that runs is fenced by the first move, and ends.
+    The first move fences a running worker of the pipeline's job, which then ends.
 
     Raises:
         AbsentError: The pipeline's job has committed nothing yet.
-        FencedError: A worker moved at the same time; try again.
+        FencedError: A worker planned a step at the same time; try again.
     """
     table, quarantine = pipeline.tables_of(runtime.tables, pipeline.generation(runtime.store))
     if not read_step(pipeline.job, table):

@@ -1,20 +1,20 @@
-"""replay: a table anew, by the rules of today, and both its tables swapped in one step.
+"""replay: build a pipeline's tables again by the current rules, and swap table and quarantine at once.
 
-1. **Build.** All that the pipeline's job has covered is read again, from the landing zone or the log, and cleaned into
-   a fresh generation, in steps of a job of its own, `replay/<folder>`. The pipeline's job goes on meanwhile.
-2. **Fence.** The next step of the pipeline's job is planned, as a step that only replay finishes. From here on no
-   worker can commit to the old generation; one that runs ends, one that starts names the command to run.
-3. **Build** what came since 1, up to exactly where the job stands.
+1. **Build.** Read all records again that the pipeline's job has covered, from the landing zone or the log, and clean
+   them into a fresh generation, in steps of a separate job, `replay/<folder>`. The pipeline's job continues meanwhile.
+2. **Fence.** Plan the next step of the pipeline's job as a step that only replay can finish. From here on no worker can
+   commit to the old generation: a running worker ends, and a starting one names the command to run.
+3. **Build** the records that were covered since 1, exactly up to the job's positions.
 4. **Compare** both generations.
-5. **Stamp.** An empty commit to the new table carries the transaction (job, step).
-6. **Swap.** The generation is put, if absent, and with it the sums of the build as what the step came to: now readers
-   and workers find the new tables, and the step is committed.
+5. **Stamp.** Make an empty commit to the new table, with the transaction (job, step).
+6. **Swap.** Put the generation, if absent, with the sums of the build as the sums of the step: now readers and workers
+   find the new tables, and the step is committed.
 
-Where another program has changed or deleted the table, the job's plans say how far it has come
-(`jobs.replay.coverage`), and its last plan is covered by the build though no worker can commit it.
+If another program has changed or deleted the table, the job's plans show its progress (`jobs.replay.coverage`), and the
+build covers the job's last plan, even if no worker can commit it.
 
-Before 6 nothing has changed for readers, after it everything has. A replay that was killed is run again: it takes up
-its build, and its fence, where they are. One without a fence may as well not be.
+Readers see no change before 6, and the whole change after it. A replay that was killed can be run again: it continues
+its build and keeps its fence. If it was killed before the fence, it need not be run again.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
 __all__ = ["Replayed", "replay"]
 
 FENCE_ATTEMPTS = 20
-"""Steps of running workers that the fence may lose against; each time the worker's step is finished for it."""
+"""How often a running worker may plan a step before the fence does; each time the worker's step is finished first."""
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """One pipeline replayed; `swapped` is False for a dry run. `records` is how many were read again.
+    """The replay of one pipeline; `swapped` is False for a dry run. `records` is how many were read again.
 
-    `cells` are None where a dry run covers less than the job has, so that they cannot be compared. Where the table that
-    stood before cannot be read any more, nothing is `compared`.
+    `cells` is None if they cannot be compared, since a dry run covers less than the job. `compared` is False if the
+    old table cannot be read any more.
     """
 
     side: str
@@ -72,7 +72,7 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class _Build(NamedTuple):
-    """A generation under construction, and where its records come from."""
+    """A generation that is being built, and the source of its records."""
 
     pipeline: Pipeline
     generation: Generation
@@ -82,14 +82,14 @@ class _Build(NamedTuple):
 def replay(
     runtime: Runtime, pipeline: Pipeline, *, origin: Origin = "landing", dry_run: bool = False
 ) -> Replayed:
-    """Replay one pipeline; see the module. With `dry_run` it ends after the comparison, and fences nobody.
+    """Replay one pipeline; see the module. With `dry_run` it ends after the comparison, without a fence.
 
-    A dry run covers whole landing objects only; what the job has covered beyond them is left out on both sides.
+    A dry run covers whole landing objects only; on both sides it leaves out records beyond them.
 
     Raises:
         AbsentError: The pipeline's job has committed nothing yet.
-        GapError: Some records are not there to be read again.
-        FencedError: Another replay of the same pipeline is under way.
+        GapError: Some records cannot be read again.
+        FencedError: Another replay of the same pipeline is running.
     """
     build = _choose_build(runtime, pipeline, origin)
     _advance(runtime, build, tail=False)
@@ -106,7 +106,7 @@ def replay(
 
 
 def _choose_build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Build:
-    """The build of today's rules: one that was begun a short time ago, or a fresh one."""
+    """The build by the current rules: one that was begun a short time ago, or a fresh one."""
     current = pipeline.generation(runtime.store)
     stem = f".g{current.number + 1}-{pipeline.dataset.rules}-{origin}"
     half_ms = runtime.config.maintain.retention_hours * HOUR_MS // 2
@@ -120,7 +120,7 @@ def _choose_build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Buil
                 Generation(current.number + 1, f"{pipeline.table}{suffix}", f"{pipeline.quarantine}{suffix}"),
                 origin,
             )
-        attempt += 1  # so old that maintain may be deleting it
+        attempt += 1  # it is so old that maintain may be deleting it
 
 
 def _is_fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
@@ -129,7 +129,7 @@ def _is_fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
 
 
 def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
-    """Take the build as far as the pipeline's job has come."""
+    """Advance the build to the progress of the pipeline's job."""
     pipeline, name = build.pipeline, build_name(build.generation.table)
     table, _ = pipeline.tables_of(runtime.tables, build.generation)
     covered = coverage(runtime, pipeline)
@@ -165,7 +165,7 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             try:
                 _finish_pending(runtime, pipeline)
             except ChangedTableError:
-                by_plans = True  # no worker can finish it: it is covered by the build
+                by_plans = True  # no worker can finish the step: the build covers it
             continue
         plan = Plan(
             kind="swap",
@@ -180,14 +180,14 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             swaps=pipeline.table,
         )
         if put_plan(runtime.store, plan):
-            if not _is_next(runtime, build):  # another swapped between the look and the put: hold nobody
+            if not _is_next(runtime, build):  # another replay swapped in between: release the job
                 abandon(runtime, pipeline)
                 raise _late_error(pipeline)
             return plan
     raise UnavailableError(
-        "running workers were faster each time",
+        "a running worker planned a step first each time",
         where=pipeline.job,
-        hint=f"stop pinflow {pipeline.side}, and try again",
+        hint=f"stop pinflow {pipeline.side}, and run the replay again",
     )
 
 
@@ -210,7 +210,7 @@ def _require_complete(runtime: Runtime, build: _Build) -> None:
         found = built.totals[partition].records if partition in built.totals else 0
         if found != wanted.records:
             raise GapError(
-                f"{found} of {wanted.records} records were found to be read again",
+                f"only {found} of {wanted.records} records can be read again",
                 where=f"{build.pipeline.topic} partition {partition}",
                 hint="pinflow audit --deep",
             )
@@ -243,7 +243,7 @@ def _report_replay(runtime: Runtime, build: _Build, *, swapped: bool) -> Replaye
 def _compare_tables(runtime: Runtime, build: _Build, *, partial: bool) -> Difference | None:
     try:
         return compare(runtime, build.pipeline, build.generation, partial=partial)
-    except (ChangedTableError, CorruptError):  # the old table: that is why it is built anew
+    except (ChangedTableError, CorruptError):  # the old table is unreadable: that is why it is rebuilt
         return None
 
 
@@ -268,7 +268,7 @@ def _late_error(pipeline: Pipeline) -> FencedError:
     return FencedError(
         "another replay has swapped its tables in, or this one was given up",
         where=pipeline.table,
-        hint=f"{replaying(pipeline.side, pipeline.dataset.name)}, if it is still needed",
+        hint=f"if a replay is still needed, run {replaying(pipeline.side, pipeline.dataset.name)}",
     )
 
 

@@ -1,7 +1,7 @@
-"""Reading a topic again from its beginning, up to where its job stands: from the landing zone, or from the log.
+"""Reading a topic again from its beginning up to the positions of its job, from the landing zone or from the log.
 
-How far a build has come is counted in records, so that positions need not be compared: only the log can do that, and
-a job may stand in the middle of a landing object.
+The progress of a build is counted in records, so that positions need not be compared: only the log can compare them,
+and the position of a job may lie in the middle of a landing object.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ __all__ = ["RereadTarget", "Rereader"]
 
 
 class RereadTarget(NamedTuple):
-    """Where a partition is to be read to: this position, which so many records from the beginning lie before."""
+    """The end of a reading: a position, and the number of records from the beginning of the partition up to it."""
 
     position: str
     records: int
 
 
 class Rereader(Reader):
-    """`jobs.readers.readers.Reader` that ends at targets.
+    """A `Reader` that ends at targets.
 
     Args:
-        topic: The topic.
-        log: Read where no landing object holds a record, if `tail`.
-        landing: The landing zone; None reads the log alone.
+        topic: The name of the topic.
+        log: Read for records that no landing object holds, if `tail`.
+        landing: The landing zone; None to read the log alone.
         config: Limits of one step.
-        targets: Where each partition is to be read to.
-        done: Partition → records read already, asked before each step.
-        tail: Read right up to the targets; else only whole landing objects, since the targets may still move.
+        targets: Partition → where to stop.
+        done: Returns partition → records read already; called before each step.
+        tail: Whether to read exactly up to the targets; else only whole landing objects, as targets may still move.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Rereader(Reader):
         self._tail = tail or landing is None
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
-        """See `Reader.fetch_next`: one partition a step."""
+        """See `Reader.fetch_next`: one partition in each step."""
         done = self._done()
         objects = self._manifest.objects() if self._manifest is not None else []
         for partition, target in sorted(self._targets.items()):
@@ -103,7 +103,7 @@ class Rereader(Reader):
     def _next_landed_slice(
         self, objects: list[Landed], so_far: int, target: RereadTarget, position: str | None
     ) -> LandedSlice | None:
-        """The next records in landing objects; None where there is none, or none whole before the target."""
+        """The next records in landing objects; None if there are none, or no whole object before the target."""
         skip = so_far
         while objects and skip >= objects[0].records:
             skip -= objects[0].records
@@ -154,7 +154,7 @@ class Rereader(Reader):
 
 
 def _cut(chunk: Chunk, skip: int, records: int) -> Chunk:
-    """So many records of a chunk, after the first `skip`."""
+    """`records` records of a chunk, after the first `skip`."""
     end = skip + records
     if not skip and end >= len(chunk):
         return chunk

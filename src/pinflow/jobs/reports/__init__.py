@@ -1,1 +1,1 @@
-"""What is reported of a home: audit, status, integrity, metrics."""
+"""Reports about a home: audit, status, integrity, metrics."""

@@ -1,12 +1,12 @@
 """audit: does what came in add up with what came out?
 
 For every partition of a pipeline, at any time: accepted = cleaned + superseded + quarantined + waiting. The sums come
-from the ranges of the log's partitions, the jobs' receipts and the tables' metadata; `deep` takes them from the rows,
-looks for records that are there twice, and reads the log and every landed object against their checksums.
-Superseded rows that `maintain` has removed are taken from its receipts: they count as superseded still.
+from the ranges of the log's partitions, the jobs' receipts and the tables' metadata; `deep` counts rows
+instead, looks for records that occur twice, and compares the log and every landed object with their checksums. The
+receipts of `maintain` count the superseded rows that it removed: they still count as superseded.
 
-Cells that had a text and became NULL by a rule are no difference. They are counted, in rows that are superseded too;
-of samples there are never more than of cells.
+Cells that had a text and that a rule made NULL are not a difference. They are counted, also in superseded rows; there
+are never more samples than cells.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = ["Audit", "AuditLine", "audit"]
 class AuditLine(msgspec.Struct, frozen=True):
     """One partition of a topic. Counts are records.
 
-    `table` is None for a topic that no side reads: it is landed only. `cleaned` counts superseded rows too unless
-    `superseded` is told, which takes the rows. `difference` is what does not add up; 0 is right. `nulled` counts, by
-    field, the cells that had a text and became NULL by a rule.
+    `table` is None for a topic that no side reads: it is landed only. `superseded` is None unless rows were counted;
+    then `cleaned` includes superseded rows. `difference` is 0 if everything adds up. `nulled` counts by field the
+    cells that had a text and that a rule made NULL.
     """
 
     topic: str
@@ -66,10 +66,10 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 class _RowCounts(msgspec.Struct, frozen=True):
-    """What the rows of one partition say: all, those that stand, distinct offsets, rejects, distinct rejects.
+    """Counts of one partition: all rows, those not superseded, distinct offsets, rejects, distinct offsets of rejects.
 
-    `both` are records that have a row and are in quarantine as well; `samples` counts, by field, samples of cells that
-    became NULL, and the distinct records that they are of.
+    `both` counts records that have a row and are in quarantine as well; `samples` counts by field the samples of cells
+    that became NULL, and their distinct records.
     """
 
     rows: int = 0
@@ -129,7 +129,7 @@ class _PipelineState(msgspec.Struct, frozen=True):
 def _read_pipeline_or_report(
     runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
 ) -> _PipelineState | None:
-    """Look at a pipeline's tables; where they cannot be read, that is a problem of this pipeline alone."""
+    """Read a pipeline's tables; if they cannot be read, add that to the problems and return None."""
     try:
         return _read_pipeline(runtime, pipeline, problems, deep=deep)
     except (ChangedTableError, CorruptError) as error:
@@ -140,7 +140,7 @@ def _read_pipeline_or_report(
 def _read_pipeline(
     runtime: Runtime, pipeline: Pipeline, problems: list[str], *, deep: bool
 ) -> _PipelineState:
-    """Look at a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
+    """Read a pipeline's tables as of one step of its job, whatever is committed meanwhile."""
     generation = pipeline.generation(runtime.store)
     now_table, now_quarantine = pipeline.tables_of(runtime.tables, generation)
     table = now_table.snapshot()
@@ -153,7 +153,9 @@ def _read_pipeline(
         pending_plan(runtime.store, pipeline.job, step + 1) is not None
         and now_table.step_of(pipeline.job) == step
     ):
-        problems.append(f"{table.name}: steps are gone that were committed to the table; next: {table.mend}")
+        problems.append(
+            f"{table.name}: steps that were committed to the table are missing; next: {table.mend}"
+        )
     for each, counted, gone in ((table, "rows", sum(removed.values())), (quarantine, "rejected", 0)):
         each.require_readable()
         expected = sum(getattr(tally, counted) for tally in totals.values()) - gone
@@ -177,14 +179,14 @@ def _read_pipeline(
 
 
 def _describe_miscount(table: Snapshot, held: int, expected: int) -> str:
-    """In words, that a table does not hold the rows that its job has written to it."""
+    """Describe that a table does not hold the rows that its job has written to it."""
     counts = f"the table holds {held} rows, its job's receipts say {expected}"
     if held < expected:
         return (
             f"{table.name}: {expected - held} rows are missing: {counts}; another program may have deleted them; "
             f"next: {table.mend}"
         )
-    return f"{table.name}: {held - expected} rows are there that its job has not written: {counts}; next: {table.mend}"
+    return f"{table.name}: {held - expected} rows were not written by its job: {counts}; next: {table.mend}"
 
 
 def _line(
@@ -279,11 +281,11 @@ def _row_problems(pipeline: Pipeline, partition: int, seen: _RowCounts) -> list[
     problems = []
     if seen.rows != seen.offsets:
         problems.append(
-            f"{pipeline.table} partition {partition}: {seen.rows - seen.offsets} records are there twice"
+            f"{pipeline.table} partition {partition}: {seen.rows - seen.offsets} records occur twice"
         )
     if seen.rejects != seen.reject_offsets:
         twice = seen.rejects - seen.reject_offsets
-        problems.append(f"{pipeline.quarantine} partition {partition}: {twice} records are there twice")
+        problems.append(f"{pipeline.quarantine} partition {partition}: {twice} records occur twice")
     if seen.both:
         problems.append(
             f"{pipeline.table} partition {partition}: {seen.both} records are in quarantine too, so others are missing"
@@ -297,7 +299,7 @@ def _sample_problems(pipeline: Pipeline, partition: int, seen: _RowCounts, total
         cells = total.cells.get(field, 0)
         where = f"{pipeline.nulled} partition {partition}"
         if samples != offsets:
-            problems.append(f"{where}: {samples - offsets} samples of {field} are there twice")
+            problems.append(f"{where}: {samples - offsets} samples of {field} occur twice")
         if samples > cells:
             problems.append(f"{where}: {samples} samples of {field}, receipts say {cells} cells")
     return problems
@@ -322,5 +324,5 @@ def _landing_problems(
 
 def _int(value: object) -> int:
     if not isinstance(value, int):
-        raise TypeError(f"a count is no integer: {value!r}")
+        raise TypeError(f"not an integer: {value!r}")
     return value

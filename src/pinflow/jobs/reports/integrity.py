@@ -1,4 +1,4 @@
-"""Are the stored bytes still what was written? Reads everything once, in bounded pieces, against its checksums."""
+"""Are the stored bytes still those that were written? Reads everything once, in pieces, and compares checksums."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ RECORDS_A_READ, BYTES_A_READ = 50_000, 32 << 20
 
 
 def find_damage(runtime: Runtime, *, objects: bool = True) -> list[str]:
-    """What is damaged or missing in the log and in the landing zone, in words, each with its place.
+    """Describe what is damaged or missing in the log and in the landing zone, and where.
 
-    A log that others run answers for its own bytes and is not read; landed objects are not, unless `objects`.
+    A managed log checks its own bytes and is not read. Landed objects are read only with `objects`.
 
     Raises:
         UnavailableError: The log or the lake cannot be reached.
@@ -85,7 +85,7 @@ def _check_objects(runtime: Runtime, topic: str) -> list[str]:
         except (CorruptError, GapError) as error:
             return _describe(error)
         if records != landed.records:
-            return f"{landed.path}: it holds {records} records, the manifest says {landed.records}"
+            return f"{landed.path}: it holds {records} records, but the manifest says {landed.records}"
         return None
 
     return [

@@ -1,4 +1,4 @@
-"""How many records each job has before it, for Prometheus."""
+"""How many records each job has still to cover, for Prometheus."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def side_lags(runtime: Runtime, side: Side) -> dict[str, int]:
 class LagMetrics(Collector):
     """`pinflow_lag_records` of the jobs of `land` (None) or of a side; each call reads afresh.
 
-    A log that does not count its records would have to read them, so of its jobs nothing is shown. The parts are
-    opened with the first call and belong to this collector; a context manager.
+    If a log does not count its records, they would have to be read, so the gauge is empty. The first call opens the
+    parts; `close` closes them.
     """
 
     def __init__(self, settings: Settings, side: Side | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Counters of jobs for Prometheus, read from receipts when they are asked for.
+"""Counters of jobs for Prometheus, read from receipts at each request.
 
-They say what a job has come to since its table began, whichever worker took the steps: two workers show the same, and
-after a restart they go on where they were. A replay may set them lower, which Prometheus takes for a restart.
+They count from the beginning of a job's table, whichever worker took the steps: two workers show the same numbers, and
+a restart does not reset them. A replay may lower them, which Prometheus treats as a restart.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 __all__ = ["LandMetrics", "SideMetrics", "serve_metrics"]
 
 ADDRESS = "127.0.0.1"
-"""Counters are for this machine only: there is no key to them."""
+"""Metrics are served to this machine only, since no key protects them."""
 
 _log = logging.getLogger(__name__)
 
 
 class _Receipts(Collector):
-    """Families of `_families`, which jobs of a kind fail, and whether all could be read; each call reads afresh.
+    """The families of `_families`, the failing jobs of a kind, and whether all receipts could be read.
 
-    What cannot be read is left out: a table that another program has changed hides no other.
+    Each call reads afresh. What cannot be read is left out: a table that another program has changed hides no other.
     """
 
     def __init__(self, store: Store, kind: str) -> None:
@@ -86,7 +86,7 @@ class _Receipts(Collector):
 
 
 class LandMetrics(_Receipts):
-    """What has landed, over all topics."""
+    """Landed records, over all topics."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "land")
@@ -99,7 +99,7 @@ class LandMetrics(_Receipts):
 
 
 class SideMetrics(_Receipts):
-    """What came of the records of a side, by dataset and, for cells, by field."""
+    """Clean and rejected records of a side by dataset, and cells made NULL by field."""
 
     def __init__(self, tables: Tables, side: Side, user_id: str) -> None:
         super().__init__(tables.store, side)
@@ -131,10 +131,10 @@ class SideMetrics(_Receipts):
 
 @contextmanager
 def serve_metrics(collectors: Iterable[Collector], port: int) -> Iterator[str]:
-    """Answer Prometheus on a port of this machine, 0 for a free one, while the context lasts; gives the address.
+    """Serve metrics on a port of this machine, 0 for a free one, while the context lasts; yields the address.
 
     Raises:
-        UnavailableError: The port is taken, or not to be had.
+        UnavailableError: The port cannot be opened.
     """
     registry = CollectorRegistry()
     for collector in collectors:

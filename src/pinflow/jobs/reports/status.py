@@ -1,4 +1,4 @@
-"""status: how far every topic is, from the ranges of the log's partitions and the jobs' receipts alone."""
+"""status: the progress of every topic, from the ranges of the log's partitions and the jobs' receipts alone."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class TopicStatus(msgspec.Struct, frozen=True):
     landed_to: dict[int, str] = {}
     """Partition → the log's own position up to which it has landed."""
     cleaned_to: dict[int, str] = {}
-    """The same of the job that fills the table."""
+    """Partition → the position up to which the table's job has cleaned."""
     nulled: dict[str, int] = {}
-    """Field → cells of the rows that had a text and became NULL by a rule."""
+    """Field → cells of the rows that had a text and that a rule made NULL."""
     failing: list[Failing] = []
-    """Jobs of the topic that fail: retried, or set aside."""
+    """The topic's failing jobs: retried, or set aside."""
 
 
 def status(runtime: Runtime) -> list[TopicStatus]:
-    """Every topic.
+    """The status of every topic.
 
     Raises:
         UnavailableError: The log or the lake cannot be read.

@@ -1,7 +1,6 @@
-"""What one process has done, for Prometheus: its steps, how long they took, and what went wrong.
+"""The steps of one process, for Prometheus: their number, duration and failures.
 
-Unlike the counters that are read from receipts, these begin at zero with the process, and are to be added up over
-workers.
+Unlike the counters that are read from receipts, these begin at zero with the process. Add them up over all workers.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["StepMetrics"]
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-"""From a step of few records on a fast disk to one that waits for a lake far away."""
+"""From a step of a few records on a fast disk to one that waits for a remote lake."""
 
 
 class StepMetrics(Observer, Collector):

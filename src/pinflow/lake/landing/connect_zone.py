@@ -1,7 +1,7 @@
-"""A landing zone as the Kafka Connect S3 sink writes it, and what of it can be taken.
+"""A landing zone that the Kafka Connect S3 sink wrote, and which of its records can be adopted.
 
-`<topic>+<partition>+<first offset>.json` holds a JSON value a line, often one alone. There is no manifest: how many
-records a file has is known by its lines, and whether files follow each other by their names.
+`<topic>+<partition>+<first offset>.json` holds one JSON value on each line, often only one. There is no manifest: the
+number of records is the number of lines, and the names of the files show their offsets.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ __all__ = [
 NAME = re.compile(r"(?:.*/)?(?P<topic>[^/]+)\+(?P<partition>\d+)\+(?P<first>\d+)\.(?P<kind>[^/]+)")
 
 READS_AT_ONCE = 32
-"""One-record files come in tens of thousands, and each read is mostly waiting."""
+"""There may be tens of thousands of one-record files, and reading one is mostly waiting."""
 
 BYTES_AT_ONCE = 64 << 20
-"""Of large files fewer are read at once, one at least."""
+"""Fewer large files are read at once, but at least one."""
 
 CACHE_BYTES = 64 << 20
-"""What was read to be counted and is kept to be copied: all of a zone of one-record files."""
+"""How much is kept from counting for copying: enough for a whole zone of one-record files."""
 
 
 class SinkFile(NamedTuple):
-    """A file of the zone, by its name: its first offset, and its size in bytes."""
+    """A file of the zone: its path, its first offset by its name, and its size in bytes."""
 
     path: str
     first: int
@@ -54,7 +54,7 @@ class SinkFile(NamedTuple):
 
 
 class FileRange(msgspec.Struct, frozen=True):
-    """What is to be taken of a file: its lines after `skip`, the first of which has this offset."""
+    """The lines of a file to adopt: `lines` lines after the first `skip`, beginning with this offset."""
 
     path: str
     offset: int
@@ -64,12 +64,12 @@ class FileRange(msgspec.Struct, frozen=True):
 
     @property
     def end(self) -> int:
-        """The offset after its last."""
+        """The offset after the last line."""
         return self.offset + self.lines
 
 
 class FoundRanges(NamedTuple):
-    """The ranges to take, in order; in words, offsets that are missing, and those there twice with other content."""
+    """The ranges to adopt in order, and descriptions of offsets that are missing or occur twice with other content."""
 
     ranges: list[FileRange]
     missing: list[str]
@@ -77,11 +77,11 @@ class FoundRanges(NamedTuple):
 
 
 Zone = dict[str, dict[int, list[SinkFile]]]
-"""Topic → partition → its files by first offset."""
+"""Topic → partition → files in the order of their first offsets."""
 
 
 class ZoneReader:
-    """Reads files of the zone; what it read is kept for a second reading, up to a bound."""
+    """Reads files of the zone, and caches them for a second reading, up to a limit."""
 
     def __init__(self, source: Store) -> None:
         self._source = source
@@ -90,24 +90,24 @@ class ZoneReader:
         self._cache_left = CACHE_BYTES
 
     def expect(self, zone: Zone) -> None:
-        """Limit the files read at once, so that as many of the largest fit into memory. Call it before reading."""
+        """Set how many files are read at once, so that the largest fit into memory. Call it before reading."""
         sizes = (file.size for partitions in zone.values() for files in partitions.values() for file in files)
         largest = max(sizes, default=0)
         self._at_once = min(READS_AT_ONCE, max(1, BYTES_AT_ONCE // max(1, largest)))
 
     def lines(self, path: str) -> list[bytes]:
-        """The lines of a file; none where it is gone."""
+        """The lines of a file; empty if the file is missing."""
         found = self._read(path)
         return split_lines(found[0]) if found is not None else []
 
     def take(self, paths: Sequence[str]) -> Iterator[tuple[bytes, datetime] | None]:
-        """Files and when they were last written, in order, and for the last time; None for one that is gone."""
+        """Read files for the last time, in order, with the time of their last write; None for a missing file."""
         for path, found in zip(paths, prefetch(self._source, self._read, paths, self._at_once), strict=True):
             self._cache.pop(path, None)
             yield found
 
     def count_lines(self, files: Iterable[SinkFile]) -> Iterator[int]:
-        """How many lines each file has."""
+        """Count the lines of each file, in order."""
         return prefetch(self._source, lambda file: len(self.lines(file.path)), files, self._at_once)
 
     def _read(self, path: str) -> tuple[bytes, datetime] | None:
@@ -119,11 +119,11 @@ class ZoneReader:
 
 
 def find_files(source: Store, folder: str, known: Container[str]) -> Zone:
-    """The files below a folder, but for the `known` ones.
+    """Find the files below a folder, except the `known` ones.
 
     Raises:
-        UsageError: There are others than the sink writes in JSON.
-        AbsentError: There are none.
+        UsageError: The folder has files other than the sink's JSON files.
+        AbsentError: The folder has no files.
     """
     zone: Zone = {}
     for found in source.find(folder):
@@ -159,7 +159,7 @@ def _require_json(source: Store, path: str, name: re.Match[str] | None) -> None:
     elif kind:
         what, hint = (
             f"files of .{kind} cannot be adopted",
-            "only JSON can, a value a line: format.class JsonFormat",
+            "only files with a JSON value on each line can be adopted: format.class JsonFormat",
         )
     else:
         what, hint = "this is not a file of the S3 sink", "name a folder that holds nothing else"
@@ -167,13 +167,13 @@ def _require_json(source: Store, path: str, name: re.Match[str] | None) -> None:
 
 
 def split_lines(data: bytes) -> list[bytes]:
-    """The lines of a file, with or without an end of the last."""
+    """Split a file into lines; the last line may lack its line break."""
     lines = data.split(b"\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def first_offset(path: str) -> int:
-    """The offset in a file's name."""
+    """The first offset of a file, by its name."""
     name = NAME.fullmatch(path)
     if name is None:
         raise ValueError(f"not a file of the sink: {path}")
@@ -181,12 +181,12 @@ def first_offset(path: str) -> int:
 
 
 def find_ranges(reader: ZoneReader, files: Iterable[SinkFile], position: int | None) -> FoundRanges:
-    """What to take of a partition's files from a position on (None: from the first).
+    """Find what to adopt of a partition's files from a position on (None: from the first).
 
-    Every file is read, to count its lines. Where files overlap, lines that say the same are taken once.
+    Every file is read to count its lines. If files overlap, equal lines are adopted once.
     """
     ordered = list(files)
-    # The file before the position may have grown since it was taken.
+    # The file before the position may have grown since it was adopted.
     before = [file for file in ordered if position is not None and file.first < position][-1:]
     wanted = before + [file for file in ordered if position is None or file.first >= position]
     found = FoundRanges([], [], [])
@@ -206,7 +206,7 @@ def find_ranges(reader: ZoneReader, files: Iterable[SinkFile], position: int | N
 
 
 def _find_difference(reader: ZoneReader, file: SinkFile, covered: int, ranges: list[FileRange]) -> int | None:
-    """The first offset that a file tells otherwise than those before it."""
+    """The first offset at which a file differs from the files before it; None if it does not."""
     lines = reader.lines(file.path)
     at = max(0, bisect_right([piece.offset for piece in ranges], file.first) - 1)
     for piece in ranges[at:]:

@@ -1,13 +1,13 @@
-"""The landing zone: records as they came, in objects named and written as the Kafka Connect S3 sink does.
+"""The landing zone: records as they came, in objects that are named and written as the Kafka Connect S3 sink does.
 
-An object holds consecutive records of one partition, a JSON value a line:
-`topics/<topic>/partition=<p>/<topic>+<p>+<first offset, 10 digits>.json`. What lines cannot hold stands beside it in
-an object of the same name with `.meta` after it: when the records were accepted, offsets with gaps, keys, headers,
-and which lines are not the record itself. A record that is JSON of several lines stands on one, its tokens as they
-are, as the connector writes it; its exact bytes are kept in `.meta`. One that is not a line and not JSON (it has a line
-break, or is not UTF-8) stands as a JSON string of its Base64; a tombstone stands as `null`.
+An object holds consecutive records of one partition, one JSON value on each line:
+`topics/<topic>/partition=<p>/<topic>+<p>+<first offset, 10 digits>.json`. An object of the same name with `.meta`
+after it has what lines cannot hold: times of acceptance, gaps in the offsets, keys, headers, and which lines are not
+the record itself. JSON of several lines is written on one line with unchanged tokens, as the connector writes it;
+`.meta` keeps its exact bytes. A record that is neither one line nor JSON (it has a line break, or is not UTF-8) is
+written as a JSON string of its Base64, and a tombstone as `null`.
 
-The table `landing` is the manifest. Readers take objects from it, never from a listing: an object that is not in the
+The table `landing` is the manifest. Readers find objects in it, never by a listing: an object that is not in the
 manifest has not landed.
 """
 
@@ -61,9 +61,9 @@ COLUMNS = (
 
 
 class Landed(msgspec.Struct, frozen=True):
-    """A row of the manifest: an object with positions `first` up to, not including, `next`.
+    """A row of the manifest: an object with the positions from `first` up to, not including, `next`.
 
-    `bytes` and `crc` (CRC-32) are those of the lines followed by those of the `.meta` object.
+    `bytes` and `crc` (CRC-32) are of the lines followed by the `.meta` object.
     """
 
     path: str
@@ -77,11 +77,11 @@ class Landed(msgspec.Struct, frozen=True):
 
 
 class _Meta(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the lines cannot hold. Runs are `[value, how many]`; lines are counted from 0.
+    """What the lines cannot hold. Runs are `[value, count]`; lines are counted from 0.
 
-    `accepted_us` are runs of by how many microseconds the time of acceptance is later than that of the run before, the
-    first since 1970 UTC. `accepted_at`, the times in milliseconds, is how version 0.1 kept them. `exact` are the bytes
-    of records whose line says the same JSON otherwise.
+    `accepted_us` are runs of times of acceptance, each as microseconds since the run before, the first since 1970 UTC.
+    Version 0.1 wrote `accepted_at` instead, times in milliseconds. `exact` has the bytes of records whose line is the
+    same JSON in another form.
     """
 
     offsets: list[tuple[int, int]]
@@ -107,7 +107,7 @@ class Landing:
         return list(prefetch(self.store, lambda chunk: self.write(chunk, folder), chunks))
 
     def write(self, chunk: Chunk, folder: str = FROM_LOG) -> Landed:
-        """Write a chunk's object, over the same object if it is there. It lands with its manifest row.
+        """Write a chunk's object, and overwrite the same object. The object lands with its manifest row.
 
         Raises:
             TerminalError: The lake cannot hold an object of this name.
@@ -147,7 +147,7 @@ class Landing:
         """Read an object of the manifest back.
 
         Raises:
-            GapError: The object is not there.
+            GapError: The object is missing.
             CorruptError: It is not what was written.
         """
         lines, meta = self.store.get(landed.path), self.store.get(meta_path(landed.path))
@@ -156,13 +156,13 @@ class Landing:
             raise GapError(
                 "a landed object is gone",
                 where=self.store.child(missing),
-                hint="bring it back from a copy; pinflow audit --deep lists all that are missing",
+                hint="restore it from a copy; pinflow audit --deep lists all missing objects",
             )
         if crc32(meta, crc32(lines)) != landed.crc:
             raise CorruptError(
                 "a landed object is not what was written: its checksum differs",
                 where=self.store.child(landed.path),
-                hint="bring it back from a copy; pinflow audit --deep lists all that differ",
+                hint="restore it from a copy; pinflow audit --deep lists all changed objects",
             )
         return decode(landed, lines, meta)
 
@@ -171,20 +171,20 @@ class Landing:
         return prefetch(self.store, self.read, found)
 
     def holds(self, topic: str) -> bool:
-        """Whether there are objects of a topic, whoever has written them."""
+        """Whether the folder has objects of a topic, whichever program wrote them."""
         return self.store.holds_any(f"topics/{topic}")
 
     def objects(self, topic: str) -> list[Landed]:
-        """The manifest of a topic, by partition and in the order of positions."""
+        """The landed objects of a topic, by partition and in the order of positions."""
         return read_manifest(self.manifest, topic)
 
     def follow(self, topic: str) -> TopicManifest:
-        """The manifest of a topic, to be asked again and again: only what has landed since is read then."""
+        """The manifest of a topic, for repeated reading: each call reads only rows that are new."""
         return TopicManifest(self.manifest, topic)
 
 
 def read_manifest(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]:
-    """The objects of a topic by the manifest, or by a snapshot of it, by partition and in the order of positions."""
+    """The objects of a topic in the manifest or a snapshot of it, by partition and in the order of positions."""
     found: dict[int, list[Landed]] = {}
     for row in manifest.select(_since_sql(topic, 0)):
         landed = msgspec.convert(row, Landed)
@@ -193,7 +193,7 @@ def read_manifest(manifest: DeltaRsTable | Snapshot, topic: str) -> list[Landed]
 
 
 class TopicManifest:
-    """The manifest of one topic. The steps of its landing are younger each than the one before: `Plan.made_at`."""
+    """The manifest of one topic. It reads new rows by `landed_at`, which rises with each step (`Plan.made_at`)."""
 
     def __init__(self, manifest: DeltaRsTable, topic: str) -> None:
         self._manifest = manifest
@@ -203,7 +203,7 @@ class TopicManifest:
         self._found: dict[int, list[Landed]] = {}
 
     def objects(self) -> list[Landed]:
-        """All that has landed, by partition and in the order of positions."""
+        """All landed objects, by partition and in the order of positions."""
         commits = self._manifest.version()
         if commits != self._commits:
             for row in self._manifest.select(_since_sql(self._topic, self._newest)):
@@ -221,16 +221,16 @@ _SINCE = """
 SELECT path, topic, partition, first, next, records, bytes, crc, CAST(landed_at AS BIGINT) AS landed_us FROM this
 WHERE topic = '{topic}' AND landed_at > arrow_cast({newest}, 'Timestamp(Microsecond, Some("UTC"))')
 """
-"""Whole files are passed over by their bounds on both columns."""
+"""The library skips whole files by their bounds on both columns."""
 
 
 def _since_sql(topic: str, newest: int) -> str:
-    """What of a topic has landed later than `newest`, microseconds since 1970 UTC."""
+    """A query for the objects of a topic that landed later than `newest`, microseconds since 1970 UTC."""
     return _SINCE.format(topic=topic.replace("'", "''"), newest=newest)
 
 
 def encode(chunk: Chunk) -> tuple[bytes, bytes]:
-    """A chunk as the bytes of its lines and of its `.meta` object."""
+    """Encode a chunk as the bytes of its lines and of its `.meta` object."""
     values = chunk.records.values
     escaped: list[int] = []
     exact: dict[int, bytes] = {}
@@ -261,7 +261,7 @@ def encode(chunk: Chunk) -> tuple[bytes, bytes]:
 
 
 def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
-    """The chunk that `encode` was given."""
+    """Decode the chunk that `encode` encoded."""
     held = msgspec.json.decode(meta, type=_Meta)
     values: list[bytes | None] = list(lines[:-1].split(b"\n"))
     for index in held.base64:
@@ -282,7 +282,7 @@ def decode(landed: Landed, lines: bytes, meta: bytes) -> Chunk:
 
 
 def _are_lines(data: bytes, lines: int) -> bool:
-    """Whether bytes are UTF-8 of so many lines, with no carriage return that a reader could break a line at."""
+    """Whether bytes are UTF-8 with this many lines, without a carriage return, which a reader may take for a break."""
     if data.count(b"\n") != lines - 1 or b"\r" in data:
         return False
     try:
@@ -293,7 +293,7 @@ def _are_lines(data: bytes, lines: int) -> bool:
 
 
 def _join_lines(value: bytes) -> bytes | None:
-    """JSON of several lines on one, every number and string as it was written; None if it is not JSON in UTF-8."""
+    """Write JSON on one line, every number and string unchanged; None if it is not JSON in UTF-8."""
     try:
         value.decode()
         return msgspec.json.format(value, indent=-1)
@@ -323,7 +323,7 @@ def _expand(runs: list[tuple[int, int]]) -> list[int]:
 
 
 def _chain_objects(found: list[Landed]) -> list[Landed]:
-    """Objects of one partition in the order in which each begins where another ends."""
+    """Order objects of one partition so that each begins where the one before it ends."""
     by_first = {each.first: each for each in found}
     ends = {each.next for each in found}
     ordered: list[Landed] = []

@@ -1,4 +1,4 @@
-"""Commits to a Delta table by delta-rs: each carries a transaction (job, step), and the id of its writer."""
+"""Commits to a Delta table by delta-rs. Each carries a transaction (job, step), and the id of its writer."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ __all__ = ["HOOKS", "carries", "commit_change"]
 HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 REBASES = 15
-"""Appends of others that a removal lets pass while it commits; it takes longer than they do."""
+"""How many appends of others a removal lets pass while it commits; it takes longer than they do."""
 
 WRITER = "writer"
 """The key in the commit's metadata whose value is the writer's id."""
 
 RECENT = 100
-"""Commits looked through for one whose answer was lost: others make fewer meanwhile."""
+"""How many commits are searched for one whose answer was lost: others make fewer in that time."""
 
 
 def commit_change(
     delta: DeltaTable, change: Change, job: str, step: int, writer_id: str, *, wider: bool
 ) -> None:
-    """Make a change in one commit; fails if the table has moved. In rows of a table that is `wider` the rest is NULL.
+    """Make a change in one commit; fails if others have committed. Further columns of a `wider` table get NULL.
 
-    A replacement carries no transaction: to do it again makes no difference.
+    A replacement carries no transaction, since it can be repeated without a difference.
     """
     if isinstance(change, Remove):
         _remove(delta, change, job, step, writer_id)
@@ -65,7 +65,7 @@ def commit_change(
 
 
 def carries(delta: DeltaTable, writer_id: str) -> bool:
-    """Whether a late commit of the table was made by this writer."""
+    """Whether this writer made one of the last commits of the table."""
     return any(commit.get(WRITER) == writer_id for commit in delta.history(RECENT))
 
 
@@ -86,13 +86,13 @@ def _append(
 
 
 def _remove(delta: DeltaTable, change: Remove, job: str, step: int, writer_id: str) -> None:
-    """Remove rows beside appends; a commit is made whether or not any of them is there."""
+    """Remove rows while others append; a commit is made whether or not any of the rows exists."""
     delta.delete(
         _predicate(change.row_offsets),
         commit_properties=_properties(job, step, writer_id, retries=REBASES),
         post_commithook_properties=HOOKS,
     )
-    if delta.transaction_version(job) != step:  # none of the rows is there: then no commit is made
+    if delta.transaction_version(job) != step:  # none of the rows exists: then the library makes no commit
         _append(delta, _no_rows(delta), _properties(job, step, writer_id))
 
 
@@ -109,7 +109,7 @@ def _properties(job: str, step: int, writer_id: str, *, retries: int = 0) -> Com
 
 
 def _predicate(records: Sequence[Span | RowOffsets]) -> str:
-    """The rows of records, named one by one or from the first to the last; by the bounds files are passed over."""
+    """A condition for the rows of records, with bounds by which the library skips files."""
     return " OR ".join(
         f"(_partition = {each.partition} AND _offset BETWEEN {each.first} AND {each.last})"
         if isinstance(each, Span)

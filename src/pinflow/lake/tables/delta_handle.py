@@ -1,4 +1,4 @@
-"""How a Delta table is opened, and what errors of its library mean: the base of tables and of their snapshots."""
+"""Opening a Delta table, and translating errors of its library: the base of tables and of their snapshots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["DeltaHandle"]
 
 
 class DeltaHandle:
-    """A Delta table in a folder below `tables/`, with the `DeltaTable` that stands for it now, if it was opened."""
+    """A Delta table in a folder below `tables/`, with the library's `DeltaTable` once it is opened."""
 
     def __init__(self, store: Store, name: str, columns: Sequence[Column], folder: str, mend: str) -> None:
         self.name = name
@@ -36,21 +36,19 @@ class DeltaHandle:
 
     @contextmanager
     def translate_errors(self, verb: str, hint: str = "pinflow doctor") -> Iterator[None]:
-        """Raise errors of the library as ours: the table cannot be `verb`.
+        """Raise errors of the library as errors of pinflow: the table cannot be `verb`, a participle such as "read".
 
         Raises:
             UnavailableError: Trying again may help.
-            ChangedTableError: Another program has made something else of the table.
-            TerminalError: The store refuses for good.
+            ChangedTableError: Another program has changed the table.
+            TerminalError: The store refuses, and would refuse again.
         """
         try:
             yield
         except (DeltaError, OSError) as error:
             raise self._library_error(verb, error, hint) from error
         except Exception as error:
-            if (
-                type(error) is Exception
-            ):  # what the library's query engine cannot read is raised as a bare one
+            if type(error) is Exception:  # the library's query engine raises bare ones
                 raise self._library_error(verb, error, hint) from error
             raise
 
@@ -59,7 +57,7 @@ class DeltaHandle:
         return DeltaTable(self.url, version=version, storage_options=self._opened_with)
 
     def _has_old_credentials(self) -> bool:
-        """Whether the credentials that the table was opened with are no longer those that hold."""
+        """Whether the table was opened with credentials that have changed since."""
         return self._opened_with != self._store.options()
 
     def _require_readable(self, delta: DeltaTable) -> None:

@@ -1,7 +1,7 @@
-"""Delta tables written by delta-rs: changed in numbered steps, each commit carrying the transaction (job, step).
+"""Delta tables written by delta-rs. They change in numbered steps; each commit carries the transaction (job, step).
 
-Two habits keep commits flat over thousands of them: expired logs are never cleaned inside a commit, and the table is
-opened afresh at each checkpoint (a `DeltaTable` kept open grows slower with every commit).
+Two habits keep the time of a commit constant over thousands of commits: expired logs are never cleaned inside a commit,
+and the table is opened afresh at each checkpoint (a `DeltaTable` that stays open gets slower with every commit).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ CHECKPOINT_INTERVAL = 50
 """Commits between checkpoints: at 10 the checkpoints outgrow the data, at 250 a commit takes twice as long."""
 
 REMOTE_INTERVAL = 20
-"""The same in a bucket, where to open a table takes three requests for every commit since the checkpoint."""
+"""The same in a bucket, where opening a table takes three requests for each commit since the checkpoint."""
 
 LOG_RETENTION = "interval 1 days"
 
 COMMIT_ATTEMPTS = 20
-"""Commits of others to the same table that one commit may lose against before it gives up."""
+"""How often one commit may lose against commits of others before it gives up."""
 
 
 class DeltaRsTables(Tables):
@@ -53,7 +53,7 @@ class DeltaRsTables(Tables):
 
 
 class DeltaRsTable(DeltaHandle, Table):
-    """`Table` of delta-rs. Its rows are whatever the library takes by the Arrow C stream interface."""
+    """`Table` of delta-rs. It takes rows by the Arrow C stream interface."""
 
     def __init__(
         self, store: Store, name: str, columns: Sequence[Column], folder: str = "", *, mend: str = TAKE_BACK
@@ -73,9 +73,9 @@ class DeltaRsTable(DeltaHandle, Table):
     def commit(self, job: str, step: int, change: Change) -> bool:
         """See `Table.commit`.
 
-        For a removal whole files are written anew, beside appends: the bounds on partition and offset let the library
-        see that what others append meanwhile is not meant. Where it cannot see it, since one partition is far behind
-        another, the commit fails and is tried again on what the table is then; no row is lost.
+        A removal rewrites whole files while others append: by the bounds on partition and offset the library sees that
+        the removal does not touch the appended files. If it cannot see that, since one partition is far behind
+        another, the commit fails and is tried again on the newer version; no row is lost.
         """
         delta = self._reopen() if isinstance(change, Replace) else self._open_current()
         writer_id = uuid4().hex
@@ -88,9 +88,9 @@ class DeltaRsTable(DeltaHandle, Table):
             except CommitFailedError as error:
                 if explain_refusal(delta, error) is not None:
                     raise self._library_error("written", error) from error
-                delta = self._reopen()  # the table moved under us: look again
+                delta = self._reopen()  # others have committed: open it again
                 if self._carries(delta, writer_id):
-                    return True  # it was moved by this very call, which has not heard of it
+                    return True  # this call committed it, and the answer was lost
                 continue
             except (DeltaError, OSError) as error:
                 if self._carries(self._reopen(), writer_id):
@@ -98,7 +98,9 @@ class DeltaRsTable(DeltaHandle, Table):
                 raise self._library_error("written", error) from error
             self._after_commit(delta, job, step, change)
             return True
-        raise self._library_error("written", f"{COMMIT_ATTEMPTS} commits in a row lost against other writers")
+        raise self._library_error(
+            "written", f"other writers committed first {COMMIT_ATTEMPTS} times in a row"
+        )
 
     def _after_commit(self, delta: DeltaTable, job: str, step: int, change: Change) -> None:
         if not isinstance(change, Replace):
@@ -116,7 +118,7 @@ class DeltaRsTable(DeltaHandle, Table):
             while at_most is not None and self._step(delta, job) > at_most:
                 with self.translate_errors("opened"):
                     delta = self._open(delta.version() - 1)
-            self._delta = None  # so that what is committed here does not move the snapshot
+            self._delta = None  # so that later commits do not move the snapshot
         return DeltaRsSnapshot(
             self._store, self.name, self.columns, self.folder, self.mend, delta, self._opened_with
         )
@@ -140,19 +142,19 @@ class DeltaRsTable(DeltaHandle, Table):
         self._require_unchanged(write_obstacles(self._open_current(), self.columns), "written")
 
     def select(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a small query over the table as it is now, which it calls `this`; none of one that is not there."""
+        """The rows of a query that calls the table `this`; no rows if the table does not exist."""
         if not self.exists():
             return []
         with self.translate_errors("read"):
             return select_from(self._reopen(), sql)
 
     def open_fresh(self) -> DeltaTable:
-        """The library's own table, from a fresh look, for what `lake.tables.upkeep` does to it."""
+        """The library's own table, opened afresh, for `lake.tables.upkeep`."""
         delta, self._delta = self._reopen(), None
         return delta
 
     def _open_current(self) -> DeltaTable:
-        """The table as it was left, afresh if its credentials are no longer those that hold."""
+        """The open table; opened afresh if its credentials have changed."""
         if self._delta is None or self._has_old_credentials():
             return self._reopen()
         return self._delta
@@ -167,7 +169,7 @@ class DeltaRsTable(DeltaHandle, Table):
         return self._delta
 
     def _step(self, delta: DeltaTable, job: str) -> int:
-        """The last step of a job in a table that was opened. The library reads the log again for it, so it is kept."""
+        """The last step of a job. The library reads the log for each call, so the step is cached."""
         if delta is self._delta and job in self._steps:
             return self._steps[job]
         with self.translate_errors("read"):
@@ -177,7 +179,7 @@ class DeltaRsTable(DeltaHandle, Table):
         return step
 
     def _carries(self, delta: DeltaTable, writer_id: str) -> bool:
-        """Whether a late commit of the table is by this writer."""
+        """Whether this writer made one of the last commits."""
         with self.translate_errors("read"):
             return carries(delta, writer_id)
 
@@ -195,4 +197,4 @@ class DeltaRsTable(DeltaHandle, Table):
                 storage_options=self._store.options(),
             )
         except DeltaError:
-            return self._open()  # another process made it first
+            return self._open()  # another process created it first

@@ -1,6 +1,6 @@
-"""What a table of the lake is, whichever library writes it.
+"""Tables of the lake, whichever library writes them.
 
-An engine brings the tables that it can write (`Engine.tables`): rows that it has made can be committed to those alone.
+An engine has the tables that it can write (`Engine.tables`): the rows that it makes can be committed only to those.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 Relation = Any
-"""Rows that an engine has made, of the table's columns. Only its own tables can look into it."""
+"""Rows of the table's columns, made by an engine. Only the engine's own tables can read them."""
 
 TAKE_BACK = "take the change back, for example with DeltaTable.restore of the package deltalake"
-"""What mends a table that nothing builds anew."""
+"""How to repair a table that no command can rebuild."""
 
 
 class Column(NamedTuple):
-    """A column by its Spark SQL type, of `schema_changes.SPARK_TYPES` or `array<…>` of one; it may be NULL."""
+    """A column that may be NULL, with its Spark SQL type: one of `schema_changes.SPARK_TYPES` or `array<…>` of one."""
 
     name: str
     type: str
@@ -59,35 +59,35 @@ class Span(NamedTuple):
 
 
 class Append(NamedTuple):
-    """Rows come to those that are there."""
+    """Add rows."""
 
     rows: Relation
 
 
 class Remove(NamedTuple):
-    """Rows go, beside what others append; it is no error if some are not there."""
+    """Remove rows, while others may append. Rows that do not exist are ignored."""
 
     row_offsets: Sequence[RowOffsets]
 
 
 class Replace(NamedTuple):
-    """Rows take the place of all that are of these records."""
+    """Replace all rows of these records by others."""
 
     records: Sequence[Span | RowOffsets]
     rows: Relation
 
 
 class Nothing(NamedTuple):
-    """No row comes or goes: the commit only says that the step is done."""
+    """Change no rows: the commit only records that the step is done."""
 
 
 Change = Append | Remove | Replace | Nothing
 
 
 class Snapshot(Protocol):
-    """A table as it was at one moment, for reading: it does not move, whatever others commit.
+    """A table at one moment, for reading: it does not change, whatever others commit.
 
-    One of a table that was not there yet has no rows and no steps.
+    The snapshot of a table that did not exist has no rows and no steps.
     """
 
     name: str
@@ -98,42 +98,42 @@ class Snapshot(Protocol):
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether the table was there."""
+        """Whether the table existed."""
 
     @abstractmethod
     def step_of(self, job: str) -> int:
-        """The last step that a job had committed, 0 for none."""
+        """The last step that a job had committed, or 0."""
 
     @abstractmethod
     def require_readable(self) -> None:
-        """Check that the rows can be read as other programs have left the table.
+        """Check that the rows can be read, whatever other programs have done to the table.
 
         Raises:
-            ChangedTableError: They cannot.
+            ChangedTableError: They cannot be read.
         """
 
     @abstractmethod
     def files(self) -> list[str]:
-        """The addresses of the Parquet files that hold the rows, and nothing but them.
+        """The addresses of the Parquet files that together hold exactly the table's rows.
 
         Raises:
-            ChangedTableError: The columns are not to be found in them.
+            ChangedTableError: The files do not have the table's columns.
         """
 
     @abstractmethod
     def num_rows(self) -> int:
-        """Rows by the table's metadata; files are read only if another program has written some without statistics."""
+        """The number of rows by the table's metadata; reads files that another program wrote without statistics."""
 
     @abstractmethod
     def select(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a small query over the table, which it calls `this`; for metadata tables, not for data."""
+        """The rows of a query that calls the table `this`; for small tables of metadata, not for data."""
 
 
 class Table(Protocol):
-    """A table of the lake, made with the first commit if it is not there.
+    """A table of the lake, created by the first commit if it does not exist.
 
-    Several processes may commit to one table, and other programs may change it; `mend` is the command to run where
-    pinflow cannot go on with what they made of it. Not safe to share between threads.
+    Several processes may commit to one table, and other programs may change it; `mend` is the command to run if pinflow
+    cannot go on with such a change. Not safe to share between threads.
     """
 
     name: str
@@ -144,45 +144,45 @@ class Table(Protocol):
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether the table is there; does not make it."""
+        """Whether the table exists; does not create it."""
 
     @abstractmethod
     def step_of(self, job: str) -> int:
-        """The last step that a job committed, 0 for none; from a fresh look at the table, which is made if need be."""
+        """The last step that a job committed, or 0. Opens the table afresh, and creates it if it does not exist."""
 
     @abstractmethod
     def commit(self, job: str, step: int, change: Change) -> bool:
-        """Commit a change that carries (job, step), unless a commit of that step or a later one is there.
+        """Commit a change with the transaction (job, step), unless that step or a later one is committed already.
 
-        Which steps are there is read from the very state that the commit is made on, so of two workers with the same
-        step one commits and the other finds it done. A failure after the commit itself (a checkpoint that could not be
-        written, an answer that was lost) counts as done.
+        The committed steps are read from the same version that the commit is based on, so of two workers with the same
+        step one commits and the other finds it done. If only work after the commit fails (a checkpoint that could not
+        be written, a lost answer), the commit counts as done.
 
-        `Replace` is for a step that another attempt has committed already: it is committed whatever steps are there,
-        carries none, and is safe to repeat.
+        `Replace` is for a step that another attempt has committed already: it is always committed, carries no
+        transaction, and is safe to repeat.
 
         Returns:
             True when this call made the commit.
 
         Raises:
-            ChangedTableError: Another program has made something else of the table.
-            UnavailableError: The table cannot be written now, or others wrote to it all the time.
+            ChangedTableError: Another program has changed the table so that it cannot be written.
+            UnavailableError: The table cannot be written now, or other writers won every time.
         """
 
     @abstractmethod
     def snapshot(self, job: str = "", at_most: int | None = None) -> Snapshot:
-        """The table as it is now; with `at_most` as it was before `job` committed a step beyond that."""
+        """The table as it is now, or with `at_most` as it was before `job` committed a later step than that."""
 
     @abstractmethod
     def version(self) -> int:
-        """A number that grows with every commit, 0 for a table that is not there. Cheap to ask again and again."""
+        """A number that grows with every commit; 0 for a table that does not exist. Cheap to call often."""
 
     @abstractmethod
     def require_writable(self) -> None:
-        """Check that a step can be committed to the table as others have left it.
+        """Check that a step can be committed, whatever other programs have done to the table.
 
         Raises:
-            ChangedTableError: It cannot.
+            ChangedTableError: It cannot be committed.
         """
 
 
@@ -193,4 +193,4 @@ class Tables(Protocol):
 
     @abstractmethod
     def open(self, name: str, columns: Sequence[Column], folder: str = "", *, mend: str = TAKE_BACK) -> Table:
-        """A table of the lake. Its folder below `tables/` is its name, unless another is given. Nothing is made yet."""
+        """Open a table of the lake, without creating it. Its folder below `tables/` is its name by default."""

@@ -1,7 +1,7 @@
-"""What other programs may have made of a table, and whether pinflow can go on with it.
+"""Changes that other programs make to a table, and whether pinflow can go on with them.
 
 pinflow goes on with further columns that may be NULL (rows that it appends have NULL there), another order of the
-columns, rewritten files, and table properties. It cannot go on with a column that is gone or of another type, a new
+columns, rewritten files, and table properties. It cannot go on with a column that is missing or has another type, a new
 column that must have a value, column mapping, partitions, or features that the library lacks.
 """
 
@@ -36,7 +36,7 @@ SPARK_TYPES = {
 PHYSICAL_NAME = "delta.columnMapping.physicalName"
 
 FILLED = ("delta.generationExpression", "delta.identity.start", "CURRENT_DEFAULT")
-"""What a column bears whose values the writer has to make."""
+"""Metadata of a column whose values the writer has to generate."""
 
 DELETION_VECTORS = "deletionVectors"
 
@@ -49,7 +49,7 @@ _LACKING = re.compile(
 
 
 def read_obstacles(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
-    """Why the columns cannot be read from the table's files, in words; none where they can."""
+    """Why the columns cannot be read from the table's files; empty if they can."""
     found = _column_changes(delta, columns)
     if DELETION_VECTORS in (delta.protocol().reader_features or []) and delta.deletion_vectors().read_all():
         found.append("rows are marked as deleted by deletion vectors, which pinflow does not read")
@@ -57,7 +57,7 @@ def read_obstacles(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
 
 
 def write_obstacles(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
-    """Why rows of these columns cannot be appended, in words; none where they can."""
+    """Why rows of these columns cannot be appended; empty if they can."""
     found = _column_changes(delta, columns)
     ours = {column.name for column in columns}
     for field in delta.schema().fields:
@@ -72,7 +72,7 @@ def is_wider(delta: DeltaTable, columns: Sequence[Column]) -> bool:
 
 
 def explain_refusal(delta: DeltaTable | None, error: object) -> str | None:
-    """What of the table made the library refuse, in words; None where it was something else."""
+    """How a change of the table made the library refuse; None if the error has another cause."""
     text = str(error)
     if "non-2xx" in text or not (isinstance(error, SchemaMismatchError) or _LACKING.search(text)):
         return None
@@ -108,7 +108,7 @@ def _column_changes(delta: DeltaTable, columns: Sequence[Column]) -> list[str]:
 
 
 def _spark_type(field: Field) -> str:
-    """The type of a column in Spark SQL's words."""
+    """The Spark SQL type of a column."""
     kind = field.type
     if isinstance(kind, ArrayType) and isinstance(kind.element_type, PrimitiveType):
         return f"array<{_spark_name(kind.element_type)}>"

@@ -1,4 +1,4 @@
-"""A Delta table as it was at one moment, read by delta-rs."""
+"""A Delta table at one moment, read by delta-rs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DeltaRsSnapshot", "select_from"]
 
 
 class DeltaRsSnapshot(DeltaHandle, Snapshot):
-    """`Snapshot` of the `DeltaTable` given, which nobody else may move; None where the table was not there."""
+    """`Snapshot` of a `DeltaTable` that only it may use; None if the table did not exist."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class DeltaRsSnapshot(DeltaHandle, Snapshot):
             return select_from(delta, sql)
 
     def _renew(self) -> DeltaTable | None:
-        """The table at its version, opened again if the credentials that it was opened with are over."""
+        """The table at its version, opened again if its credentials have changed."""
         if self._delta is not None and self._has_old_credentials():
             with self.translate_errors("opened"):
                 self._delta = self._open(self._delta.version())
@@ -94,7 +94,7 @@ class DeltaRsSnapshot(DeltaHandle, Snapshot):
 
 
 def select_from(delta: DeltaTable, sql: str) -> list[dict[str, Any]]:
-    """Rows of a query over an opened table, which it calls `this`."""
+    """The rows of a query that calls the table `this`."""
     found = QueryBuilder().register("this", delta).execute(sql).read_all()
     columns = {name: found.column(name).to_pylist() for name in found.column_names}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,7 +1,7 @@
-"""Upkeep of one Delta table, beside those who write and read it.
+"""Upkeep of one Delta table while others write and read it.
 
-Everything here is safe to repeat, and at any kill: each call is one commit, or takes away only what no snapshot young
-enough to be read still names. Transactions (job, step) stand in the table's state and go through all of it.
+Every function is safe to repeat, and to kill at any point: each makes one commit, or deletes only files that no recent
+snapshot names. The transactions (job, step) are part of the table's state and survive all of it.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ SMALL_BYTES = 32 << 20
 """A file below this is small; larger ones gain little from being joined."""
 
 MANY = 8
-"""Small files that make compacting worth its rewrite: fewer are read as fast."""
+"""Small files that make compacting worth its rewrite; fewer can be read as fast."""
 
 TARGET_BYTES = 128 << 20
 SPILL_BYTES = 512 << 20
 """Memory that rewriting may take before it spills to disk."""
 
 ATTEMPTS = 10
-"""Tries against others that commit what conflicts (another compaction, a removal); the next run takes it up again."""
+"""Tries against conflicting commits of others (another compaction, a removal); the next run tries again."""
 
 REBASES = 15
-"""Appends of others that one try lets pass."""
+"""How many appends of others one try lets pass."""
 
 
 def as_delta_rs(store: Store, table: Table) -> DeltaRsTable:
-    """A table as it is kept small: by delta-rs, whichever engine has written it."""
+    """The same table as a table of delta-rs, which keeps it small, whichever engine writes it."""
     if isinstance(table, DeltaRsTable):
         return table
     return DeltaRsTable(store, table.name, table.columns, table.folder, mend=table.mend)
 
 
 def compact(table: DeltaRsTable, *, dry_run: bool = False) -> int:
-    """Join many small files into few; rows stay what they are. Returns how many files were joined.
+    """Join many small files into a few, without a change of rows, and return how many were joined.
 
     Raises:
-        UnavailableError: Others committed what conflicts all the time, or the table cannot be written.
+        UnavailableError: Commits of others conflicted every time, or the table cannot be written.
     """
 
     def attempt(delta: DeltaTable) -> int:
@@ -74,18 +74,18 @@ def compact(table: DeltaRsTable, *, dry_run: bool = False) -> int:
 
 
 def checkpoint(table: DeltaRsTable) -> None:
-    """Write the table's state as a checkpoint, so that opening it reads one file and not every commit."""
+    """Write the table's state as a checkpoint, so that opening the table reads one file instead of every commit."""
     _retry_conflicts(table, "checkpointed", lambda delta: delta.create_checkpoint())
 
 
 def clean_log(store: Store, table: DeltaRsTable, jobs: Iterable[str]) -> int:
-    """Remove commits that a checkpoint covers and that are past the table's log retention; returns how many.
+    """Remove commits that a checkpoint covers and that are past the table's log retention, and return how many.
 
-    Only after `checkpoint`. The table is opened afresh and compared, since it could not be read any more, were the
-    checkpoint not good (delta-rs#3692).
+    Call `checkpoint` first. The table is opened afresh and compared, since a bad checkpoint would make it unreadable
+    (delta-rs#3692).
 
     Raises:
-        CorruptError: The table is not what it was before.
+        CorruptError: The table has changed.
     """
     before = table.open_fresh()
     names = sorted(jobs)
@@ -105,9 +105,9 @@ def clean_log(store: Store, table: DeltaRsTable, jobs: Iterable[str]) -> int:
 
 
 def vacuum(store: Store, table: DeltaRsTable, retention_hours: int, *, dry_run: bool = False) -> int:
-    """Delete files that the table gave up longer ago than the retention, and return how many.
+    """Delete files that the table stopped using longer ago than the retention, and return how many.
 
-    Never in full mode, which would also take files that a writer has written and not yet committed.
+    Never in full mode, which would also delete files that a writer has not committed yet.
     """
 
     def attempt(delta: DeltaTable) -> int:
