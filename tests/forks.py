@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from multiprocessing.context import ForkServerContext
+    from multiprocessing.process import BaseProcess
 
-__all__ = ["arm", "context", "run_command"]
+__all__ = ["Forked", "arm", "context", "run_command", "start_command"]
 
 PRELOADED = [
     "tests.children",
@@ -70,10 +73,8 @@ def run_command(
     """Run `pinflow` to its end in a forked process, as `subprocess.run` would in a new one."""
     with tempfile.TemporaryDirectory(prefix="pinflow-command-") as name:
         out, err = Path(name, "out"), Path(name, "err")
-        process = context().Process(
-            target=_command, args=(list(args), dict(env), str(Path.cwd()), str(out), str(err))
-        )
-        process.start()
+        with out.open("wb") as to_out, err.open("wb") as to_err:
+            process = _start(args, env, to_out.fileno(), to_err.fileno())
         try:
             process.join(timeout)
             if process.exitcode is None:
@@ -89,12 +90,86 @@ def run_command(
         )
 
 
-def _command(args: list[str], env: dict[str, str], folder: str, out: str, err: str) -> None:
+class Forked:
+    """A command that runs in a forked process, and is handled as a `subprocess.Popen` is; stdout has stderr too."""
+
+    def __init__(self, process: BaseProcess, stdout: TextIO) -> None:
+        self._process = process
+        self.stdout = stdout
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("pinflow", timeout or 0)
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """What it still says until it ends; the end itself is waited for no longer than `timeout`."""
+        said = "" if self.stdout.closed else self.stdout.read()
+        self.wait(timeout)
+        self.stdout.close()
+        return said, None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start_command(args: Sequence[str], env: Mapping[str, str]) -> Forked:
+    """Start `pinflow` in a forked process."""
+    ours, its = os.pipe()
+    try:
+        process = _start(args, env, its, its)
+    finally:
+        os.close(its)
+    return Forked(process, os.fdopen(ours))
+
+
+def _start(args: Sequence[str], env: Mapping[str, str], out: int, err: int) -> BaseProcess:
+    passed = [_Descriptor(number) for number in (out, err)]
+    process = context().Process(target=_command, args=(list(args), dict(env), str(Path.cwd()), passed))
+    process.start()
+    return process
+
+
+class _Descriptor:
+    """An open file that goes along to a process that is started."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _taken, (DupFd(self._number),)
+
+
+def _taken(passed: Any) -> int:
+    number: int = passed.detach()
+    return number
+
+
+def _command(args: list[str], env: dict[str, str], folder: str, passed: list[int]) -> None:
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)
-    for path, number in ((out, 1), (err, 2)):
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for opened, number in zip(passed, (1, 2), strict=True):
         os.dup2(opened, number)
         os.close(opened)
     # Those that Python begins with; the command then puts its own in their place.

@@ -21,8 +21,8 @@ from tests.servers.kafka import brokers, required_libs
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from subprocess import Popen
 
+    from tests.e2e.command import Running
     from tests.servers.kafka import Broker, Cluster
 
 TOPIC = f"{ID}.pin"
@@ -95,7 +95,7 @@ def looked_at(cluster: Cluster) -> dict[str, bool]:
     return found
 
 
-def said(station: Popen[str]) -> str:
+def said(station: Running) -> str:
     """The talk of a station that has ended, which none may."""
     return station.stdout.read() if station.stdout is not None else ""
 

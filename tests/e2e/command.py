@@ -10,13 +10,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.forks import run_command
+from tests.forks import Forked, run_command, start_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BOUND_S = 120.0
+
+Running = subprocess.Popen[str] | Forked
+"""A command that was started."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -48,15 +51,19 @@ def pinflow_json(*args: str, home: Path, code: int = 0) -> Any:
 
 
 @contextmanager
-def running(*args: str, home: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs; it is killed at the end if it still does."""
-    process = subprocess.Popen(
-        command(*args, home=home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(**env),
-    )
+def running(*args: str, home: Path, **env: str) -> Iterator[Running]:
+    """A command that runs; it is killed at the end if it still does. `up`, which starts others, is a new process."""
+    process: Running
+    if args[0] == "up":
+        process = subprocess.Popen(
+            command(*args, home=home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(**env),
+        )
+    else:
+        process = start_command([*args, "--home", str(home)], environment(**env))
     try:
         yield process
     finally:

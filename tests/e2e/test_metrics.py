@@ -23,9 +23,9 @@ from tests.pipeline import ID, drain, post, rows, topic
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from subprocess import Popen
 
     from pinflow.jobs.pipelines import Side
+    from tests.e2e.command import Running
 
 Counters = dict[tuple[str, ...], float]
 """Name and labels → value."""
@@ -58,7 +58,7 @@ def shows(url: str, counters: Counters) -> bool:
     return {name: value for name, value in found.items() if name in counters} == counters
 
 
-def address_of(process: Popen[str]) -> str:
+def address_of(process: Running) -> str:
     """The address that a command says it serves metrics at."""
     assert process.stdout is not None
     for line in process.stdout:

@@ -16,8 +16,9 @@ from tests.e2e.command import pinflow_json, run, running, until
 from tests.pipeline import post, rows, topic
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
+
+    from tests.e2e.command import Running
 
 STATIONS = {"gateway", "land", "stream", "batch", "maintain", "emulate"}
 
@@ -29,7 +30,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def stations(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
+def stations(process: Running) -> dict[str, psutil.Process]:
     """The running stations by their command."""
     found = {}
     for child in psutil.Process(process.pid).children():
