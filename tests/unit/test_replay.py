@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import duckdb
 import msgspec
 import pytest
+from arro3.core import Array, DataType
 from tests.pipeline import drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Land, Log
+from pinflow.engine.json_columns import JsonColumns
 from pinflow.errors import AbsentError, FencedError, GapError
 from pinflow.jobs.clean.clean import clean_jobs
 from pinflow.jobs.clean.moving import QuarantineReader
@@ -26,7 +29,7 @@ from pinflow.steps.generations import put_generation
 from pinflow.steps.slices import RowSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
     from pinflow.config import Settings
@@ -226,3 +229,35 @@ def test_quarantine_that_loses_to_a_worker_is_told_and_moves_nothing(
     monkeypatch.setattr(QuarantineReader, "fetch_next", slow)
     with pytest.raises(FencedError, match="has planned step 2"):
         retry_quarantine(runtime, pipeline)
+
+
+def read_as_before(records: list[bytes], fields: Sequence[str], numbers: Iterable[str]) -> JsonColumns:
+    """Fields as the first version took them out: DuckDB writes numbers anew, and what is nested without its blanks."""
+    paths = [f"$.{field}" for field in fields]
+    with duckdb.connect() as db:
+        read = [
+            db.execute("SELECT json_extract_string(?, ?)", [each.decode(), paths]).fetchone()
+            for each in records
+        ]
+    columns = [[found[0][at] for found in read if found] for at in range(len(fields))]
+    nothing = Array([None] * len(records), type=DataType.string())
+    return JsonColumns([Array(each, type=DataType.string()) for each in columns], nothing, nothing)
+
+
+def test_texts_that_an_earlier_version_has_rewritten_show_in_a_replay_and_come_back_as_sent(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {1: "[1.50, -0]", 2: '{"a" : 1e3}', 3: '"1e3"', 4: "1E+3", 5: "17"}
+    values: list[bytes | None] = [f'{{"index": {n}, "title": {text}}}'.encode() for n, text in texts.items()]
+    post(runtime, topic("batch", "pin"), values)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("pinflow.engine.duckdb.records.json_columns", read_as_before)
+        drain(runtime, "land", "batch")
+    titles = "SELECT title FROM pin ORDER BY ind"
+    assert [text for (text,) in select(runtime, titles)] == ["[1.5,0]", '{"a":1000.0}', "1e3", "1000.0", "17"]
+    (pin,) = (each for each in side_pipelines("batch", runtime.config.id) if each.dataset.name == "pin")
+    dry = replay(runtime, pin, dry_run=True)
+    assert {name: count for name, count in dry.difference.changed.items() if count} == {"title": 3}
+    assert replay(runtime, pin).difference == dry.difference
+    assert [text for (text,) in select(runtime, titles)] == ["[1.50, -0]", '{"a" : 1e3}', "1e3", "1E+3", "17"]
+    assert audit(runtime, deep=True).ok
