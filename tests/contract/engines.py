@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from arro3.core import Table as Arrow
 
 from pinflow.config import load
 from pinflow.datasets import LINEAGE, dataset
-from pinflow.engine import View, open_engine
+from pinflow.engine import View, open_engine, open_tables
 from pinflow.jobs.pipelines import side_pipelines
+from pinflow.lake import open_store
+from pinflow.lake.tables.protocol import Append
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
@@ -21,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pinflow.engine import Cleaned, Engine, RecordId, Session
-    from pinflow.lake import Store
-    from pinflow.steps.ledger import Tally
+    from pinflow.lake import Tables
+    from pinflow.steps.plan import Tally
 
-__all__ = ["ENGINES", "TOPIC", "Found", "Value", "chunks_of", "clean", "open_session"]
+__all__ = ["ENGINES", "TOPIC", "Found", "Value", "chunks_of", "clean", "open_session", "tables_of"]
 
 TOPIC = "it's a topic"
 USER_ID = "0a6a638f5991"
@@ -35,6 +38,14 @@ def _duckdb(folder: Path) -> Engine:
 
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {"duckdb": _duckdb}
+
+
+def tables_of(name: str, folder: Path) -> Tables:
+    """The tables that an engine can write, in a new lake."""
+    config = load(folder, env={}).config
+    engine = msgspec.structs.replace(config.engine, url=name)
+    return open_tables(msgspec.structs.replace(config, engine=engine), open_store(str(folder / "lake")))
+
 
 Value = str | bytes | None
 
@@ -70,15 +81,15 @@ def clean(
     return Found(_by_record(found.rows), _by_record(found.rejects), _rows(found.nulled), found.tallies)
 
 
-def open_session(engine: Engine, store: Store, records: Mapping[str, Iterable[Chunk]]) -> Session:
+def open_session(engine: Engine, tables: Tables, records: Mapping[str, Iterable[Chunk]]) -> Session:
     """Clean records of each dataset into a table, and open the latest rows of each for questions."""
     views = []
     for pipeline in side_pipelines("batch", USER_ID):
-        table = pipeline.open_table(store)
+        table = pipeline.open_table(tables)
         found: Cleaned = engine.clean(pipeline.dataset, TOPIC, records[pipeline.dataset.name])
-        table.append("test", 1, found.rows)
+        table.commit("test", 1, Append(found.rows))
         columns = pipeline.dataset.clean | LINEAGE
-        views.append(View(pipeline.dataset.name, table.files(), columns, pipeline.dataset.latest(columns)))
+        views.append(View(pipeline.dataset.name, table.snapshot(), columns, pipeline.dataset.latest(columns)))
     return engine.session(views)
 
 

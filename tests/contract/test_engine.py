@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from pinflow.datasets import LINEAGE, dataset
 from pinflow.engine import LONGEST_SAMPLE, MOST_SAMPLES, RecordId
 from pinflow.errors import DialectError
-from pinflow.lake import open_store
 from pinflow.log import Chunk, Records
 from pinflow.queries import questions
 from tests import reference
-from tests.contract.engines import ENGINES, TOPIC, chunks_of, clean, open_session
+from tests.contract.engines import ENGINES, TOPIC, chunks_of, clean, open_session, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +137,13 @@ def kept(name: str) -> list[Value]:
 
 
 @pytest.fixture(scope="module", params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = ENGINES[request.param](tmp_path_factory.mktemp("engine"))
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = ENGINES[engine_name](tmp_path_factory.mktemp("engine"))
     yield engine
     engine.close()
 
@@ -350,12 +354,14 @@ def latest(name: str, chunks: list[Chunk]) -> list[reference.Row]:
     return reference.latest(stored)
 
 
-def test_the_ten_questions_are_answered_from_the_latest_rows(engine: Engine, tmp_path: Path) -> None:
+def test_the_ten_questions_are_answered_from_the_latest_rows(
+    engine: Engine, engine_name: str, tmp_path: Path
+) -> None:
     records = posts(900)
     rows = {name: latest(name, records[name]) for name in NAMES}
     expected = reference.answers(*rows.values())
     assert all(expected.values())
-    session = open_session(engine, open_store(str(tmp_path / "lake")), records)
+    session = open_session(engine, tables_of(engine_name, tmp_path), records)
     try:
         found = session.ask("SELECT * FROM pin ORDER BY ind", where="test")
         assert found.columns == list(dataset("pin").clean)

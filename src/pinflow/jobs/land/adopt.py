@@ -40,7 +40,6 @@ from pinflow.steps.steps import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from pinflow.config import Land
     from pinflow.jobs.runtime import Runtime
@@ -138,7 +137,13 @@ class AdoptJob(Job):
         timestamps: list[int] = []
         skip = piece.skip
         for path, found in zip(piece.files, self._reader.take(piece.files), strict=True):
-            data, written_at = found or self._gone(path)
+            if found is None:
+                raise GapError(
+                    "a file to adopt is missing",
+                    where=self._source.child(path),
+                    hint="restore the file: a planned step needs it",
+                )
+            data, written_at = found
             lines = split_lines(data)[skip:]
             first = first_offset(path) + skip
             values += lines
@@ -153,13 +158,6 @@ class AdoptJob(Job):
             )
         return Chunk(
             self._topic, piece.partition, piece.start, piece.end, offsets, timestamps, Records(values)
-        )
-
-    def _gone(self, path: str) -> tuple[bytes, datetime]:
-        raise GapError(
-            "a file to adopt is missing",
-            where=self._source.child(path),
-            hint="restore the file: a planned step needs it",
         )
 
 

@@ -55,7 +55,7 @@ class LandJob(Job):
         self._config = config
         self._drain = drain
         self._order = PartitionOrder(lambda: log, topic)
-        self._gathered: dict[int, _FlushBuffer] = {}
+        self._buffers: dict[int, _FlushBuffer] = {}
         self._owned = False
 
     def fetch_next(self, positions: dict[int, str]) -> Sequence[Slice]:
@@ -68,11 +68,11 @@ class LandJob(Job):
 
         def read(partition: Partition) -> bool:
             number = partition.number
-            gathered = self._gather(number, positions.get(number))
-            if gathered.records and (self._drain or partition.closed or gathered.is_due(self._config)):
-                self._landing.require_path_fits(object_path(FROM_LOG, self._topic, number, gathered.first))
-                slices.append(LogSlice(number, gathered.start, gathered.end, gathered.records))
-            return gathered.records > 0
+            buffer = self._fill_buffer(number, positions.get(number))
+            if buffer.records and (self._drain or partition.closed or buffer.is_due(self._config)):
+                self._landing.require_path_fits(object_path(FROM_LOG, self._topic, number, buffer.first))
+                slices.append(LogSlice(number, buffer.start, buffer.end, buffer.records))
+            return buffer.records > 0
 
         try:
             self._order.walk(self._log.describe(self._topic), positions, read)
@@ -119,28 +119,28 @@ class LandJob(Job):
         plan = read_standing(self._landing.store, self.name, self.table).plan
         return plan is not None and plan.kind == "adopt"
 
-    def _gather(self, partition: int, position: str | None) -> _FlushBuffer:
-        gathered = self._gathered.get(partition)
-        if gathered is None or position not in (None, gathered.start):
-            gathered = self._gathered[partition] = _FlushBuffer(position)
+    def _fill_buffer(self, partition: int, position: str | None) -> _FlushBuffer:
+        buffer = self._buffers.get(partition)
+        if buffer is None or position not in (None, buffer.start):
+            buffer = self._buffers[partition] = _FlushBuffer(position)
         until = time.monotonic() + GATHER_S
-        while not gathered.is_full(self._config):
+        while not buffer.is_full(self._config):
             chunk = self._log.read(
                 self._topic,
                 partition,
-                gathered.position,
-                max_records=self._config.flush_records - gathered.records,
-                max_bytes=self._config.flush_bytes - gathered.nbytes,
+                buffer.position,
+                max_records=self._config.flush_records - buffer.records,
+                max_bytes=self._config.flush_bytes - buffer.nbytes,
             )
-            gathered.add(chunk)
+            buffer.add(chunk)
             if not len(chunk) or time.monotonic() > until:
                 break
-        return gathered
+        return buffer
 
     def _read_chunk(self, piece: LogSlice) -> Chunk:
-        gathered = self._gathered.pop(piece.partition, None)
-        if gathered is not None and (gathered.start, gathered.end) == (piece.start, piece.end):
-            return gathered.chunk()
+        buffer = self._buffers.pop(piece.partition, None)
+        if buffer is not None and (buffer.start, buffer.end) == (piece.start, piece.end):
+            return buffer.chunk()
         return read_slice(self._log, self._topic, piece)
 
 

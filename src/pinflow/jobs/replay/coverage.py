@@ -44,7 +44,7 @@ def coverage(runtime: Runtime, pipeline: Pipeline, *, by_plans: bool = False) ->
         return _read_plans(runtime, pipeline)
     found = read_standing(runtime.store, pipeline.job, pipeline.open_table(runtime.tables))
     if not found.step:
-        raise _nothing_cleaned(pipeline)
+        raise _absent_error(pipeline)
     return Coverage(found.step, found.positions, found.totals)
 
 
@@ -93,7 +93,7 @@ def _read_plans(runtime: Runtime, pipeline: Pipeline) -> Coverage:
         step -= 1  # the fence of an unfinished replay: no worker can have committed it
         plan = read_plan(runtime.store, pipeline.job, step) if step else None
     if plan is None:
-        raise _nothing_cleaned(pipeline)
+        raise _absent_error(pipeline)
     return Coverage(step, plan.positions, _totals(runtime.store, plan))
 
 
@@ -109,5 +109,5 @@ def _totals(store: Store, plan: Plan) -> dict[int, Tally]:
     return add_tallies(before, {piece.partition: Tally(piece.records) for piece in covered})
 
 
-def _nothing_cleaned(pipeline: Pipeline) -> AbsentError:
+def _absent_error(pipeline: Pipeline) -> AbsentError:
     return AbsentError("nothing was cleaned yet", where=pipeline.job, hint=f"pinflow {pipeline.side} --drain")
