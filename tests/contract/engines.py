@@ -13,7 +13,7 @@ from arro3.core import Table as Arrow
 
 from pinflow.config import load
 from pinflow.datasets import LINEAGE, dataset
-from pinflow.engine import View, open_engine, open_tables
+from pinflow.engine import RecordsInMemory, View, open_engine, open_tables
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.lake import open_store
 from pinflow.lake.tables.protocol import Append
@@ -77,7 +77,7 @@ def clean(
     engine: Engine, name: str, chunks: Iterable[Chunk], refused: Mapping[RecordId, str] | None = None
 ) -> Found:
     """Clean records of a dataset and look at all that came of them."""
-    found = engine.clean(dataset(name), TOPIC, chunks, refused)
+    found = engine.clean(dataset(name), RecordsInMemory(TOPIC, list(chunks)), refused)
     return Found(_by_record(found.rows), _by_record(found.rejects), _rows(found.nulled), found.tallies)
 
 
@@ -86,7 +86,9 @@ def open_session(engine: Engine, tables: Tables, records: Mapping[str, Iterable[
     views = []
     for pipeline in side_pipelines("batch", USER_ID):
         table = pipeline.open_table(tables)
-        found: Cleaned = engine.clean(pipeline.dataset, TOPIC, records[pipeline.dataset.name])
+        found: Cleaned = engine.clean(
+            pipeline.dataset, RecordsInMemory(TOPIC, list(records[pipeline.dataset.name]))
+        )
         table.commit("test", 1, Append(found.rows))
         columns = pipeline.dataset.clean | LINEAGE
         views.append(View(pipeline.dataset.name, table.snapshot(), columns, pipeline.dataset.latest(columns)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pinflow.config import load
-from pinflow.engine import View
+from pinflow.engine import RecordsInMemory, View
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.pipelines import QUARANTINE, Pipeline, side_pipelines
 from pinflow.jobs.runtime import Runtime
@@ -60,7 +60,7 @@ def append(engine: Engine, offsets: list[int], partition: int = 0) -> Append:
         for offset, value in zip(offsets, values, strict=True)
         for chunk in chunks_of([value], partition=partition, first=offset)
     ]
-    return Append(engine.clean(USERS.dataset, "users", chunks).rows)
+    return Append(engine.clean(USERS.dataset, RecordsInMemory("users", chunks)).rows)
 
 
 def offsets(engine: Engine, table: Table | Snapshot) -> list[tuple[object, ...]]:

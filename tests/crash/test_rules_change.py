@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from pinflow.engine import RecordsInMemory
 from pinflow.errors import FencedError
 from pinflow.jobs.clean.clean import CleanJob, pipeline_reader
 from pinflow.jobs.pipelines import Pipeline, side_pipelines
@@ -189,7 +190,7 @@ def test_an_audit_finds_a_record_that_has_a_row_and_is_in_quarantine(runtime: Ru
     wrong = job(runtime, 1)
     chunks = pipeline_reader(runtime, pipeline)
     (piece,) = chunks.fetch_next({})
-    cleaned = wrong._engine.clean(wrong._pipeline.dataset, name, chunks.read([piece]))
+    cleaned = wrong._engine.clean(wrong._pipeline.dataset, RecordsInMemory(name, list(chunks.read([piece]))))
     quarantine.commit("test", 1, Replace([Span(piece.partition, 0, 1)], cleaned.rejects))
     problems = audit(runtime, deep=True).problems
     assert any("in quarantine too" in problem for problem in problems), problems

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pinflow.config import load
 from pinflow.datasets import dataset
 from pinflow.datasets.numbers import post_number_of
-from pinflow.engine import open_engine
+from pinflow.engine import RecordsInMemory, open_engine
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_the_number_that_places_a_record_is_that_of_its_row(
     values: list[bytes | None] = [f'{{"{kind.number}":{token}}}'.encode() for token in tokens]
     count = len(values)
     chunk = Chunk("t", 0, "0", str(count), list(range(count)), [0] * count, Records(values))
-    cleaned = engine.clean(kind, "t", [chunk])
-    rows = {offset: ind for ind, offset in cleaned.rows.project("ind, _offset").fetchall()}  # type: ignore[attr-defined]
+    cleaned = engine.clean(kind, RecordsInMemory("t", [chunk]))
+    rows = {offset: ind for ind, offset in cleaned.rows.project("ind, _offset").fetchall()}
     read = post_number_of(f"0a6a638f5991.{name}")
     assert {offset: read(value) for offset, value in enumerate(values) if read(value) is not None} == rows

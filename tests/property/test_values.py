@@ -15,7 +15,7 @@ from tests import reference
 
 from pinflow.config import load
 from pinflow.datasets import dataset, datasets
-from pinflow.engine import open_engine
+from pinflow.engine import RecordsInMemory, open_engine
 from pinflow.log import Chunk, Records
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def cleaned(engine: Engine, name: str, texts: list[str]) -> dict[int, dict[str, 
     """Offset → clean row, None where the record was rejected."""
     values: list[bytes | None] = [text.encode() for text in texts]
     chunk = Chunk("t", 0, "0", str(len(values)), list(range(len(values))), [0] * len(values), Records(values))
-    found = engine.clean(dataset(name), "t", [chunk])
+    found = engine.clean(dataset(name), RecordsInMemory("t", [chunk]))
     rows = Table.from_arrow(found.rows)
     columns = {column: rows.column(column).to_pylist() for column in [*dataset(name).clean, "_offset"]}
     clean = {

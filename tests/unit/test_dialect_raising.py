@@ -10,7 +10,7 @@ from tests.tools.check_datasets import faults
 
 from pinflow.config import load
 from pinflow.datasets import datasets
-from pinflow.engine import open_engine
+from pinflow.engine import RecordsInMemory, open_engine
 from pinflow.engine.duckdb.dialect import to_duckdb, what_may_raise
 from pinflow.engine.duckdb.dialect.languages import can_match
 from pinflow.errors import DialectError
@@ -125,7 +125,7 @@ def test_the_engine_refuses_a_rule_that_may_raise(tmp_path_factory: pytest.TempP
     (pin, *_) = datasets()
     spoilt = msgspec.structs.replace(pin, clean_sql="SELECT lower(title) AS title FROM raw")
     with pytest.raises(DialectError, match="lower raises"):
-        engine.clean(spoilt, "t", [])
+        engine.clean(spoilt, RecordsInMemory("t", []))
     engine.close()
 
 

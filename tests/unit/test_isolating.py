@@ -12,6 +12,7 @@ import pytest
 from tests.pipeline import ID, drain, post, rows, select, table, topic
 
 from pinflow.config import Batch, Settings, Stream
+from pinflow.engine import RecordsInMemory
 from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.engine import DuckDBEngine
 from pinflow.errors import PinflowError, RecordError, TerminalError, UnavailableError
@@ -28,10 +29,10 @@ from pinflow.log import Chunk, Records
 from pinflow.steps.worker import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from pinflow.datasets import Dataset
-    from pinflow.engine import Cleaned, RecordId
+    from pinflow.engine import Cleaned, Input, RecordId
     from pinflow.engine.duckdb.dialect import Columns
 
 POISON = "İ"
@@ -142,7 +143,7 @@ def test_the_work_is_bounded_by_the_halvings_of_each_failing_record(runtime: Run
     engine = Counting(runtime)
     pipeline = road_of("stream")
     chunks = [Chunk("t", 0, "0", "4096", [*range(4096)], [0] * 4096, Records(users(4096, 17, 4000)))]
-    cleaned = clean_isolating(engine, pipeline.dataset, "t", lambda: chunks)
+    cleaned = clean_isolating(engine, pipeline.dataset, RecordsInMemory("t", chunks))
     assert (cleaned.tallies[0].rows, cleaned.tallies[0].rejected) == (4094, 2)
     assert engine.calls <= 2 + 2 * 2 * 12 + 1
 
@@ -158,14 +159,13 @@ class Counting(DuckDBEngine):
     def clean(
         self,
         dataset: Dataset,
-        topic: str,
-        chunks: Iterable[Chunk],
+        records: Input,
         refused: Mapping[RecordId, str] | None = None,
     ) -> Cleaned:
         self.calls += 1
         if self._error is not None:
             raise self._error
-        return super().clean(dataset, topic, chunks, refused)
+        return super().clean(dataset, records, refused)
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_an_error_that_no_record_causes_is_not_searched_for_in_the_records(
 
 def test_an_error_that_records_cause_only_together_is_raised_as_it_is(runtime: Runtime) -> None:
     class Together(Counting):
-        def clean(self, dataset: Any, topic: str, chunks: Any, refused: Any = None) -> Cleaned:
-            if sum(map(len, chunks)) > 1:
+        def clean(self, dataset: Any, records: Input, refused: Any = None) -> Cleaned:
+            if sum(map(len, records.chunks())) > 1:
                 raise RecordError("too many groups")
-            return super().clean(dataset, topic, chunks, refused)
+            return super().clean(dataset, records, refused)
 
     chunks = [Chunk("t", 0, "0", "8", [*range(8)], [0] * 8, Records(users(8)))]
     with pytest.raises(RecordError, match="too many groups"):
-        clean_isolating(Together(runtime), road_of("stream").dataset, "t", lambda: chunks)
+        clean_isolating(Together(runtime), road_of("stream").dataset, RecordsInMemory("t", chunks))
 
 
 def test_an_engine_that_fails_within_itself_is_opened_anew(
@@ -211,8 +211,11 @@ def test_an_engine_that_fails_within_itself_is_opened_anew(
     monkeypatch.setattr(engine, "_connected", connected)
     chunks = [Chunk("t", 0, "0", "8", [*range(8)], [0] * 8, Records(users(8)))]
     with pytest.raises(RecordError, match="INTERNAL"):
-        engine.clean(road_of("stream").dataset, "t", chunks)
-    assert engine.clean(road_of("stream", failing=False).dataset, "t", chunks).tallies[0].rows == 8
+        engine.clean(road_of("stream").dataset, RecordsInMemory("t", chunks))
+    assert (
+        engine.clean(road_of("stream", failing=False).dataset, RecordsInMemory("t", chunks)).tallies[0].rows
+        == 8
+    )
 
 
 def test_a_step_over_several_landing_objects_and_partitions_is_searched_whole(settings: Settings) -> None:

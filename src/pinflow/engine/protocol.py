@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from arro3.core.types import ArrowStreamExportable
-
     from pinflow.datasets import Dataset
     from pinflow.errors import PinflowError
-    from pinflow.lake.tables.protocol import Snapshot
+    from pinflow.lake.tables.protocol import Relation, Snapshot
     from pinflow.log import Chunk
-    from pinflow.steps.plan import Tally
+    from pinflow.steps.slices import Slice
 
 __all__ = [
     "LONGEST_SAMPLE",
     "MOST_SAMPLES",
     "Cleaned",
     "Engine",
+    "Input",
+    "Outcome",
     "RecordId",
+    "RecordsInMemory",
     "Result",
     "Session",
     "View",
@@ -40,6 +44,58 @@ class RecordId(NamedTuple):
     offset: int
 
 
+class Input(Protocol):
+    """The records of one step, which are not read yet.
+
+    An engine that works in this process reads the chunks. One that works in a cluster reads the slices with its own
+    workers where it can, and takes the chunks where only this process can read them.
+
+    Attributes:
+        topic: The topic of the records.
+        slices: Where they are; empty where they are in memory only.
+    """
+
+    topic: str
+    slices: Sequence[Slice]
+
+    @abstractmethod
+    def chunks(self) -> Iterable[Chunk]:
+        """Read the records, each partition in the order of offsets. May be called again, and gives the same."""
+
+
+class RecordsInMemory(Input):
+    """Records that were read already."""
+
+    def __init__(self, topic: str, chunks: Sequence[Chunk]) -> None:
+        self.topic = topic
+        self.slices = ()
+        self._chunks = chunks
+
+    def chunks(self) -> Sequence[Chunk]:
+        """See `Input.chunks`."""
+        return self._chunks
+
+
+class Outcome(NamedTuple):
+    """What became of the records of one partition.
+
+    Attributes:
+        records: How many there were.
+        rows: How many came clean.
+        rejected: How many were rejected.
+        first: The offset of the first record.
+        last: The offset of the last record.
+        cells: By field, how many cells of the rows had a text and became NULL by a rule.
+    """
+
+    records: int
+    rows: int
+    rejected: int
+    first: int
+    last: int
+    cells: Mapping[str, int] = {}
+
+
 class Cleaned(NamedTuple):
     """What became of records: clean rows with lineage, rejects with reasons, and the sums a partition.
 
@@ -47,10 +103,18 @@ class Cleaned(NamedTuple):
     by partition and offset. The rows, the rejects and the samples hold until the engine cleans again.
     """
 
-    rows: ArrowStreamExportable
-    rejects: ArrowStreamExportable
-    nulled: ArrowStreamExportable
-    tallies: dict[int, Tally]
+    rows: Relation
+    rejects: Relation
+    nulled: Relation
+    outcomes: Mapping[int, Outcome]
+
+    @property
+    def tallies(self) -> dict[int, Tally]:
+        """The sums of each partition, as a receipt has them."""
+        return {
+            number: Tally(each.records, each.rows, each.rejected, dict(each.cells))
+            for number, each in self.outcomes.items()
+        }
 
 
 class View(NamedTuple):
@@ -98,14 +162,11 @@ class Session(Protocol):
 class Engine(Protocol):
     """Runs the SQL of datasets and questions. Not safe to share between threads."""
 
+    @abstractmethod
     def clean(
-        self,
-        dataset: Dataset,
-        topic: str,
-        chunks: Iterable[Chunk],
-        refused: Mapping[RecordId, str] | None = None,
+        self, dataset: Dataset, records: Input, refused: Mapping[RecordId, str] | None = None
     ) -> Cleaned:
-        """Clean records of one topic. Deterministic in the chunks, but for the order of rows.
+        """Clean the records of one step. Deterministic in the records, but for the order of rows.
 
         Every row has been made when it returns. Records that are `refused` are rejects for the reasons given, and no
         rule sees them.
@@ -116,8 +177,10 @@ class Engine(Protocol):
             LimitError: The memory that the engine may use is not enough.
         """
 
+    @abstractmethod
     def session(self, views: Sequence[View]) -> Session:
         """Load views for questions."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of memory and temporary files. Safe to repeat."""

@@ -14,18 +14,16 @@ from pinflow.engine.duckdb.connection import connect, first_line
 from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.records import ParsedRecords, raw_columns
 from pinflow.engine.duckdb.session import DuckDBSession
-from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, Engine, View
+from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, Engine, Outcome, View
 from pinflow.errors import LimitError, RecordError, UnavailableError
-from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pinflow.config import Config
     from pinflow.datasets import Dataset
-    from pinflow.engine.protocol import RecordId
-    from pinflow.log import Chunk
+    from pinflow.engine.protocol import Input, RecordId
 
 __all__ = ["DuckDBEngine"]
 
@@ -40,29 +38,26 @@ class DuckDBEngine(Engine):
         self._translated: dict[str, tuple[str, str]] = {}
 
     def clean(
-        self,
-        dataset: Dataset,
-        topic: str,
-        chunks: Iterable[Chunk],
-        refused: Mapping[RecordId, str] | None = None,
+        self, dataset: Dataset, records: Input, refused: Mapping[RecordId, str] | None = None
     ) -> Cleaned:
         """See `Engine.clean`."""
-        records = ParsedRecords(dataset, chunks, refused)
+        topic = records.topic
+        parsed = ParsedRecords(dataset, records.chunks(), refused)
         reject_sql, clean_sql = self._sql_of(dataset)
         columns = _in_types(dataset.clean | LINEAGE | {"_nulled": "string"})
         with self._running(topic):
             db = self._connected()
-            db.register("records", records.table)
+            db.register("records", parsed.table)
             db.execute(_sql("parsed", topic=_escaped(topic)))
             db.execute(_sql("judged", reject=reject_sql))
             db.execute(_sql("raw"))
-            db.register("rejects", records.rejects(db.sql("FROM judged WHERE reason IS NOT NULL").fetchall()))
+            db.register("rejects", parsed.rejects(db.sql("FROM judged WHERE reason IS NOT NULL").fetchall()))
             db.execute(_sql("rejected", topic=_escaped(topic)))
             # All rows are made here, not while they are written: by then part of the step may be committed.
             db.execute(_sql("cleaned", columns=columns, clean=clean_sql))
-            tallies = _tallies(db)
+            outcomes = _outcomes(db)
             db.execute(
-                _nulled(dataset) if any(tally.cells for tally in tallies.values()) else _sql("nothing_nulled")
+                _nulled(dataset) if any(each.cells for each in outcomes.values()) else _sql("nothing_nulled")
             )
             db.unregister("records")  # the texts of all fields, which nothing needs any more
             db.unregister("rejects")
@@ -70,7 +65,7 @@ class DuckDBEngine(Engine):
                 rows=db.sql("SELECT * EXCLUDE (_nulled) FROM cleaned"),
                 rejects=db.sql("FROM rejected"),
                 nulled=db.sql("FROM nulled"),
-                tallies=tallies,
+                outcomes=outcomes,
             )
 
     def session(self, views: Sequence[View]) -> DuckDBSession:
@@ -162,20 +157,11 @@ DUCKDB_TYPES = {
 """Spark SQL type → DuckDB type, for the types that tables have."""
 
 
-def _tallies(db: duckdb.DuckDBPyConnection) -> dict[int, Tally]:
-    rows, rejects = (
-        dict(db.sql(f"SELECT _partition, count(*) FROM {table} GROUP BY ALL").fetchall())  # noqa: S608
-        for table in ("cleaned", "rejected")
-    )
+def _outcomes(db: duckdb.DuckDBPyConnection) -> dict[int, Outcome]:
     cells: dict[int, dict[str, int]] = {}
     for partition, field, count in db.sql(_sql("cells")).fetchall():
         cells.setdefault(partition, {})[field] = count
     return {
-        partition: Tally(
-            records=rows.get(partition, 0) + rejects.get(partition, 0),
-            rows=rows.get(partition, 0),
-            rejected=rejects.get(partition, 0),
-            cells=cells.get(partition, {}),
-        )
-        for partition in sorted(rows.keys() | rejects.keys())
+        partition: Outcome(rows + rejected, rows, rejected, first, last, cells.get(partition, {}))
+        for partition, rows, rejected, first, last in db.sql(_sql("outcomes")).fetchall()
     }

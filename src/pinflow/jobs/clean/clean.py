@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pinflow.engine import Input
 from pinflow.errors import GapError
 from pinflow.failpoints import hit
 from pinflow.jobs.clean.isolating import clean_isolating
@@ -21,7 +22,7 @@ from pinflow.steps.slices import RowSlice
 from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pinflow.engine import Cleaned, Engine
     from pinflow.jobs.runtime import Runtime
@@ -76,21 +77,20 @@ class CleanJob(Job):
             return prepare_move(
                 self._pipeline, self.table, self._quarantine, self._nulled, self._engine, plan, self.rules
             )
-        spans: dict[int, Span] = {}
         acceptance = Acceptance(before, plan.made_at if self._reader.has_foreign_times() else None)
         cleaned = clean_isolating(
             self._engine,
             self._pipeline.dataset,
-            self._pipeline.topic,
-            lambda: _record_spans(acceptance.correct_times(self._reader.read(plan.slices)), spans),
+            _StepRecords(self._pipeline.topic, plan.slices, self._reader, acceptance),
         )
         _require_complete(plan, cleaned)
         changes = [(self.table, Append(cleaned.rows))]
-        if plan.rules != self.rules or any(tally.rejected for tally in cleaned.tallies.values()):
+        if plan.rules != self.rules or any(each.rejected for each in cleaned.outcomes.values()):
             changes.insert(0, (self._quarantine, Append(cleaned.rejects)))
-        if plan.rules != self.rules or any(tally.cells for tally in cleaned.tallies.values()):
+        if plan.rules != self.rules or any(each.cells for each in cleaned.outcomes.values()):
             changes.insert(0, (self._nulled, Append(cleaned.nulled)))
-        return Prepared(acceptance.add_latest(cleaned.tallies), changes, spans=list(spans.values()))
+        spans = [Span(number, each.first, each.last) for number, each in cleaned.outcomes.items()]
+        return Prepared(acceptance.add_latest(cleaned.tallies), changes, spans=spans)
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:
         """See `Job`: publish the positions, and remove records from quarantine that the step has moved."""
@@ -99,6 +99,20 @@ class CleanJob(Job):
             hit("replay", "moved")
             self._quarantine.commit(self.name, receipt.step, Remove(receipt.moved))
             hit("replay", "settled")
+
+
+class _StepRecords(Input):
+    """The records of a plan, by the reader that found them, with times that do not run backwards."""
+
+    def __init__(self, topic: str, slices: Sequence[Slice], reader: Reader, acceptance: Acceptance) -> None:
+        self.topic = topic
+        self.slices = slices
+        self._reader = reader
+        self._acceptance = acceptance
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See `Input.chunks`."""
+        return self._acceptance.correct_times(self._reader.read(self.slices))
 
 
 def clean_jobs(runtime: Runtime, side: Side) -> list[CleanJob]:
@@ -119,20 +133,10 @@ def pipeline_reader(runtime: Runtime, pipeline: Pipeline) -> Reader:
     return LandingReader(Landing(runtime.store), pipeline.topic, runtime.config.batch)
 
 
-def _record_spans(chunks: Iterable[Chunk], spans: dict[int, Span]) -> Iterator[Chunk]:
-    """Yield the chunks, and record the offsets of each partition in `spans`."""
-    for chunk in chunks:
-        if len(chunk):
-            before = spans.get(chunk.partition)
-            first = before.first if before is not None else chunk.offsets[0]
-            spans[chunk.partition] = Span(chunk.partition, first, chunk.offsets[-1])
-        yield chunk
-
-
 def _require_complete(plan: Plan, cleaned: Cleaned) -> None:
     for piece in plan.slices:
-        tally = cleaned.tallies.get(piece.partition)
-        found = tally.records if tally is not None else 0
+        outcome = cleaned.outcomes.get(piece.partition)
+        found = outcome.records if outcome is not None else 0
         if not isinstance(piece, RowSlice) and found != piece.records:
             raise GapError(
                 f"{found} of {piece.records} records of step {plan.step} were found in partition {piece.partition}",

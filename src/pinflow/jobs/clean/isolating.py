@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pinflow.engine import RecordId
+from pinflow.engine import RecordId, RecordsInMemory
 from pinflow.errors import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from pinflow.datasets import Dataset
-    from pinflow.engine import Cleaned, Engine
+    from pinflow.engine import Cleaned, Engine, Input
     from pinflow.log import Chunk
 
 __all__ = ["clean_isolating"]
@@ -35,36 +35,28 @@ LONGEST_REASON = 500
 """Characters of the engine's message that a reason keeps: the message may quote a long value."""
 
 
-def clean_isolating(
-    engine: Engine,
-    dataset: Dataset,
-    topic: str,
-    read: Callable[[], Iterable[Chunk]],
-    *,
-    all_may: bool = False,
-) -> Cleaned:
+def clean_isolating(engine: Engine, dataset: Dataset, records: Input, *, all_may: bool = False) -> Cleaned:
     """Clean records; reject those at which a rule fails, with the engine's message as the reason.
 
     Args:
         engine: The engine that cleans.
         dataset: The dataset whose rules apply.
-        topic: The topic of the records.
-        read: Reads the records; called again only after a failure, and then all are kept in memory.
+        records: The records; their chunks are read again only after a failure, and then all are kept in memory.
         all_may: Whether all records may fail without the rule being broken, as those in quarantine may.
 
     Raises:
         RecordError: A rule fails at most records, or at too many, or only at several together.
     """
     try:
-        return engine.clean(dataset, topic, read())
+        return engine.clean(dataset, records)
     except RecordError:
-        chunks = [chunk for chunk in read() if len(chunk)]
+        chunks = [chunk for chunk in records.chunks() if len(chunk)]
         most = None if all_may else max(sum(map(len, chunks)) // 2, FEW_FAILING)
-        search = _Search(engine, dataset, topic, most)
+        search = _Search(engine, dataset, records.topic, most)
         search.isolate(chunks)
         if not search.failing:
             raise
-        return engine.clean(dataset, topic, chunks, search.failing)
+        return engine.clean(dataset, RecordsInMemory(records.topic, chunks), search.failing)
 
 
 class _Search:
@@ -83,7 +75,7 @@ class _Search:
         if not records:
             return
         try:
-            self._engine.clean(self._dataset, self._topic, chunks)
+            self._engine.clean(self._dataset, RecordsInMemory(self._topic, chunks))
         except RecordError as error:
             if records > 1:
                 for half in _split(chunks, records // 2):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from arro3.core import Table as Arrow
 
-from pinflow.engine import View
+from pinflow.engine import RecordsInMemory, View
 from pinflow.jobs.clean.isolating import clean_isolating
 from pinflow.jobs.pipelines import QUARANTINE
 from pinflow.jobs.readers.readers import Reader
@@ -102,15 +102,19 @@ def prepare_move(
 ) -> Prepared:
     """Do a move by these rules. Deterministic in the plan and the rules; records that are rejected again stay."""
     chunks = read_rejects(quarantine, engine, plan.row_offsets)
-    cleaned = clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True)
-    again = set(_record_ids(cleaned.rejects)) if any(t.rejected for t in cleaned.tallies.values()) else set()
+    cleaned = clean_isolating(engine, pipeline.dataset, RecordsInMemory(pipeline.topic, chunks), all_may=True)
+    again = (
+        set(_record_ids(cleaned.rejects))
+        if any(each.rejected for each in cleaned.outcomes.values())
+        else set()
+    )
     moved = _group_offsets(
         (piece.partition, offset)
         for piece in plan.row_offsets
         for offset in piece.offsets
         if (piece.partition, offset) not in again
     )
-    cells = {partition: tally.cells for partition, tally in cleaned.tallies.items()}
+    cells = {partition: dict(each.cells) for partition, each in cleaned.outcomes.items()}
     tallies = {
         each.partition: Tally(0, len(each.offsets), -len(each.offsets), cells[each.partition])
         for each in moved
@@ -181,7 +185,9 @@ def _list_rejects(quarantine: Table, engine: Engine) -> list[tuple[int, int, int
 def _find_clean(pipeline: Pipeline, engine: Engine, chunks: list[Chunk]) -> list[RowOffsets]:
     return _group_offsets(
         _record_ids(
-            clean_isolating(engine, pipeline.dataset, pipeline.topic, lambda: chunks, all_may=True).rows
+            clean_isolating(
+                engine, pipeline.dataset, RecordsInMemory(pipeline.topic, chunks), all_may=True
+            ).rows
         )
     )
 
