@@ -32,7 +32,7 @@ TWICE = "a field is there twice"
 """Why an object cannot be read: to choose one of the two values would be to drop the other in silence."""
 
 RECORDS_A_BLOCK = 512
-"""Records that are read together. Where one of them is unusual, each is read by itself, which takes four times as long."""
+"""Records that are read together. Where one of them is unusual, each is read by itself, four times as slow."""
 
 MOST_OTHERS = 100
 """Members that nobody reads, in a block that is read together."""
