@@ -53,7 +53,7 @@ def test_rows_that_another_program_deletes_are_missing_by_name_and_no_file_is_un
         found = audit(runtime, deep=deep)
         assert not found.ok
         assert f"{table('stream', name)}: {gone} rows are missing" in found.problems[0]
-        assert f"pinflow replay stream {name}" in found.problems[0]
+        assert f"pinflow replay run stream {name}" in found.problems[0]
         assert not any("cannot be read" in problem for problem in found.problems)
     assert replay(runtime, road_of(name)).swapped
     assert audit(runtime, deep=True).ok

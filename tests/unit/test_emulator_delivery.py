@@ -327,7 +327,7 @@ def test_a_gateway_that_refuses_everything_ends_it_at_the_first_posts(
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"offsets": []}', b"[]", b"\xff"])
 def test_an_answer_that_is_none_of_a_gateway_ends_it(url: str, gateway: StandIn, body: bytes) -> None:
     gateway.always = Fault(status=201, body=body)
-    with pytest.raises(TerminalError, match="none of a gateway"):
+    with pytest.raises(TerminalError, match="not one of a gateway"):
         run(url, gateway, posts=2)
 
 

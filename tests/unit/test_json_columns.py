@@ -18,7 +18,6 @@ from pinflow.engine import json_columns as module
 from pinflow.engine.json_columns import DEEPEST, TWICE, json_columns
 
 FIELDS = ["ind", "name", "x", "y"]
-NUMBERS = ["ind", "y"]
 SURROGATES = {
     "not JSON: Input data was truncated",
     "not JSON: JSON is malformed: invalid utf-16 surrogate pair",
@@ -27,7 +26,7 @@ SURROGATES = {
 
 def read(*records: bytes | None) -> list[tuple[list[str | None], str | None, bytes | None]]:
     """The texts of each record, why it is broken, and its bytes where it is not an object."""
-    found = json_columns(list(records), FIELDS, NUMBERS)
+    found = json_columns(list(records), FIELDS)
     texts = zip(*(column.to_pylist() for column in found.texts), strict=True)
     return list(zip(map(list, texts), found.broken.to_pylist(), found.not_object.to_pylist(), strict=True))
 
@@ -139,6 +138,9 @@ def test_how_deep_a_record_may_be_does_not_hang_on_the_stack_of_who_asks(
 
     expected = [(None, True), (reason, False), (None, True), (reason, False)]
     assert verdicts(0) == verdicts(200) == expected
+    for record, verdict in zip((deep, deeper, wide), expected, strict=False):
+        for _ in range(2):  # the second time such records are expected
+            assert [(broken, kept is None) for _, broken, kept in read(record, record)] == [verdict] * 2
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_any_records_are_read_as_the_plain_reading_says(records: list[bytes]) ->
 
 def test_a_column_of_arrow_is_read_as_a_list_is() -> None:
     records = [b'{"ind":1,"x":"a"}', None, b"[]", b'{"ind":1.50}']
-    found = json_columns(Array(records, type=DataType.binary()), FIELDS, NUMBERS)
+    found = json_columns(Array(records, type=DataType.binary()), FIELDS)
     expected = read(*records)
     assert [column.to_pylist() for column in found.texts] == [
         [row[0][number] for row in expected] for number in range(len(FIELDS))

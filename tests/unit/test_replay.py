@@ -29,7 +29,7 @@ from pinflow.steps.generations import put_generation
 from pinflow.steps.slices import RowSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Literal
 
     from pinflow.config import Settings
@@ -231,7 +231,7 @@ def test_quarantine_that_loses_to_a_worker_is_told_and_moves_nothing(
         retry_quarantine(runtime, pipeline)
 
 
-def read_as_before(records: list[bytes], fields: Sequence[str], numbers: Iterable[str]) -> JsonColumns:
+def read_as_before(records: list[bytes], fields: Sequence[str]) -> JsonColumns:
     """Fields as the first version took them out: DuckDB writes numbers anew, and what is nested without its blanks."""
     paths = [f"$.{field}" for field in fields]
     with duckdb.connect() as db:

@@ -32,7 +32,7 @@ def test_a_station_that_ends_by_itself_is_reported_with_its_last_line(
 ) -> None:
     wrong, _ = stations
     wrong.start()
-    with pytest.raises(StationError, match="'wrong' ended with code 2") as caught:
+    with pytest.raises(StationError, match="the wrong process ended with code 2") as caught:
         wait_for_file(tmp_path / "ready", wrong, WAIT_S, Event())
     assert "no-such-command" in caught.value.what
     assert caught.value.where.endswith("wrong.log")
@@ -41,5 +41,5 @@ def test_a_station_that_ends_by_itself_is_reported_with_its_last_line(
 def test_a_station_that_is_not_ready_in_time_is_reported(stations: list[Station], tmp_path: Path) -> None:
     _, land = stations
     land.start()
-    with pytest.raises(StationError, match="'land' was not ready within 0 s"):
+    with pytest.raises(StationError, match="the land process was not ready within 0 s"):
         wait_for_file(tmp_path / "ready", land, 0.0, Event())

@@ -9,7 +9,7 @@ import msgspec
 
 from pinflow.config.model import Config, Section
 
-__all__ = ["mask", "secret_values", "show_setting", "template"]
+__all__ = ["HIDDEN_OPTIONS", "mask", "secret_values", "show_setting", "template"]
 
 HIDDEN = "***"
 

@@ -34,7 +34,6 @@ class Dataset(msgspec.Struct, frozen=True):
         name: `pin`, `geo` or `user`.
         number: The raw column that holds the post's number.
         raw: The fields of a record, all taken as text.
-        numbers: Those of them that mostly are sent as numbers; it only saves time to know.
         clean: Clean column → Spark SQL type, in the documented order.
         reject_sql: Adds `_reason` to the view `parsed` (raw columns and lineage): why a record cannot be a row.
         clean_sql: Makes clean columns and lineage of the view `raw`, which holds what was not rejected; and `_nulled`,
@@ -44,7 +43,6 @@ class Dataset(msgspec.Struct, frozen=True):
     name: str
     number: str
     raw: list[str]
-    numbers: list[str]
     clean: dict[str, str]
     reject_sql: str
     clean_sql: str
@@ -76,7 +74,6 @@ def dataset(name: str) -> Dataset:
         name=name,
         number=facts["number"],
         raw=facts["raw"],
-        numbers=facts["numbers"],
         clean=facts["clean"],
         reject_sql=with_rules(_text("reject").replace("{number}", facts["number"])),
         clean_sql=with_rules((folder / "clean.sql").read_text(encoding="utf-8")),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["DEEPEST", "TWICE", "JsonColumns", "json_columns"]
 
@@ -32,7 +32,7 @@ TWICE = "a field is there twice"
 """Why an object cannot be read: to choose one of the two values would be to drop the other in silence."""
 
 RECORDS_A_BLOCK = 512
-"""Records that are read together. Where one of them is unusual, each is read by itself, which takes longer."""
+"""Records that are read together. Where one of them is unusual, each is read by itself, four times as slow."""
 
 MOST_OTHERS = 100
 """Members that nobody reads, in a block that is read together."""
@@ -55,16 +55,15 @@ class JsonColumns(NamedTuple):
     not_object: Any
 
 
-def json_columns(records: Any, fields: Sequence[str], numbers: Iterable[str] = ()) -> JsonColumns:
+def json_columns(records: Any, fields: Sequence[str]) -> JsonColumns:
     """Judge records and take their fields apart. It raises for no record. Pure, and safe to call from any thread.
 
     Args:
         records: Bytes, with None for tombstones: a list, or a column of arro3 or pyarrow. The columns that come out are
             of the same library; of a list, of arro3.
         fields: The fields that are wanted. Others are checked and left out.
-        numbers: Those of them that mostly are numbers. It only saves time to know.
     """
-    reader = _reader(tuple(fields), frozenset(numbers))
+    reader = _reader(tuple(fields))
     values = records if isinstance(records, list) else records.to_pylist()
     found = _Found([[] for _ in fields], [], [])
     for start in range(0, len(values), RECORDS_A_BLOCK):
@@ -94,44 +93,33 @@ def _arrow(records: Any) -> tuple[Any, Any, Any]:
     return arro3.Array, arro3.DataType.string(), arro3.DataType.binary()
 
 
-@lru_cache(maxsize=16)
-def _reader(fields: tuple[str, ...], numbers: frozenset[str]) -> _RecordReader:
-    return _RecordReader(fields, numbers)
-
-
 class _RecordReader:
-    """Reads records of some fields.
+    """Reads records of some fields, a block at a time.
 
-    In a usual block every record is an object with the members of the first, each once, with texts for values, or
-    numbers where numbers are expected. It is read column by column. Two things are certain without a look at each
-    record: that a value is the text as sent, since it came as a string, or as bytes; and that no field is there twice,
-    since there are no more strings in the block than the names and values that were read.
+    A usual block is read column by column: its records have members that were expected, each once. Two things are
+    certain then without a look at each record: that a value is the text as sent, since it came as a string, or as
+    bytes; and that no member is there twice, since there are no more strings in the block than the names and values
+    that were read. Any other block is read record by record, and teaches what to expect of the next one. What comes out
+    is the same either way.
     """
 
-    def __init__(self, fields: tuple[str, ...], numbers: frozenset[str]) -> None:
+    def __init__(self, fields: tuple[str, ...]) -> None:
         self._fields = fields
-        self._numbers = numbers
+        self._shape = _shape(fields, frozenset(), ())
 
     def read(self, values: list[Any], found: _Found) -> None:
         """Read a block of records and add what they say to what was found."""
-        columns = _shape(self._fields, self._numbers, self._others(values[0])).read(values)
+        columns = self._shape.read(values)
         if columns is None:
-            for value in values:
-                self._read_one(value, found)
+            self._shape = self._learn([self._read_one(value, found) for value in values])
             return
         for texts, column in zip(found.texts, columns, strict=True):
             texts.extend(column)
         found.broken.extend([None] * len(values))
         found.not_object.extend([None] * len(values))
 
-    def _others(self, value: bytes | None) -> tuple[str, ...]:
-        """The members of a record that nobody reads; none where they are too many, or oddly named."""
-        if value is None or _why_not_object(value) is not None:
-            return ()
-        others = tuple(name for name in _members(value) if name not in self._fields)
-        return others if len(others) <= MOST_OTHERS and all(map(PLAIN_NAME.fullmatch, others)) else ()
-
-    def _read_one(self, value: bytes | None, found: _Found) -> None:
+    def _read_one(self, value: bytes | None, found: _Found) -> dict[str, msgspec.Raw]:
+        """Read one record, and return its members; of a broken one there are none."""
         broken = _why_not_object(value)
         not_object = None if broken is None else value
         members: dict[str, msgspec.Raw] = {}
@@ -144,23 +132,44 @@ class _RecordReader:
             texts.append(_text(members.get(field)))
         found.broken.append(broken)
         found.not_object.append(not_object)
+        return members
+
+    def _learn(self, records: list[dict[str, msgspec.Raw]]) -> _Shape:
+        """The shape of these records."""
+        names = dict.fromkeys(name for members in records for name in members)
+        others = [name for name in names if name not in self._fields and PLAIN_NAME.fullmatch(name)]
+        bare = frozenset(
+            field
+            for field in self._fields
+            if any(field in members and bytes(members[field])[:1] not in b'"n' for members in records)
+        )
+        return _shape(self._fields, bare, tuple(others[:MOST_OTHERS]))
+
+
+@lru_cache(maxsize=16)
+def _reader(fields: tuple[str, ...]) -> _RecordReader:
+    return _RecordReader(fields)
 
 
 class _Shape:
-    """Reads blocks whose records have these fields, and perhaps these others, and nothing else."""
+    """Reads blocks of records that have these fields, and perhaps these others, and nothing else.
 
-    def __init__(self, fields: tuple[str, ...], numbers: frozenset[str], others: tuple[str, ...]) -> None:
-        names = [f"member_{number}" for number in range(len(fields) + len(others))]
+    The values of `bare` fields are anything, those of the rest strings and null.
+    """
+
+    def __init__(self, fields: tuple[str, ...], bare: frozenset[str], others: tuple[str, ...]) -> None:
+        columns = [f"column_{number}" for number in range(len(fields) + len(others))]
+        kinds = [msgspec.Raw if field in bare else Any for field in fields] + [msgspec.Raw] * len(others)
         members = [
-            (name, Any if field in fields and field not in numbers else msgspec.Raw, _named(field))
-            for name, field in zip(names, (*fields, *others), strict=True)
+            (column, kind, msgspec.field(name=name, default=_MISSING))
+            for column, kind, name in zip(columns, kinds, (*fields, *others), strict=True)
         ]
         self._decode = msgspec.json.Decoder(msgspec.defstruct("_Record", members, gc=False)).decode
         self._columns = [
-            (attrgetter(name), _numbers if field in numbers else _strings)
-            for name, field in zip(names, fields, strict=False)
+            (attrgetter(column), _read_bare if field in bare else _read_strings)
+            for column, field in zip(columns, fields, strict=False)
         ]
-        self._others = [attrgetter(name) for name in names[len(fields) :]]
+        self._others = [attrgetter(column) for column in columns[len(fields) :]]
 
     def read(self, values: list[Any]) -> list[list[str | None]] | None:
         """The columns of a usual block; None where it is not one, or not surely."""
@@ -169,83 +178,77 @@ class _Shape:
         try:
             records = list(map(self._decode, values))
             for get, read in self._columns:
-                column = read(list(map(get, records)))
-                if column is None:
-                    return None
-                columns.append(column.texts)
-                strings += column.strings
-            for get in self._others:
-                more = _count_others(list(map(get, records)))
-                if more is None:
-                    return None
-                strings += more
+                texts, count = read(list(map(get, records)))
+                columns.append(texts)
+                strings += count
+            strings += sum(_count_others(list(map(get, records))) for get in self._others)
         except (TypeError, ValueError, RecursionError):
             return None
         return columns if strings == _count_strings(b"".join(values)) else None
 
 
 @lru_cache(maxsize=64)
-def _shape(fields: tuple[str, ...], numbers: frozenset[str], others: tuple[str, ...]) -> _Shape:
-    return _Shape(fields, numbers, others)
-
-
-def _named(field: str) -> Any:
-    return msgspec.field(name=field, default=_MISSING)
-
-
-class _Column(NamedTuple):
-    """A field of a usual block, and how many strings it took to send it: each name is one, each text another."""
-
-    texts: list[str | None]
-    strings: int
+def _shape(fields: tuple[str, ...], bare: frozenset[str], others: tuple[str, ...]) -> _Shape:
+    return _Shape(fields, bare, others)
 
 
 _MISSING = msgspec.UNSET
 
 
-def _strings(values: list[Any]) -> _Column | None:
-    """A field of texts; None where some value is anything else."""
+def _read_strings(values: list[Any]) -> tuple[list[str | None], int]:
+    """A member of all records of a block, and how many strings it took to send it: each name is one, each text another.
+
+    Raises:
+        TypeError: Some value is not a string.
+    """
     count = len(values)
     kinds = list(map(type, values))
-    texts = kinds.count(str)
-    if texts == count:
-        return _Column(values, 2 * count)
-    nothing = kinds.count(NoneType)
-    missing = count - texts - nothing
+    strings = kinds.count(str)
+    if strings == count:
+        return values, 2 * count
+    missing = kinds.count(msgspec.UnsetType)
+    if strings + missing + kinds.count(NoneType) != count:
+        raise TypeError
     if missing:
-        if kinds.count(msgspec.UnsetType) != missing:
-            return None
         values = [None if value is _MISSING else value for value in values]
-    return _Column(values, 2 * texts + nothing)
+    return values, strings + count - missing
 
 
-def _numbers(values: list[Any]) -> _Column | None:
-    """A field of numbers; a few texts and `null` among them do not matter. None where a value is nested."""
+def _read_bare(values: list[Any]) -> tuple[list[str | None], int]:
+    """The same of a member that may be anything.
+
+    Raises:
+        ValueError: It is not UTF-8, or may be nested too deep.
+    """
     texts: list[str | None] = [None if value is _MISSING else str(value, "utf-8") for value in values]
     strings = len(values)
     for index, text in enumerate(texts):
         if text is None:
             strings -= 1
         elif not "-" <= text < ":":  # not a number
-            if text[0] in "[{":
-                return None
-            strings += text[0] == '"'
+            strings += _count_within(bytes(values[index]))
             texts[index] = _text(values[index])
-    return _Column(texts, strings)
+    return texts, strings
 
 
-def _count_others(values: list[Any]) -> int | None:
-    """How many strings it took to send a member that nobody reads; None where it is nested deep.
+def _count_others(values: list[Any]) -> int:
+    """How many strings it took to send a member that nobody reads.
 
     Raises:
-        UnicodeDecodeError: It is not UTF-8.
+        ValueError: It is not UTF-8, or may be nested too deep.
     """
     sent = [value for value in values if value is not _MISSING]
     text = b" ".join(sent)
     text.decode()
-    if text.count(b"[") + text.count(b"{") > DEEPEST:
-        return None
+    if text.count(b"[") + text.count(b"{") >= DEEPEST:
+        return len(sent) + sum(map(_count_within, map(bytes, sent)))
     return len(sent) + _count_strings(text)
+
+
+def _count_within(value: bytes) -> int:
+    if value.count(b"[") + value.count(b"{") >= DEEPEST:
+        raise ValueError
+    return _count_strings(value)
 
 
 def _text(raw: msgspec.Raw | None) -> str | None:

@@ -67,7 +67,7 @@ class ParsedRecords:
 
     def _batch(self, span: range) -> RecordBatch:
         rows = [row for row in span if row not in self._refused] if self._refused else span
-        found = json_columns(_at(self._values, rows), self._dataset.raw, self._dataset.numbers)
+        found = json_columns(_at(self._values, rows), self._dataset.raw)
         lineage = self._lineage(rows)
         return RecordBatch.from_arrays(
             [*found.texts, found.broken, found.not_object, *lineage.values()],
