@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pinflow.engine import Cleaned, Engine, RecordId, Session
+    from pinflow.engine import Cleaned, Engine, Outcome, RecordId, Session
     from pinflow.lake import Tables
-    from pinflow.steps.plan import Tally
 
 __all__ = ["ENGINES", "TOPIC", "Found", "Value", "chunks_of", "clean", "open_session", "tables_of"]
 
@@ -56,7 +55,7 @@ class Found(NamedTuple):
     rows: dict[tuple[int, int], dict[str, Any]]
     rejects: dict[tuple[int, int], dict[str, Any]]
     nulled: list[dict[str, Any]]
-    tallies: Mapping[int, Tally]
+    outcomes: Mapping[int, Outcome]
 
 
 def chunks_of(
@@ -78,7 +77,7 @@ def clean(
 ) -> Found:
     """Clean records of a dataset and look at all that came of them."""
     found = engine.clean(dataset(name), RecordsInMemory(TOPIC, list(chunks)), refused)
-    return Found(_by_record(found.rows), _by_record(found.rejects), _rows(found.nulled), found.tallies)
+    return Found(_by_record(found.rows), _by_record(found.rejects), _rows(found.nulled), found.outcomes)
 
 
 def open_session(engine: Engine, tables: Tables, records: Mapping[str, Iterable[Chunk]]) -> Session:

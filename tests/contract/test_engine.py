@@ -166,13 +166,17 @@ def compare(name: str, values: Sequence[Value], found: Found, partition: int = 0
         assert [row[column] for column in LINEAGE] == lineage
         assert value is not None
         nulled += [(offset, field, sent) for field, sent in reference.nulled(name, value).items()]
-    tally = found.tallies[partition]
+    outcome = found.outcomes[partition]
     rejected = sum(place[0] == partition for place in found.rejects)
-    assert (tally.records, tally.rows, tally.rejected) == (len(values), len(values) - rejected, rejected)
-    assert tally.cells == Counter(field for _, field, _ in nulled)
-    if len(found.tallies) == 1:
+    assert (outcome.records, outcome.rows, outcome.rejected) == (
+        len(values),
+        len(values) - rejected,
+        rejected,
+    )
+    assert outcome.cells == Counter(field for _, field, _ in nulled)
+    if len(found.outcomes) == 1:
         first = [
-            cell for field in tally.cells for cell in [c for c in nulled if c[1] == field][:MOST_SAMPLES]
+            cell for field in outcome.cells for cell in [c for c in nulled if c[1] == field][:MOST_SAMPLES]
         ]
         samples = [(each["_offset"], each["field"], each["text"]) for each in found.nulled]
         assert sorted(samples) == sorted((at, field, sent[:LONGEST_SAMPLE]) for at, field, sent in first)
@@ -247,8 +251,8 @@ def test_records_that_are_refused_are_rejects_for_the_reasons_given_and_no_rule_
         (0, 0): ("for a reason", b'{"ind": 1, "age": "x"}'),
         (0, 2): ("for another", None),
     }
-    tally = found.tallies[0]
-    assert (tally.records, tally.rows, tally.rejected, tally.cells) == (4, 1, 3, {})
+    outcome = found.outcomes[0]
+    assert (outcome.records, outcome.rows, outcome.rejected, outcome.cells) == (4, 1, 3, {})
 
 
 def test_each_partition_has_its_own_sums(engine: Engine) -> None:
@@ -260,7 +264,7 @@ def test_each_partition_has_its_own_sums(engine: Engine) -> None:
     ]
     random.Random(1).shuffle(chunks)
     found = clean(engine, "user", chunks)
-    assert list(found.tallies) == [0, 1, 2]
+    assert list(found.outcomes) == [0, 1, 2]
     for number, values in partitions.items():
         compare("user", values, found, number)
 
@@ -272,14 +276,14 @@ def test_the_same_records_come_to_the_same_however_they_are_cut(engine: Engine, 
     cut = clean(engine, name, chunks_of(values, longest=7))
     backwards = clean(engine, name, reversed(chunks_of(values, longest=100)))
     for other in (cut, backwards, clean(engine, name, chunks_of(values))):
-        assert (other.rows, other.rejects, other.tallies) == (whole.rows, whole.rejects, whole.tallies)
+        assert (other.rows, other.rejects, other.outcomes) == (whole.rows, whole.rejects, whole.outcomes)
         assert sorted(map(repr, other.nulled)) == sorted(map(repr, whole.nulled))
 
 
 @pytest.mark.parametrize("chunks", [[], [Chunk(TOPIC, 0, "0", "0", [], [], Records([]))]])
 def test_of_no_records_there_is_nothing(engine: Engine, chunks: list[Chunk]) -> None:
     found = clean(engine, "pin", chunks)
-    assert (found.rows, found.rejects, found.nulled, found.tallies) == ({}, {}, [], {})
+    assert (found.rows, found.rejects, found.nulled, found.outcomes) == ({}, {}, [], {})
 
 
 @pytest.mark.parametrize(
@@ -296,7 +300,7 @@ def test_of_many_cells_made_null_all_are_counted_and_the_first_of_each_field_are
         for n in range(MOST_SAMPLES * 3)
     ]
     found = clean(engine, name, chunks_of(texts))
-    assert found.tallies[0].cells == {often: MOST_SAMPLES * 3, seldom: 1}
+    assert found.outcomes[0].cells == {often: MOST_SAMPLES * 3, seldom: 1}
     samples = {(each["_offset"], each["field"]): each["text"] for each in found.nulled}
     assert samples.keys() == {*((n, often) for n in range(MOST_SAMPLES)), (250, seldom)}
     assert samples[250, seldom] == "x" * LONGEST_SAMPLE

@@ -144,7 +144,7 @@ def test_the_work_is_bounded_by_the_halvings_of_each_failing_record(runtime: Run
     pipeline = road_of("stream")
     chunks = [Chunk("t", 0, "0", "4096", [*range(4096)], [0] * 4096, Records(users(4096, 17, 4000)))]
     cleaned = clean_isolating(engine, pipeline.dataset, RecordsInMemory("t", chunks))
-    assert (cleaned.tallies[0].rows, cleaned.tallies[0].rejected) == (4094, 2)
+    assert (cleaned.outcomes[0].rows, cleaned.outcomes[0].rejected) == (4094, 2)
     assert engine.calls <= 2 + 2 * 2 * 12 + 1
 
 
@@ -213,7 +213,7 @@ def test_an_engine_that_fails_within_itself_is_opened_anew(
     with pytest.raises(RecordError, match="INTERNAL"):
         engine.clean(road_of("stream").dataset, RecordsInMemory("t", chunks))
     assert (
-        engine.clean(road_of("stream", failing=False).dataset, RecordsInMemory("t", chunks)).tallies[0].rows
+        engine.clean(road_of("stream", failing=False).dataset, RecordsInMemory("t", chunks)).outcomes[0].rows
         == 8
     )
 

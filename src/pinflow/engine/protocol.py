@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pinflow.steps.plan import Tally
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -107,14 +105,6 @@ class Cleaned(NamedTuple):
     rejects: Relation
     nulled: Relation
     outcomes: Mapping[int, Outcome]
-
-    @property
-    def tallies(self) -> dict[int, Tally]:
-        """The sums of each partition, as a receipt has them."""
-        return {
-            number: Tally(each.records, each.rows, each.rejected, dict(each.cells))
-            for number, each in self.outcomes.items()
-        }
 
 
 class View(NamedTuple):

@@ -18,6 +18,7 @@ from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.readers import LandingReader, LogReader, Reader
 from pinflow.lake.landing.zone import Landing
 from pinflow.lake.tables.protocol import Append, Remove, Span
+from pinflow.steps.plan import Tally
 from pinflow.steps.slices import RowSlice
 from pinflow.steps.steps import Job, Prepared
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pinflow.lake.tables.protocol import Tables
     from pinflow.log import Chunk
     from pinflow.steps.generations import Generation
-    from pinflow.steps.plan import Plan, Receipt, Tally
+    from pinflow.steps.plan import Plan, Receipt
     from pinflow.steps.slices import Slice
 
 __all__ = ["CleanJob", "clean_jobs", "pipeline_reader"]
@@ -90,7 +91,11 @@ class CleanJob(Job):
         if plan.rules != self.rules or any(each.cells for each in cleaned.outcomes.values()):
             changes.insert(0, (self._nulled, Append(cleaned.nulled)))
         spans = [Span(number, each.first, each.last) for number, each in cleaned.outcomes.items()]
-        return Prepared(acceptance.add_latest(cleaned.tallies), changes, spans=spans)
+        tallies = {
+            number: Tally(each.records, each.rows, each.rejected, dict(each.cells))
+            for number, each in cleaned.outcomes.items()
+        }
+        return Prepared(acceptance.add_latest(tallies), changes, spans=spans)
 
     def after_commit(self, plan: Plan, receipt: Receipt) -> None:
         """See `Job`: publish the positions, and remove records from quarantine that the step has moved."""
