@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,6 +14,7 @@ from pinflow.engine.duckdb.records import ParsedRecords, raw_columns
 from pinflow.engine.duckdb.session import DuckDBSession
 from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, Engine, Outcome, View
 from pinflow.errors import LimitError, RecordError, UnavailableError
+from pinflow.sql_files import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,14 +119,9 @@ class DuckDBEngine(Engine):
         return self._translated[dataset.rules]
 
 
-@cache
-def _file(name: str) -> str:
-    return files("pinflow.engine.duckdb").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-
-
 def _sql(name: str, **parts: object) -> str:
     """The SQL of `sql/<name>.sql`, with these parts in it."""
-    sql = _file(name)
+    sql = read_sql("pinflow.engine.duckdb", name)
     for part, text in parts.items():
         sql = sql.replace(f"{{{part}}}", str(text))
     return sql

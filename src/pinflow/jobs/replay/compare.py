@@ -9,6 +9,7 @@ import msgspec
 from pinflow.datasets import LINEAGE
 from pinflow.engine import View
 from pinflow.jobs.pipelines import QUARANTINE
+from pinflow.sql_files import read_sql
 from pinflow.steps.plan import Tally
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pinflow.steps.generations import Generation
 
 __all__ = ["CellsChange", "Difference", "ReasonChange", "compare", "compare_cells"]
+
+PACKAGE = "pinflow.jobs.replay"
 
 
 class ReasonChange(msgspec.Struct, frozen=True):
@@ -100,7 +103,7 @@ def compare_cells(before: Iterable[Tally], after: Iterable[Tally]) -> list[Cells
 
 def _read_bound(session: Session) -> str:
     try:
-        rows = session.ask(_UPTO, where="replay").rows
+        rows = session.ask(read_sql(PACKAGE, "upto"), where="replay").rows
     finally:
         session.close()
     return " OR ".join(f"(_partition = {row[0]} AND _offset <= {row[1]})" for row in rows) or "FALSE"
@@ -111,35 +114,13 @@ def _read_difference(session: Session, columns: list[str]) -> Difference:
         f"count(CASE WHEN o.ind IS NOT NULL AND n.ind IS NOT NULL AND NOT o.`{name}` <=> n.`{name}` THEN 1 END)"
         for name in columns
     )
-    (row,) = session.ask(_CHANGES.replace("{changes}", changes), where="replay").rows
+    (row,) = session.ask(read_sql(PACKAGE, "changes").replace("{changes}", changes), where="replay").rows
     before, after, added, removed, *changed = map(_int, row)
     reasons = [
         ReasonChange(str(reason), _int(had), _int(has))
-        for reason, had, has in session.ask(_REASONS, where="replay").rows
+        for reason, had, has in session.ask(read_sql(PACKAGE, "reasons"), where="replay").rows
     ]
     return Difference(before, after, added, removed, dict(zip(columns, changed, strict=True)), reasons)
-
-
-_UPTO = """
-SELECT _partition, max(_offset) AS upto
-FROM (SELECT _partition, _offset FROM kept UNION ALL SELECT _partition, _offset FROM rejects) AS row_offsets
-GROUP BY _partition
-"""
-
-_CHANGES = """
-SELECT count(o.ind) AS before, count(n.ind) AS after, count(CASE WHEN o.ind IS NULL THEN 1 END) AS added,
-  count(CASE WHEN n.ind IS NULL THEN 1 END) AS removed, {changes}
-FROM old_rows AS o FULL OUTER JOIN new_rows AS n ON o.ind = n.ind
-"""
-
-_REASONS = """
-SELECT reason, sum(had) AS before, sum(has) AS after
-FROM (
-  SELECT reason, 1 AS had, 0 AS has FROM old_rejects UNION ALL SELECT reason, 0 AS had, 1 AS has FROM new_rejects
-) AS both
-GROUP BY reason
-ORDER BY reason
-"""
 
 
 def _int(value: object) -> int:

@@ -24,6 +24,7 @@ from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
 from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
 from pinflow.lake.landing.zone import read_manifest
+from pinflow.sql_files import read_sql
 from pinflow.steps.ledger import pending_plan
 from pinflow.steps.plan import Tally
 from pinflow.steps.standing import read_standing
@@ -234,9 +235,9 @@ def _rows_by_partition(
     )
     try:
         kept = session.ask(STANDING, where="pinflow/datasets/standing.sql").rows
-        rejects = session.ask(_REJECTS, where="audit").rows
-        both = session.ask(_BOTH, where="audit").rows
-        samples = session.ask(_SAMPLES, where="audit").rows
+        rejects = session.ask(read_sql(PACKAGE, "rejects"), where="audit").rows
+        both = session.ask(read_sql(PACKAGE, "both"), where="audit").rows
+        samples = session.ask(read_sql(PACKAGE, "samples"), where="audit").rows
     finally:
         session.close()
     found: dict[int, _RowCounts] = {}
@@ -256,25 +257,9 @@ def _rows_by_partition(
     return found
 
 
+PACKAGE = "pinflow.jobs.reports"
+
 STANDING = over_ranked("standing").replace("{table}", "kept")
-
-_REJECTS = """
-SELECT _partition, count(*) AS rejects, count(DISTINCT _offset) AS offsets FROM rejects
-WHERE _partition IS NOT NULL AND _offset IS NOT NULL
-GROUP BY _partition
-"""
-
-_BOTH = """
-SELECT kept._partition, count(*) AS records
-FROM kept JOIN rejects ON kept._partition = rejects._partition AND kept._offset = rejects._offset
-GROUP BY kept._partition
-"""
-
-_SAMPLES = """
-SELECT _partition, field, count(*) AS cells, count(DISTINCT _offset) AS offsets
-FROM samples
-GROUP BY _partition, field
-"""
 
 
 def _row_problems(pipeline: Pipeline, partition: int, seen: _RowCounts) -> list[str]:
