@@ -18,6 +18,7 @@ from pinflow.jobs.land.land import LandJob
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.status import status
+from pinflow.retrying import Backoff
 from pinflow.steps.failures import FailureReports, failing_jobs
 from pinflow.steps.observer import Observer
 from pinflow.steps.retries import SHARE, Retries
@@ -233,7 +234,7 @@ def test_a_job_that_a_replay_holds_holds_up_no_other_and_goes_on_in_the_new_tabl
     for name in ("geo", "user"):
         post(runtime, topic("batch", name), rows({"ind": 2}))
     drain(runtime, "land")
-    monkeypatch.setattr("pinflow.steps.retries.LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr("pinflow.steps.retries.BACKOFF", Backoff(first=0.1, most=0.1))
 
     def on_step(plan: Plan) -> None:
         nonlocal first

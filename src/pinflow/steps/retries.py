@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 from pinflow.errors import HeldError, TransientError
+from pinflow.retrying import Attempts, Backoff
 
 __all__ = ["Retries", "now_ms"]
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 8.0
-"""Between two tries at a step, doubling; up to half of it is added or subtracted at random, so that workers spread."""
+BACKOFF = Backoff(first=0.2, most=8.0, jitter=(0.5, 1.5))
+"""Between two tries at a step."""
 
 SHARE = 8
 """While other jobs succeed, a failed try is followed by a wait of at least this many times its own length."""
@@ -30,20 +30,18 @@ class Retries:
         self.tries = 0
         self.error: Exception = TransientError("not tried")
         self.set_aside = False
-        self._wait = FIRST_WAIT_S
-        self._deadline = time.monotonic() + retry_seconds
+        self._attempts = Attempts(BACKOFF, within=retry_seconds)
 
     def record_failure(self, error: Exception, took: float) -> float:
         """Record a failure that kept other jobs waiting for `took` seconds, and return how many seconds to pause."""
         self.tries += 1
         self.error = error
-        late = time.monotonic() + self._wait > self._deadline
-        pause = max(self._wait, SHARE * took)
-        self._wait = min(self._wait * 2, LONGEST_WAIT_S)
-        self.set_aside = late or not isinstance(error, TransientError)
+        self.set_aside = self._attempts.late or not isinstance(error, TransientError)
+        pause = max(BACKOFF.length(self._attempts.failures), SHARE * took)
+        self._attempts.failures += 1
         if isinstance(error, HeldError):
-            return LONGEST_WAIT_S
-        return max(LATER_S, pause) if self.set_aside else pause * random.uniform(0.5, 1.5)
+            return BACKOFF.most
+        return max(LATER_S, pause) if self.set_aside else BACKOFF.draw(pause)
 
 
 def now_ms() -> int:
