@@ -1,4 +1,4 @@
-"""One moto and one kinesalite for all tests of a worker; streams have names of their own in each test."""
+"""Kinesis on moto and on one kinesalite for all tests of a worker; streams have names of their own in each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers.faults import Faults, faulty
 from tests.servers.kinesis import kinesalite
-from tests.servers.moto import CREDENTIALS, moto_server
+from tests.servers.moto import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,6 @@ __all__ = [
     "faults",
     "kinesalite_server",
     "kinesalite_url",
-    "moto_kinesis_server",
     "moto_kinesis_url",
     "prefix",
 ]
@@ -32,13 +31,6 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-
-
-@pytest.fixture(scope="session")
-def moto_kinesis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a moto."""
-    with moto_server(tmp_path_factory.mktemp("moto")) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +54,9 @@ def prefix() -> str:
 
 
 @pytest.fixture
-def moto_kinesis_url(moto_kinesis_server: str, aws_credentials: None) -> str:
-    """The endpoint of a moto, and credentials for it."""
-    return moto_kinesis_server
+def moto_kinesis_url(moto: str, aws_credentials: None) -> str:
+    """The endpoint of moto, the one that has the buckets too, and credentials for it."""
+    return moto
 
 
 @pytest.fixture

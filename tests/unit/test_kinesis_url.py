@@ -30,8 +30,8 @@ pytestmark = pytest.mark.usefixtures("aws_credentials")
 
 
 @pytest.fixture(scope="module")
-def faults(moto_kinesis_server: str) -> Iterator[Faults]:
-    with faulty(moto_kinesis_server) as faults:
+def faults(moto: str) -> Iterator[Faults]:
+    with faulty(moto) as faults:
         yield faults
 
 
