@@ -39,15 +39,9 @@ __all__ = ["Audit", "AuditLine", "audit"]
 class AuditLine(msgspec.Struct, frozen=True):
     """One partition of a topic. Counts are records.
 
-    <<<<<<< ours
-        `table` is None for a topic that no side reads: it is landed only. `superseded` is None unless rows were counted;
-        then `cleaned` includes superseded rows. `difference` is 0 if everything adds up. `nulled` counts by field the
-        cells that had a text and that a rule made NULL.
-    =======
-        `table` is None for a topic that no side reads: it is landed only. Only a deep audit counts `superseded` rows; if
-        it is None, `cleaned` includes them. `difference` is 0 if everything adds up. `nulled` counts by field the cells
-        that had a text and that a rule made NULL.
-    >>>>>>> theirs
+    `table` is None for a topic that no side reads: it is landed only. Only a deep audit counts `superseded` rows; if it
+    is None, `cleaned` includes them. `difference` is 0 if everything adds up. `nulled` counts by field the cells that
+    had a text and that a rule made NULL.
     """
 
     topic: str
