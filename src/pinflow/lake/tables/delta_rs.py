@@ -125,17 +125,7 @@ class DeltaRsTable(DeltaHandle, Table):
 
     def version(self) -> int:
         """See `Table.version`."""
-        delta = self._delta
-        if delta is None or self._has_old_credentials():
-            return int(self._reopen().version()) if self.exists() else 0
-        before = delta.version()
-        with self.translate_errors("read"):
-            delta.update_incremental()
-        if delta.version() != before:
-            self._steps.clear()
-        if delta.version() // self._interval != before // self._interval:
-            self._delta = None
-        return int(delta.version())
+        return int(self.refresh().version()) if self._delta is not None or self.exists() else 0
 
     def require_writable(self) -> None:
         """See `Table.require_writable`."""
@@ -146,7 +136,21 @@ class DeltaRsTable(DeltaHandle, Table):
         if not self.exists():
             return []
         with self.translate_errors("read"):
-            return select_from(self._reopen(), sql)
+            return select_from(self.refresh(), sql)
+
+    def refresh(self) -> DeltaTable:
+        """The library's own table as it is now. An open one reads the commits since then, which costs less."""
+        delta = self._delta
+        if delta is None or self._has_old_credentials():
+            return self._reopen()
+        before = delta.version()
+        with self.translate_errors("read"):
+            delta.update_incremental()
+        if delta.version() != before:
+            self._steps.clear()
+        if delta.version() // self._interval != before // self._interval:
+            self._delta = None
+        return delta
 
     def open_fresh(self) -> DeltaTable:
         """The library's own table, opened afresh, for `lake.tables.upkeep`."""

@@ -132,7 +132,7 @@ def _retry_conflicts(table: DeltaRsTable, verb: str, attempt: Callable[[DeltaTab
     for number in range(1, ATTEMPTS + 1):
         with table.translate_errors(f"{verb} now", "pinflow maintain, later"):
             try:
-                return attempt(table.open_fresh())
+                return attempt(table.refresh() if number == 1 else table.open_fresh())
             except CommitFailedError:
                 if number == ATTEMPTS:
                     raise
