@@ -201,14 +201,14 @@ def test_an_engine_that_fails_within_itself_is_opened_anew(
 ) -> None:
     engine = Counting(runtime)
     broken = [duckdb.InternalException("INTERNAL Error: assertion")]
-    real = engine._connected
+    real = engine._connect
 
     def connected() -> Any:
         if broken:
             raise broken.pop()
         return real()
 
-    monkeypatch.setattr(engine, "_connected", connected)
+    monkeypatch.setattr(engine, "_connect", connected)
     chunks = [Chunk("t", 0, "0", "8", [*range(8)], [0] * 8, Records(users(8)))]
     with pytest.raises(RecordError, match="INTERNAL"):
         engine.clean(road_of("stream").dataset, RecordsInMemory("t", chunks))

@@ -1,4 +1,4 @@
-"""The ten questions, carried to DuckDB, answer as the plain-Python statement of them does."""
+"""The ten questions, translated to DuckDB's SQL, answer as the plain-Python statement of them does."""
 
 from __future__ import annotations
 

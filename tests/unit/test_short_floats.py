@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinflow.engine.duckdb.floats import shortened
+from pinflow.engine.duckdb.floats import shorten_floats
 
 
 def answered(sql: str) -> tuple[object, ...]:
     found = duckdb.sql(sql)
-    (row,) = shortened(found.fetchall(), found.types)
+    (row,) = shorten_floats(found.fetchall(), found.types)
     return tuple(row)
 
 
@@ -53,6 +53,6 @@ def significant_digits(value: float) -> int:
 
 @given(st.floats(width=32, allow_nan=False))
 def test_a_shortened_float_means_the_same(value: float) -> None:
-    (short,) = shortened([(value,)], [duckdb.sqltype("FLOAT")])[0]
+    (short,) = shorten_floats([(value,)], [duckdb.sqltype("FLOAT")])[0]
     assert struct.pack("f", short) == struct.pack("f", value)
     assert significant_digits(short) <= significant_digits(value)

@@ -93,7 +93,7 @@ def _arrow(records: Any) -> tuple[Any, Any, Any]:
     return arro3.Array, arro3.DataType.string(), arro3.DataType.binary()
 
 
-class _RecordReader:
+class _BlockReader:
     """Reads records of some fields, a block at a time.
 
     A usual block is read column by column: its records have members that were expected, each once. Two things are
@@ -147,8 +147,8 @@ class _RecordReader:
 
 
 @lru_cache(maxsize=16)
-def _reader(fields: tuple[str, ...]) -> _RecordReader:
-    return _RecordReader(fields)
+def _reader(fields: tuple[str, ...]) -> _BlockReader:
+    return _BlockReader(fields)
 
 
 class _Shape:

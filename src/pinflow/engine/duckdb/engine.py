@@ -45,18 +45,20 @@ class DuckDBEngine(Engine):
         reject_sql, clean_sql = self._sql_of(dataset)
         columns = _in_types(dataset.clean | LINEAGE | {"_nulled": "string"})
         with self._running(topic):
-            db = self._connected()
+            db = self._connect()
             db.register("records", parsed.table)
-            db.execute(_sql("parsed", topic=_escaped(topic)))
+            db.execute(_sql("parsed", topic=_escape(topic)))
             db.execute(_sql("judged", reject=reject_sql))
             db.execute(_sql("raw"))
             db.register("rejects", parsed.rejects(db.sql("FROM judged WHERE reason IS NOT NULL").fetchall()))
-            db.execute(_sql("rejected", topic=_escaped(topic)))
+            db.execute(_sql("rejected", topic=_escape(topic)))
             # All rows are made here, not while they are written: by then part of the step may be committed.
             db.execute(_sql("cleaned", columns=columns, clean=clean_sql))
             outcomes = _outcomes(db)
             db.execute(
-                _nulled(dataset) if any(each.cells for each in outcomes.values()) else _sql("nothing_nulled")
+                _nulled_sql(dataset)
+                if any(each.cells for each in outcomes.values())
+                else _sql("nothing_nulled")
             )
             db.unregister("records")  # the texts of all fields, which nothing needs any more
             db.unregister("rejects")
@@ -104,7 +106,7 @@ class DuckDBEngine(Engine):
                 hint="pinflow doctor",
             ) from error
 
-    def _connected(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> duckdb.DuckDBPyConnection:
         if self._db is None:
             self._db = connect(self._scratch, self._config.engine.memory_mb, self._config.engine.threads)
         return self._db
@@ -127,12 +129,12 @@ def _sql(name: str, **parts: object) -> str:
     return sql
 
 
-def _nulled(dataset: Dataset) -> str:
+def _nulled_sql(dataset: Dataset) -> str:
     texts = " ".join(f"""WHEN '{name}' THEN raw."{name}\"""" for name in dataset.raw)
     return _sql("nulled", texts=texts, most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("'", "''")
 
 

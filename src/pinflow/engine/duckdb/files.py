@@ -38,7 +38,7 @@ class LakeFiles:
         self._trouble: PinflowError | None = None
 
     @contextmanager
-    def lent(self, db: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[None]:
+    def lend(self, db: duckdb.DuckDBPyConnection, files: Sequence[str]) -> Iterator[None]:
         """Let DuckDB read these files, those in a bucket too, while the context lasts.
 
         Raises:
@@ -67,20 +67,20 @@ class LakeFiles:
     def size(self, address: str) -> int:
         """The size of a file; called from DuckDB's threads, as `read` is."""
         if address not in self._sizes:
-            with self._remembered(address):
+            with self._remember_failure(address):
                 self._sizes[address] = self._store.size(self._path(address))
         return self._sizes[address]
 
     def read(self, address: str, start: int, length: int) -> bytes:
         """A range of a file."""
-        with self._remembered(address):
+        with self._remember_failure(address):
             return self._store.get_range(self._path(address), start, length)
 
     def _path(self, address: str) -> str:
         return address.removeprefix(f"{self._store.url}/")
 
     @contextmanager
-    def _remembered(self, address: str) -> Iterator[None]:
+    def _remember_failure(self, address: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:

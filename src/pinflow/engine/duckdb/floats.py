@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from duckdb.sqltypes import DuckDBPyType
 
-__all__ = ["shortened"]
+__all__ = ["shorten_floats"]
 
 FEWEST_DIGITS, MOST_DIGITS = 6, 9
 """Any decimal of the fewest digits survives 32 bits; the most distinguish any two 32-bit floats."""
@@ -22,8 +22,8 @@ FEWEST_DIGITS, MOST_DIGITS = 6, 9
 _single = Struct("f")
 
 
-def shortened(rows: list[tuple[Any, ...]], types: Sequence[DuckDBPyType]) -> list[tuple[Any, ...]]:
-    """Rows of these types, with 32-bit floats shortened, also within lists, structs and maps."""
+def shorten_floats(rows: list[tuple[Any, ...]], types: Sequence[DuckDBPyType]) -> list[tuple[Any, ...]]:
+    """Rows of these types, with 32-bit floats shorten_floats, also within lists, structs and maps."""
     shorteners = {index: found for index, kind in enumerate(types) if (found := _shortener(kind))}
     if not shorteners:
         return rows

@@ -11,7 +11,7 @@ import duckdb
 from pinflow.engine.duckdb.connection import connect, first_line
 from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.files import LakeFiles
-from pinflow.engine.duckdb.floats import shortened
+from pinflow.engine.duckdb.floats import shorten_floats
 from pinflow.engine.protocol import Result, View
 from pinflow.errors import CorruptError, LimitError, UsageError
 
@@ -35,13 +35,13 @@ class DuckDBSession:
         self._scratch = scratch
         self._views = {view.name: view for view in views}
         self._files = LakeFiles(config)
-        self._db = self._connected()
+        self._db = self._connect()
         self._loaded: set[str] = set()
 
     def ask(self, sql: str, *, where: str) -> Result:
         """See `Session.ask`."""
         translated = to_duckdb(sql, where=where)
-        with self._bounded(self._db):
+        with self._bound(self._db):
             self._db.execute("SET preserve_insertion_order = false")
             self._load(self._db, _tables_of(self._db, translated), self._loaded)
             self._db.execute("RESET preserve_insertion_order")
@@ -49,9 +49,9 @@ class DuckDBSession:
 
     def run(self, sql: str) -> Result:
         """See `Session.run`: on a connection of its own, which is locked before the SQL is run."""
-        db = self._connected()
+        db = self._connect()
         try:
-            with self._bounded(db):
+            with self._bound(db):
                 self._load(db, _tables_of(db, sql), set())
                 db.execute("RESET preserve_insertion_order")
                 db.execute("SET enable_external_access = false")
@@ -64,7 +64,7 @@ class DuckDBSession:
         """See `Session.close`."""
         self._db.close()
 
-    def _connected(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> duckdb.DuckDBPyConnection:
         return connect(self._scratch, self._config.query.memory_mb, self._config.engine.threads)
 
     def _load(self, db: duckdb.DuckDBPyConnection, tables: set[str], loaded: set[str]) -> None:
@@ -83,15 +83,15 @@ class DuckDBSession:
                 where="query.max_rows",
                 hint="add a LIMIT, or raise it",
             )
-        return Result(_distinct(found.columns), shortened(rows, found.types))
+        return Result(_distinct(found.columns), shorten_floats(rows, found.types))
 
     def _tables_hint(self) -> str:
         quoted = (f'"{name}"' if name[:1].isdigit() else name for name in self._views)
         return f"the tables are {', '.join(quoted)}"
 
     @contextmanager
-    def _bounded(self, db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Interrupt what runs too long, and tell DuckDB's errors as ours."""
+    def _bound(self, db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt what runs too long, and raise DuckDB's errors as ours."""
         seconds = self._config.query.timeout_seconds
         timer = threading.Timer(seconds, db.interrupt)
         timer.start()
@@ -131,7 +131,7 @@ def _load_view(db: duckdb.DuckDBPyConnection, files: LakeFiles, view: View) -> N
         raise view.unreadable
     found = view.snapshot.files() if view.snapshot is not None else []
     try:
-        with files.lent(db, found):
+        with files.lend(db, found):
             try:
                 _load_rows(db, view, _source(view, found))
             except (duckdb.InvalidInputException, duckdb.BinderException):

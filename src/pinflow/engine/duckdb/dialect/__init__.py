@@ -1,13 +1,13 @@
-"""Spark SQL carried to DuckDB: the one text of every rule and question runs on both and gives the same.
+"""Spark SQL translated to DuckDB's: the one text of every rule and question runs on both and gives the same.
 
-Only what is listed is carried, functions in `functions` and constructs in `constructs`; everything
-else is refused with its place. What is listed but differs is mended by the rules of `rules`. Where a
-difference shows only in the data (text to cast in a form that DuckDB cannot be made to read), the query stops with an
-error and never answers otherwise. `what_may_raise` names such parts before there is any data.
+Only what is listed is supported, functions in `functions` and constructs in `constructs`; for everything else an error
+names line and column. What is listed but differs is adapted by the rules of `rules`. Where a difference shows only in
+the data (text to cast in a form that DuckDB cannot be made to read), the query stops with an error and never gives
+another answer. `what_may_raise` names such parts before there is any data.
 
-DuckDB must run with `TimeZone` UTC and its default order of NULLs. Not seen, as columns have no types here: a column
-of text compared with a column of numbers, and text literals compared with a column of another type, which each engine
-casts by its own rules.
+DuckDB must run with `TimeZone` UTC and its default order of NULLs. Columns have no types here, so two things are not
+noticed: a column of text compared with a column of numbers, and a text literal compared with a column of another type.
+Each engine casts those by its own rules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlglot.parsers.spark import SparkParser
 
 from pinflow.engine.duckdb.dialect.constructs import check
 from pinflow.engine.duckdb.dialect.kinds import note_kinds
-from pinflow.engine.duckdb.dialect.nodes import Refused, render
+from pinflow.engine.duckdb.dialect.nodes import UnsupportedError, render
 from pinflow.engine.duckdb.dialect.raising import Raises, raising
 from pinflow.engine.duckdb.dialect.rules import RULES
 from pinflow.engine.duckdb.dialect.strings import read_strings
@@ -72,23 +72,23 @@ Columns = tuple[tuple[str, str], ...]
 
 @lru_cache(maxsize=256)
 def to_duckdb(sql: str, *, where: str, columns: Columns = (), total: bool = False) -> str:
-    """Carry one SELECT of Spark SQL to DuckDB. Pure, and remembered.
+    """Translate one SELECT of Spark SQL to DuckDB's. Pure, and remembered.
 
     Args:
         sql: The query as Spark 4 reads it, ANSI mode on.
         where: The name of its file, for errors.
         columns: What is known of the columns of the tables that it reads; it makes the result shorter.
-        total: Refuse what may raise an error for some value in the data.
+        total: Do not support what may raise an error for some value in the data.
 
     Raises:
-        DialectError: It does not parse, is not one SELECT, or uses what is not carried. Names line and column.
+        DialectError: It does not parse, is not one SELECT, or uses what is not supported. Names line and column.
     """
-    with _explaining(sql, where):
+    with _locate_errors(sql, where):
         tree = _read(sql, columns)
         if total:
             for part in raising(tree):
                 raise _error_of(part, sql, where)
-        return _Generator(dialect=DuckDB, identify=True, comments=False).generate(_carried(tree))
+        return _Generator(dialect=DuckDB, identify=True, comments=False).generate(_translate(tree))
 
 
 def what_may_raise(sql: str, *, where: str, columns: Columns = ()) -> list[DialectError]:
@@ -97,12 +97,12 @@ def what_may_raise(sql: str, *, where: str, columns: Columns = ()) -> list[Diale
     Raises:
         DialectError: It does not parse, is not one SELECT, or uses something unsupported.
     """
-    with _explaining(sql, where):
+    with _locate_errors(sql, where):
         return [_error_of(part, sql, where) for part in raising(_read(sql, columns))]
 
 
 def _read(sql: str, columns: Columns) -> exp.Expr:
-    tree = _parsed(sql)
+    tree = _parse(sql)
     _mark(tree)
     check(tree)
     note_kinds(tree, dict(columns))
@@ -114,13 +114,13 @@ def _error_of(part: Raises, sql: str, where: str) -> DialectError:
 
 
 @contextmanager
-def _explaining(sql: str, where: str) -> Iterator[None]:
+def _locate_errors(sql: str, where: str) -> Iterator[None]:
     """Raise why a query is unsupported, with line and column."""
     try:
         yield
-    except Refused as refused:
-        at = refused.node.meta.get("at", 0)
-        raise DialectError(refused.what, where=_place(where, sql, at), hint=refused.hint) from None
+    except UnsupportedError as error:
+        at = error.node.meta.get("at", 0)
+        raise DialectError(error.what, where=_place(where, sql, at), hint=error.hint) from None
     except _SyntaxError as error:
         raise DialectError(error.what, where=_place(where, sql, error.at), hint="write one SELECT") from None
     except RecursionError:
@@ -134,21 +134,21 @@ class _SyntaxError(Exception):
         self.at = at
 
 
-def _parsed(sql: str) -> exp.Expr:
+def _parse(sql: str) -> exp.Expr:
     try:
         tokens = read_strings(Spark().tokenize(sql), sql)
         if not tokens or tokens[0].token_type not in BEGINNINGS:
-            raise _SyntaxError("this is no SELECT", tokens[0].start if tokens else 0)
+            raise _SyntaxError("this is not a SELECT", tokens[0].start if tokens else 0)
         statements = [tree for tree in _Parser(dialect=Spark).parse(tokens, sql) if tree is not None]
     except TokenError as error:
         raise _SyntaxError(f"this SQL cannot be read: {error}", _token_start(error)) from None
     except ParseError as error:
-        raise _SyntaxError(*_explained(error, sql)) from None
+        raise _SyntaxError(*_explain(error, sql)) from None
     if len(statements) != 1:
         second = next(token for token in tokens if token.token_type is TokenType.SEMICOLON)
         raise _SyntaxError("there is more than one statement", second.start)
     if not isinstance(statements[0], exp.Query):
-        raise _SyntaxError("this is no SELECT", tokens[0].start)
+        raise _SyntaxError("this is not a SELECT", tokens[0].start)
     return statements[0]
 
 
@@ -157,7 +157,7 @@ def _token_start(error: TokenError) -> int:
     return start if isinstance(start, int) else 0
 
 
-def _explained(error: ParseError, sql: str) -> tuple[str, int]:
+def _explain(error: ParseError, sql: str) -> tuple[str, int]:
     """What a parser's error says, in one sentence, and where."""
     first = error.errors[0] if error.errors else {}
     lines = sql.splitlines(keepends=True)
@@ -187,7 +187,7 @@ def _place(where: str, sql: str, at: int) -> str:
     return f"{where}:{line}:{at - sql.rfind(chr(10), 0, at)}"
 
 
-def _carried(tree: exp.Expr) -> exp.Expr:
+def _translate(tree: exp.Expr) -> exp.Expr:
     """Try every rule on every node, children first."""
     for node in reversed(list(tree.walk())):
         made = node

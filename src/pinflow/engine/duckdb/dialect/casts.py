@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from pinflow.engine.duckdb.dialect.nodes import Refused, failing, kind_of, template
+from pinflow.engine.duckdb.dialect.nodes import UnsupportedError, failing, kind_of, template
 from pinflow.engine.duckdb.dialect.times import TIME_OF_TEXT
 
-__all__ = ["TARGETS", "as_text", "carry_cast"]
+__all__ = ["TARGETS", "as_text", "translate_cast"]
 
 TARGETS = {
     exp.DType.INT: ("INTEGER", "int"),
@@ -33,14 +33,14 @@ SPECIAL = rf"\A{BLANK}([+-]?NaN|(?i:nan|[+-]?inf(?:inity)?)){BLANK}\z"
 HEXADECIMAL = rf"\A{BLANK}[+-]?0[xX][0-9A-Fa-f.]+[pP]"
 DECIMAL = rf"\A{BLANK}([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]\+?[0-9]+)?){BLANK}\z"
 OTHER_DECIMAL = rf"\A{BLANK}[+-]?[\p{{Nd}}.]+(?:[eE][+-]?\p{{Nd}}+)?{BLANK}\z"
-UNCARRIED_DECIMAL = r"[eE]-|[^\x00-\x7f]"
+UNSUPPORTED_DECIMAL = r"[eE]-|[^\x00-\x7f]"
 """What DuckDB reads wrongly (5e-12 as 0.001) or not at all (digits of other scripts)."""
 
 NO_HEXADECIMAL = failing(
-    "'pinflow: a hexadecimal fraction such as ' || <0> || ' is not carried to DuckDB'", "CAST(NULL AS TYPE)"
+    "'pinflow: a hexadecimal fraction such as ' || <0> || ' is not supported on DuckDB'", "CAST(NULL AS TYPE)"
 )
 NO_DECIMAL = failing(
-    "'pinflow: a DECIMAL of ' || <0> || ', with its exponent or digits, is not carried to DuckDB'",
+    "'pinflow: a DECIMAL of ' || <0> || ', with its exponent or digits, is not supported on DuckDB'",
     "CAST(NULL AS TYPE)",
 )
 
@@ -52,7 +52,7 @@ DOUBLE_OF_TEXT = (
 )
 DECIMAL_OF_TEXT = (
     f"coalesce(TRY_CAST(regexp_extract(<0>, '{DECIMAL}', 1) AS TYPE),"
-    f" CASE WHEN regexp_matches(<0>, '{OTHER_DECIMAL}') AND regexp_matches(<0>, '{UNCARRIED_DECIMAL}')"
+    f" CASE WHEN regexp_matches(<0>, '{OTHER_DECIMAL}') AND regexp_matches(<0>, '{UNSUPPORTED_DECIMAL}')"
     f" THEN {NO_DECIMAL} END)"
 )
 
@@ -110,9 +110,9 @@ def _target(node: exp.Cast) -> tuple[str, str, str]:
     """The DuckDB type without and with its parameters, and its kind."""
     to: exp.DataType = node.to
     if to.this not in TARGETS:
-        carried = "INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING and TIMESTAMP"
-        raise Refused(
-            node, f"a cast to {to.sql('spark')} is not carried to DuckDB", f"cast to one of {carried}"
+        supported = "INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING and TIMESTAMP"
+        raise UnsupportedError(
+            node, f"a cast to {to.sql('spark')} is not supported on DuckDB", f"cast to one of {supported}"
         )
     name, kind = TARGETS[to.this]
     if name != "DECIMAL":
@@ -122,7 +122,7 @@ def _target(node: exp.Cast) -> tuple[str, str, str]:
     return name, f"DECIMAL({precision}, {scale})", kind
 
 
-def _routed(name: str, full: str, operand: exp.Expr) -> str:
+def _branch_on_type(name: str, full: str, operand: exp.Expr) -> str:
     """The text of a try_cast, with a branch for each type the operand may turn out to have."""
     known = kind_of(operand)
     branches = []
@@ -133,26 +133,26 @@ def _routed(name: str, full: str, operand: exp.Expr) -> str:
         condition = "typeof(<0>) = 'VARCHAR'" if kind == "text" else test
         branches.append(f"WHEN {condition} THEN {seen.replace('TYPE', full)}")
     if known:
-        raise Refused(
-            operand, f"a cast of this to {name} is not carried to DuckDB", "cast what it is made of"
+        raise UnsupportedError(
+            operand, f"a cast of this to {name} is not supported on DuckDB", "cast what it is made of"
         )
-    message = f"'pinflow: a cast of ' || typeof(<0>) || ' to {name} is not carried to DuckDB'"
-    refused = failing(message, f"CAST(NULL AS {full})")
-    return f"CASE {' '.join(branches)} ELSE {refused} END"
+    message = f"'pinflow: a cast of ' || typeof(<0>) || ' to {name} is not supported on DuckDB'"
+    unsupported = failing(message, f"CAST(NULL AS {full})")
+    return f"CASE {' '.join(branches)} ELSE {unsupported} END"
 
 
-def carry_cast(node: exp.Cast) -> exp.Expr:
-    """Carry `cast` and `try_cast`. A `cast` that fails raises, as Spark's does."""
+def translate_cast(node: exp.Cast) -> exp.Expr:
+    """Translate `cast` and `try_cast`. A `cast` that fails raises, as Spark's does."""
     name, full, kind = _target(node)
     operand = node.this
     if kind_of(operand) == "null":
         return template(f"CAST(NULL AS {full})", kind=kind)
-    text = _routed(name, full, operand)
+    text = _branch_on_type(name, full, operand)
     made = template(text, operand, kind=kind)
     made.meta["size"] = full
     if isinstance(node, exp.TryCast) or name == "VARCHAR":
         return made
-    message = f"'pinflow: ' || CAST(<0> AS VARCHAR) || ' is no {full}; write try_cast to get NULL'"
+    message = f"'pinflow: ' || CAST(<0> AS VARCHAR) || ' is not a valid {full}; write try_cast to get NULL'"
     failure = failing(message, f"CAST(NULL AS {full})")
     strict = template(
         f"CASE WHEN <0> IS NOT NULL THEN coalesce(<1>, {failure}) END", operand, made, kind=kind
@@ -167,4 +167,4 @@ def as_text(operand: exp.Expr) -> exp.Expr:
         return operand
     if kind_of(operand) == "null":
         return template("CAST(NULL AS VARCHAR)", kind="text")
-    return template(_routed("VARCHAR", "VARCHAR", operand), operand, kind="text")
+    return template(_branch_on_type("VARCHAR", "VARCHAR", operand), operand, kind="text")

@@ -1,13 +1,13 @@
-"""The constructs that are carried: class of the syntax tree → the parts of it that may be there.
+"""The constructs that are supported: class of the syntax tree → the parts of it that may be there.
 
-Anything else in a query is refused, so a new part of the SQL parser cannot slip through unread.
+Anything else in a query is unsupported, so that nothing new in the SQL parser gets through unnoticed.
 """
 
 from __future__ import annotations
 
 from sqlglot import exp
 
-from pinflow.engine.duckdb.dialect.nodes import Refused
+from pinflow.engine.duckdb.dialect.nodes import UnsupportedError
 
 __all__ = ["CONSTRUCTS", "check"]
 
@@ -86,18 +86,20 @@ def check(tree: exp.Expr) -> None:
     """Refuse a query with any construct, or part of one, that is not listed.
 
     Raises:
-        Refused: At the first such node.
+        UnsupportedError: At the first such node.
     """
     for node in tree.walk():
         kind = type(node)
         if kind not in CONSTRUCTS:
-            raise Refused(
-                node, f"{_shown(node)} is not carried to DuckDB", "write it with plain SELECT, JOIN and CASE"
+            raise UnsupportedError(
+                node,
+                f"{_shown(node)} is not supported on DuckDB",
+                "write it with plain SELECT, JOIN and CASE",
             )
         for part, value in node.args.items():
             if value and part not in CONSTRUCTS[kind]:
-                what = f"{kind.__name__.upper()} with {part.strip('_')}, as in {_shown(node)}, is not carried to DuckDB"
-                raise Refused(node, what, "write it with plain SELECT, JOIN and CASE")
+                what = f"{kind.__name__.upper()} with {part.strip('_')} is not supported on DuckDB: {_shown(node)}"
+                raise UnsupportedError(node, what, "write it with plain SELECT, JOIN and CASE")
 
 
 def _shown(node: exp.Expr) -> str:

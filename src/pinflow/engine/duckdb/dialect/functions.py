@@ -1,7 +1,7 @@
-"""The functions that are carried: Spark's name → how DuckDB gives the same.
+"""The functions that are supported: Spark's name → how DuckDB gives the same.
 
-A function that is not in `FUNCTIONS` is refused. Each builder takes the arguments, already carried, and answers with a
-template. A new function is one line here and its cases in the parity suite.
+A function that is not in `FUNCTIONS` is unsupported. Each builder takes the arguments, already translated, and returns
+a template. A new function is one line here and its cases in the parity suite.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from pinflow.engine.duckdb.dialect.casts import as_text
-from pinflow.engine.duckdb.dialect.nodes import Refused, failing, kind_of, template
+from pinflow.engine.duckdb.dialect.nodes import UnsupportedError, failing, kind_of, template
 from pinflow.engine.duckdb.dialect.regex import Pattern, RegexError, read_pattern, read_replacement
 
 __all__ = [
@@ -59,7 +59,7 @@ def _form(text: str, kind: str | None = None) -> Builder:
     return lambda args: template(text, *args, kind=kind)
 
 
-def _cased(name: str, unshared: str) -> Builder:
+def _change_case(name: str, unshared: str) -> Builder:
     failure = failing(f"'pinflow: {name} of ' || <0> || ' is not the same on DuckDB'", "<0>")
     text = f"CASE WHEN regexp_matches(<0>, '[{unshared}]') THEN {failure} ELSE {name}(<0>) END"
     return _form(text, kind="text")
@@ -104,7 +104,7 @@ def _floor(args: list[exp.Expr]) -> exp.Expr:
         return template(
             "CAST(floor(<0>) AS BIGINT)" if kind == "double" else "CAST(<0> AS BIGINT)", *args, kind="int"
         )
-    message = "'pinflow: floor of ' || typeof(<0>) || ' is not carried to DuckDB'"
+    message = "'pinflow: floor of ' || typeof(<0>) || ' is not supported on DuckDB'"
     integers = "'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT'"
     text = (
         f"CASE WHEN typeof(<0>) IN ({integers}) THEN CAST(<0> AS DECIMAL(38, 0))"
@@ -127,7 +127,7 @@ def _count(args: list[exp.Expr]) -> exp.Expr:
 
 def _avg(args: list[exp.Expr]) -> exp.Expr:
     if kind_of(args[0]) == "decimal":
-        raise Refused(
+        raise UnsupportedError(
             args[0], "avg of decimals is a decimal on Spark only", "cast what is averaged to DOUBLE"
         )
     return template("avg(<0>)", *args, kind="double")
@@ -135,18 +135,20 @@ def _avg(args: list[exp.Expr]) -> exp.Expr:
 
 def _pattern(node: exp.Expr) -> Pattern:
     if not (isinstance(node, exp.Literal) and node.is_string):
-        raise Refused(
-            node, "a regular expression that is no literal is not carried to DuckDB", "write it as a literal"
+        raise UnsupportedError(
+            node,
+            "a regular expression that is not a literal is not supported on DuckDB",
+            "write it as a literal",
         )
     try:
         return read_pattern(node.name)
     except RegexError as error:
-        raise _unshared(node, error) from None
+        raise _explain_regex_error(node, error) from None
 
 
-def _unshared(node: exp.Expr, error: RegexError) -> Refused:
+def _explain_regex_error(node: exp.Expr, error: RegexError) -> UnsupportedError:
     hint = "write it with classes, groups and repeats only"
-    return Refused(node, f"the regular expression is not the same on DuckDB: {error}", hint)
+    return UnsupportedError(node, f"the regular expression is not the same on DuckDB: {error}", hint)
 
 
 def regexp_like(args: list[exp.Expr]) -> exp.Expr:
@@ -162,26 +164,28 @@ def _regexp_extract(args: list[exp.Expr]) -> exp.Expr:
     pattern = _pattern(args[1])
     group = args[2] if len(args) == 3 else exp.Literal.number(1)
     if not (isinstance(group, exp.Literal) and group.name.isdecimal() and int(group.name) <= pattern.groups):
-        raise Refused(
+        raise UnsupportedError(
             args[1], "regexp_extract of a group that the pattern does not have", "name a group that is there"
         )
     try:
-        text, number = (pattern.text, int(group.name)) if int(group.name) else (pattern.captured(), 1)
+        text, number = (pattern.text, int(group.name)) if int(group.name) else (pattern.capture(), 1)
     except RegexError as error:
-        raise _unshared(args[1], error) from None
+        raise _explain_regex_error(args[1], error) from None
     return template(f"regexp_extract(<0>, <1>, {number})", args[0], _text(text), kind="text")
 
 
 def _regexp_replace(args: list[exp.Expr]) -> exp.Expr:
     pattern, replacement = _pattern(args[1]), args[2]
     if not (isinstance(replacement, exp.Literal) and replacement.is_string):
-        raise Refused(
-            replacement, "a replacement that is no literal is not carried to DuckDB", "write it as a literal"
+        raise UnsupportedError(
+            replacement,
+            "a replacement that is not a literal is not supported on DuckDB",
+            "write it as a literal",
         )
     try:
-        text, made = pattern.replaced(read_replacement(replacement.name, pattern.groups))
+        text, made = pattern.replace_with(read_replacement(replacement.name, pattern.groups))
     except RegexError as error:
-        raise _unshared(args[1], error) from None
+        raise _explain_regex_error(args[1], error) from None
     return template("regexp_replace(<0>, <1>, <2>, 'g')", args[0], _text(text), _text(made), kind="text")
 
 
@@ -197,7 +201,7 @@ FUNCTIONS: dict[str, Function] = {
     "floor": Function(1, 1, _floor),
     "if": Function(3, 3, _if),
     "length": Function(1, 1, _form("CAST(length(<0>) AS INTEGER)", kind="int")),
-    "lower": Function(1, 1, _cased("lower", LOWER_UNSHARED)),
+    "lower": Function(1, 1, _change_case("lower", LOWER_UNSHARED)),
     "ltrim": Function(1, 1, _form("ltrim(<0>, ' ')", kind="text")),
     "max": Function(1, 1, _like_first("max")),
     "max_by": Function(2, 2, _like_first("arg_max_null")),
@@ -216,7 +220,7 @@ FUNCTIONS: dict[str, Function] = {
     "sum": Function(1, 1, _like_first("sum")),
     "trim": Function(1, 1, _form("trim(<0>, ' ')", kind="text")),
     "unix_micros": Function(1, 1, _form("epoch_us(<0>)", kind="int")),
-    "upper": Function(1, 1, _cased("upper", UPPER_UNSHARED)),
+    "upper": Function(1, 1, _change_case("upper", UPPER_UNSHARED)),
     "year": Function(1, 1, _form("CAST(year(timezone('UTC', <0>)) AS INTEGER)", kind="int")),
 }
 """Name → function. `cast` and `try_cast`, which have a syntax of their own, are in `casts`."""

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from pinflow.engine.duckdb.dialect.casts import TARGETS
 from pinflow.engine.duckdb.dialect.functions import FUNCTIONS
-from pinflow.engine.duckdb.dialect.nodes import Refused, kind_of, template
+from pinflow.engine.duckdb.dialect.nodes import UnsupportedError, kind_of, template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +67,7 @@ def _kind_of_call(call: exp.Anonymous) -> str | None:
     ]
     try:
         return kind_of(known.build(stand_ins))
-    except Refused:  # for the translation to say, which knows the place
+    except UnsupportedError:  # for the translation to say, which knows the place
         return None
 
 

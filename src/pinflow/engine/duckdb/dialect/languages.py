@@ -1,8 +1,8 @@
 r"""Whether a text can match several regular expressions at once, and others not: what a guard lets through.
 
 The patterns are RE2's, as `regex.read_pattern` writes them and as the casts of this package have them: classes, groups,
-repeats, `\A` and `\z`. They are run side by side, character by character, each as the set of places that it may be at;
-of the characters that no pattern tells apart one stands for all.
+repeats, `\A` and `\z`. Each becomes a nondeterministic finite automaton. Their product is searched, its states made as
+they are reached, over an alphabet in which one character stands for all that no pattern distinguishes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ NAMED: dict[str, Ranges] = {"d": DIGITS, "w": WORDS, "s": SPACES}
 CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "a": 7}
 
 ANY: Ranges = ((0, HIGHEST),)
-FREE, FIRST, LAST = "", "A", "z"
-"""What an edge needs that takes no character: nothing, the very beginning, the very end."""
+EPSILON, BEGIN, END = "", "A", "z"
+"""Labels of transitions that consume no character: anywhere, at the beginning of the text only, at its end only."""
 
 QUANTIFIER = re.compile(r"([*+?]|\{(\d+)(?:(,)(\d*))?\})\??")
 CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{2}))")
 
 
-class _Edge(NamedTuple):
-    takes: Ranges | str
+class _Transition(NamedTuple):
+    label: Ranges | str
     to: int
 
 
-def _others(ranges: Ranges) -> Ranges:
+def _complement(ranges: Ranges) -> Ranges:
     """All characters that are not in the ranges."""
     found, at = [], 0
     for low, high in sorted(ranges):
@@ -46,40 +46,40 @@ def _others(ranges: Ranges) -> Ranges:
     return (*found, (at, HIGHEST)) if at <= HIGHEST else tuple(found)
 
 
-class _Machine:
-    """One pattern as places and edges between them. Place 1 is where it has matched."""
+class _Automaton:
+    """The automaton of one pattern. State 0 is the initial one, state 1 the accepting one."""
 
     def __init__(self, pattern: str) -> None:
-        self.edges: list[list[_Edge]] = [[], []]
-        self.steps: dict[tuple[frozenset[int], int], _State] = {}
+        self.transitions: list[list[_Transition]] = [[], []]
+        self.steps: dict[tuple[frozenset[int], int], _Configuration] = {}
         self._source = pattern
         self._at = 0
-        begin = self._place()
-        self._link(0, FREE, begin)
-        self._link(0, ANY, 0)  # it may be found anywhere
-        self._link(self._alternatives(begin), FREE, 1)
+        begin = self._new_state()
+        self._connect(0, EPSILON, begin)
+        self._connect(0, ANY, 0)  # it may be found anywhere
+        self._connect(self._alternatives(begin), EPSILON, 1)
         if self._at < len(pattern):
             raise ValueError(f"not a pattern that can be compared: {pattern!r} at {self._at}")
-        self._link(1, ANY, 1)
-        self.hopeful = self._hopeful()
+        self._connect(1, ANY, 1)
+        self.live = self._live_states()
 
-    def _hopeful(self) -> frozenset[int]:
-        """The places from which a match can still come, when the beginning is past."""
+    def _live_states(self) -> frozenset[int]:
+        """The states from which the accepting one can be reached, when the beginning is past."""
         found, grown = {1}, True
         while grown:
             before = len(found)
-            for place, edges in enumerate(self.edges):
-                if any(edge.takes != FIRST and edge.to in found for edge in edges):
-                    found.add(place)
+            for state, transitions in enumerate(self.transitions):
+                if any(transition.label != BEGIN and transition.to in found for transition in transitions):
+                    found.add(state)
             grown = len(found) > before
         return frozenset(found)
 
-    def _place(self) -> int:
-        self.edges.append([])
-        return len(self.edges) - 1
+    def _new_state(self) -> int:
+        self.transitions.append([])
+        return len(self.transitions) - 1
 
-    def _link(self, start: int, takes: Ranges | str, to: int) -> None:
-        self.edges[start].append(_Edge(takes, to))
+    def _connect(self, start: int, label: Ranges | str, to: int) -> None:
+        self.transitions[start].append(_Transition(label, to))
 
     def _next(self, text: str) -> bool:
         if self._source.startswith(text, self._at):
@@ -88,17 +88,17 @@ class _Machine:
         return False
 
     def _alternatives(self, begin: int) -> int:
-        end = self._place()
+        end = self._new_state()
         while True:
             at = begin
             while self._at < len(self._source) and self._source[self._at] not in "|)":
                 at = self._piece(at)
-            self._link(at, FREE, end)
+            self._connect(at, EPSILON, end)
             if not self._next("|"):
                 return end
 
     def _piece(self, begin: int) -> int:
-        source, places = self._at, len(self.edges)
+        source, states = self._at, len(self.transitions)
         end = self._atom(begin)
         found = QUANTIFIER.match(self._source, self._at)
         if not found:
@@ -107,29 +107,31 @@ class _Machine:
         if found[2]:
             least = int(found[2])
             most = least if not found[3] else int(found[4]) if found[4] else None
-        del self.edges[places:]  # read again, as often as it repeats
-        self.edges[begin] = [edge for edge in self.edges[begin] if edge.to < places]
+        del self.transitions[states:]  # read again, as often as it repeats
+        self.transitions[begin] = [
+            transition for transition in self.transitions[begin] if transition.to < states
+        ]
         at = begin
         for _ in range(least):
             at = self._again(source, at)
         if most is None:
-            loop = self._place()
-            self._link(at, FREE, loop)
-            self._link(self._again(source, loop), FREE, loop)
+            loop = self._new_state()
+            self._connect(at, EPSILON, loop)
+            self._connect(self._again(source, loop), EPSILON, loop)
             at = loop
         ends = [at]
         for _ in range((most or 0) - least):
             ends.append(self._again(source, ends[-1]))
-        last = self._place()
+        last = self._new_state()
         for each in ends:
-            self._link(each, FREE, last)
+            self._connect(each, EPSILON, last)
         self._at = found.end()
         return last
 
     def _again(self, source: int, begin: int) -> int:
         self._at = source
-        fresh = self._place()
-        self._link(begin, FREE, fresh)
+        fresh = self._new_state()
+        self._connect(begin, EPSILON, fresh)
         return self._atom(fresh)
 
     def _atom(self, begin: int) -> int:
@@ -139,13 +141,13 @@ class _Machine:
             end = self._alternatives(begin)
             self._at += 1
             return end
-        end = self._place()
+        end = self._new_state()
         if self._next("\\A"):
-            self._link(begin, FIRST, end)
+            self._connect(begin, BEGIN, end)
         elif self._next("\\z"):
-            self._link(begin, LAST, end)
+            self._connect(begin, END, end)
         else:
-            self._link(begin, self._class() if self._next("[") else self._char(".^$*+?"), end)
+            self._connect(begin, self._class() if self._next("[") else self._char(".^$*+?"), end)
         return end
 
     def _char(self, special: str = "") -> Ranges:
@@ -163,7 +165,7 @@ class _Machine:
         letter = self._source[self._at]
         self._at += 1
         if letter.lower() in NAMED:
-            return NAMED[letter] if letter in NAMED else _others(NAMED[letter.lower()])
+            return NAMED[letter] if letter in NAMED else _complement(NAMED[letter.lower()])
         number = CONTROLS.get(letter, ord(letter))
         if letter.isalnum() and letter not in CONTROLS:
             raise ValueError(f"not an escape that can be compared: \\{letter} in {self._source!r}")
@@ -179,61 +181,62 @@ class _Machine:
                 found.append((low[0][0], self._char()[0][1]))
             else:
                 found += low
-        return _others(tuple(found)) if negated else tuple(found)
+        return _complement(tuple(found)) if negated else tuple(found)
 
 
-class _State(NamedTuple):
-    """Where a pattern may be: places, and those of them from which it takes no further character."""
+class _Configuration(NamedTuple):
+    """The set of states that an automaton may be in; it consumes no further character in those that have `ended`."""
 
-    places: frozenset[int]
+    states: frozenset[int]
     ended: frozenset[int]
 
     @property
-    def matched(self) -> bool:
-        return 1 in self.places or 1 in self.ended
+    def accepts(self) -> bool:
+        return 1 in self.states or 1 in self.ended
 
 
-def _settled(machine: _Machine, places: frozenset[int], *, first: bool) -> _State:
-    """All places that are reached without taking a character."""
-    found, ended = set(places), set[int]()
-    left = [(place, False) for place in places]
+def _epsilon_closure(automaton: _Automaton, states: frozenset[int], *, first: bool) -> _Configuration:
+    """All states that are reached without consuming a character."""
+    found, ended = set(states), set[int]()
+    left = [(state, False) for state in states]
     while left:
-        place, done = left.pop()
-        for edge in machine.edges[place]:
-            if not isinstance(edge.takes, str) or (edge.takes == FIRST and not first):
+        state, done = left.pop()
+        for transition in automaton.transitions[state]:
+            if not isinstance(transition.label, str) or (transition.label == BEGIN and not first):
                 continue
-            into, over = (ended, True) if done or edge.takes == LAST else (found, False)
-            if edge.to not in into:
-                into.add(edge.to)
-                left.append((edge.to, over))
-    return _State(frozenset(found), frozenset(ended))
+            into, over = (ended, True) if done or transition.label == END else (found, False)
+            if transition.to not in into:
+                into.add(transition.to)
+                left.append((transition.to, over))
+    return _Configuration(frozenset(found), frozenset(ended))
 
 
-def _taken(machine: _Machine, state: _State, char: int) -> _State:
-    """Where the pattern may be after one more character. Remembered: it is asked again and again."""
-    known = machine.steps.get((state.places, char))
+def _step(automaton: _Automaton, configuration: _Configuration, char: int) -> _Configuration:
+    """The configuration after one more character. Kept, as the search asks for it again and again."""
+    known = automaton.steps.get((configuration.states, char))
     if known is not None:
         return known
     hit = frozenset(
-        edge.to
-        for place in state.places
-        for edge in machine.edges[place]
-        if not isinstance(edge.takes, str) and any(low <= char <= high for low, high in edge.takes)
+        transition.to
+        for state in configuration.states
+        for transition in automaton.transitions[state]
+        if not isinstance(transition.label, str)
+        and any(low <= char <= high for low, high in transition.label)
     )
-    settled = _settled(machine, hit, first=False)
-    made = _State(settled.places & machine.hopeful, settled.ended & machine.hopeful)
-    machine.steps[state.places, char] = made
+    settled = _epsilon_closure(automaton, hit, first=False)
+    made = _Configuration(settled.states & automaton.live, settled.ended & automaton.live)
+    automaton.steps[configuration.states, char] = made
     return made
 
 
-def _representatives(machines: list[_Machine]) -> list[int]:
-    """A character for each set of characters that no machine tells apart."""
+def _alphabet(automata: list[_Automaton]) -> list[int]:
+    """A character for each set of characters that no automaton distinguishes."""
     bounds = {0}
-    for machine in machines:
-        for edges in machine.edges:
-            for edge in edges:
-                if not isinstance(edge.takes, str):
-                    bounds.update(bound for low, high in edge.takes for bound in (low, high + 1))
+    for automaton in automata:
+        for transitions in automaton.transitions:
+            for transition in transitions:
+                if not isinstance(transition.label, str):
+                    bounds.update(bound for low, high in transition.label for bound in (low, high + 1))
     return sorted(bound for bound in bounds if bound <= HIGHEST)
 
 
@@ -244,19 +247,21 @@ def can_match(wanted: tuple[str, ...], unwanted: tuple[str, ...] = ()) -> bool:
     Raises:
         ValueError: A pattern has what is not read here.
     """
-    machines = [_Machine(pattern) for pattern in (*wanted, *unwanted)]
-    chars = _representatives(machines)
-    begin = tuple(_settled(machine, frozenset({0}), first=True) for machine in machines)
+    automata = [_Automaton(pattern) for pattern in (*wanted, *unwanted)]
+    chars = _alphabet(automata)
+    begin = tuple(_epsilon_closure(automaton, frozenset({0}), first=True) for automaton in automata)
     seen, left = {begin}, [begin]
     while left:
-        states = left.pop()
-        if all(state.matched is (at < len(wanted)) for at, state in enumerate(states)):
+        configurations = left.pop()
+        if all(
+            configuration.accepts is (at < len(wanted)) for at, configuration in enumerate(configurations)
+        ):
             return True
         for char in chars:
             following = []
-            for at, (machine, state) in enumerate(zip(machines, states, strict=True)):
-                new = _taken(machine, state, char)
-                if at < len(wanted) and not (new.places or new.ended):
+            for at, (automaton, configuration) in enumerate(zip(automata, configurations, strict=True)):
+                new = _step(automaton, configuration, char)
+                if at < len(wanted) and not (new.states or new.ended):
                     break
                 following.append(new)
             else:

@@ -1,6 +1,6 @@
 """What the rules of the dialect layer build with.
 
-A rule answers with a *template*: DuckDB's own text with `<0>`, `<1>` for the expressions inside it. It is held in an
+A rule returns a *template*: DuckDB's own text with `<0>`, `<1>` for the expressions inside it. It is held in an
 `exp.Anonymous`, which no rule leaves in the tree otherwise, so nothing rewrites it on the way out.
 """
 
@@ -14,7 +14,7 @@ from sqlglot import exp
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NUMBERS", "Refused", "failing", "kind_of", "render", "template"]
+__all__ = ["NUMBERS", "UnsupportedError", "failing", "kind_of", "render", "template"]
 
 HOLE = re.compile(r"<(\d+|\*)>")
 
@@ -22,8 +22,8 @@ NUMBERS = ("int", "decimal", "double")
 """The kinds that are numbers, the wider last. The others are `text`, `bool`, `time` and `null`."""
 
 
-class Refused(Exception):  # noqa: N818 - it says what became of the node
-    """A node cannot be carried."""
+class UnsupportedError(Exception):
+    """A node has no translation."""
 
     def __init__(self, node: exp.Expr, what: str, hint: str) -> None:
         super().__init__(what)
@@ -62,7 +62,7 @@ def _common(kinds: Iterable[str | None]) -> str | None:
 
 
 def kind_of(node: exp.Expr | None) -> str | None:
-    """What a node gives, as far as its text alone tells: the type of a column is not known here."""
+    """What a node gives, as far as its text alone shows: the type of a column is not known here."""
     if node is None:
         return "null"
     if "kind" in node.meta:

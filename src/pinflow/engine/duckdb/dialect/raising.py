@@ -41,8 +41,8 @@ class _Texts(NamedTuple):
 CAST_TEXTS = {
     "FLOAT": _Texts((casts.HEXADECIMAL,)),
     "DOUBLE": _Texts((casts.HEXADECIMAL,)),
-    "DECIMAL": _Texts((casts.UNCARRIED_DECIMAL,)),
-    "TIMESTAMPTZ": _Texts((times.UNCARRIED,), (times.CANONICAL, times.GENERAL)),
+    "DECIMAL": _Texts((casts.UNSUPPORTED_DECIMAL,)),
+    "TIMESTAMPTZ": _Texts((times.UNSUPPORTED,), (times.CANONICAL, times.GENERAL)),
 }
 CASE_TEXTS = {"lower": _Texts((f"[{LOWER_UNSHARED}]",)), "upper": _Texts((f"[{UPPER_UNSHARED}]",))}
 
@@ -244,4 +244,4 @@ JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], Callable[[Any], Raises | None]],
     ((exp.Case,), _case),
     ((exp.Like,), _like),
 )
-"""Class of the tree → what says whether a node of it may raise. Every other construct that is carried never does."""
+"""Class of the tree → what says whether a node of it may raise. Every other construct that is supported never does."""

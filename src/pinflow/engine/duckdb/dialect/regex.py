@@ -1,7 +1,7 @@
 r"""Regular expressions of Java, which Spark uses, written for RE2, which DuckDB uses.
 
-Only what means the same on both, or can be written so that it does, is carried; everything else is refused. Mended on
-the way: `.`, `$`, `\s` and `\S` treat line ends as Java does.
+Only what means the same on both, or can be written so that it does, is supported. `.`, `$`, `\s` and `\S` are written
+so that they treat line ends as Java does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEWLINES = set("\n\r\x85\u2028\u2029")
 
 
 class RegexError(ValueError):
-    """The pattern or replacement cannot be carried."""
+    """The pattern or replacement has no translation."""
 
 
 class Pattern(NamedTuple):
@@ -55,14 +55,14 @@ class Pattern(NamedTuple):
             for body, dollar in zip(self.alternatives, self.dollars, strict=True)
         )
 
-    def captured(self) -> str:
+    def capture(self) -> str:
         """The whole pattern in a group of its own, the first, free of the line end that `$` looks past."""
         if not any(self.dollars):
             return f"({self.text})"
         self._single()
         return f"({self.alternatives[0]})(?:{DOLLAR})?\\z"
 
-    def replaced(self, replacement: str) -> tuple[str, str]:
+    def replace_with(self, replacement: str) -> tuple[str, str]:
         """Pattern and replacement for replacing every match.
 
         Raises:
@@ -86,7 +86,7 @@ def _quoted(char: str) -> str:
     return f"\\{char}" if char in "\\.+*?()|[]{}^$-&~#" else char
 
 
-class _Reader:
+class _PatternReader:
     """Reads one pattern from left to right."""
 
     def __init__(self, source: str) -> None:
@@ -95,7 +95,7 @@ class _Reader:
         self.groups = 0
         self.eats_line_ends = False
 
-    def refuse(self, what: str) -> RegexError:
+    def unsupported(self, what: str) -> RegexError:
         return RegexError(f"{what} at character {self.at + 1} of the pattern")
 
     def rest(self, text: str) -> bool:
@@ -119,7 +119,7 @@ class _Reader:
             if self.rest("$"):
                 self.at += 1
                 if not top or (self.at < len(self.source) and self.source[self.at] != "|"):
-                    raise self.refuse("`$` that does not close the pattern")
+                    raise self.unsupported("`$` that does not close the pattern")
                 return "".join(parts), True, nullable
             part, empty = self.piece()
             parts.append(part)
@@ -132,13 +132,13 @@ class _Reader:
         if not found:
             return atom, nullable
         if nullable:
-            raise self.refuse("a repeat of something that can match nothing")
+            raise self.unsupported("a repeat of something that can match nothing")
         low, high = found[1], found[2]
         if low is not None and max(int(low), int(high or 0)) > MAX_REPEAT:
-            raise self.refuse(f"a repeat of more than {MAX_REPEAT}")
+            raise self.unsupported(f"a repeat of more than {MAX_REPEAT}")
         self.at = found.end()
         if self.rest("+"):
-            raise self.refuse("a possessive repeat")
+            raise self.unsupported("a possessive repeat")
         lazy = self.rest("?")
         self.at += lazy
         return atom + found[0] + "?" * lazy, found[0][0] in "*?" or (low is not None and int(low) == 0)
@@ -152,7 +152,7 @@ class _Reader:
         if char == "\\":
             return self.escape()
         if char in "*+?{":
-            raise self.refuse(f"`{char}` that repeats nothing")
+            raise self.unsupported(f"`{char}` that repeats nothing")
         self.at += 1
         if char == ".":
             return DOT, False
@@ -167,14 +167,14 @@ class _Reader:
             self.at += 3
             opening = "(?:"
         elif self.rest("(?") and not named:
-            raise self.refuse("a group that begins with `(?`, other than `(?:` and a name,")
+            raise self.unsupported("a group that begins with `(?`, other than `(?:` and a name,")
         else:
             self.at = named.end() if named else self.at + 1
             self.groups += 1
             opening = "("
         bodies, _, nullable = self.alternatives(top=False)
         if not self.rest(")"):
-            raise self.refuse("a group without its `)`")
+            raise self.unsupported("a group without its `)`")
         self.at += 1
         return f"{opening}{'|'.join(bodies)})", nullable
 
@@ -190,12 +190,12 @@ class _Reader:
             self.eats_line_ends = True
             made, nullable = f"[{SPACE}]" if kind == "\\s" else kind, False
         elif kind == "\\S":
-            self.eats_line_ends = True  # U+0085 and its like are no blanks to \s
+            self.eats_line_ends = True  # \s does not match U+0085 and its like
             made, nullable = f"[^{SPACE}]", False
         elif kind in {"\\A", "\\z"}:
             made, nullable = kind, True
         else:
-            raise self.refuse(f"`{kind}`")
+            raise self.unsupported(f"`{kind}`")
         self.at += 2
         return made, nullable
 
@@ -222,7 +222,7 @@ class _Reader:
         items: list[str] = []
         while not self.rest("]") or not items:
             if self.at >= len(self.source) or self.rest("]"):
-                raise self.refuse("a class that is empty or has no `]`")
+                raise self.unsupported("a class that is empty or has no `]`")
             items.append(self.class_item())
         self.at += 1
         return f"[{'^' * negated}{''.join(items)}]"
@@ -239,7 +239,7 @@ class _Reader:
         self.at += 1
         high = self.class_char()
         if high < low:
-            raise self.refuse("a range that runs backwards")
+            raise self.unsupported("a range that runs backwards")
         self.eats_line_ends |= any(low <= char <= high for char in NEWLINES)
         return f"{_quoted(low)}-{_quoted(high)}"
 
@@ -248,10 +248,10 @@ class _Reader:
         if char == "\\":
             code = self.code_point()
             if code is None:
-                raise self.refuse(f"`{self.source[self.at : self.at + 2]}` in a class")
+                raise self.unsupported(f"`{self.source[self.at : self.at + 2]}` in a class")
             char = code
         elif not char or char == "[" or self.rest("&&"):
-            raise self.refuse("a class within a class")
+            raise self.unsupported("a class within a class")
         else:
             self.at += 1
         self.eats_line_ends |= char in NEWLINES
@@ -264,10 +264,10 @@ def read_pattern(source: str) -> Pattern:
     Raises:
         RegexError: It uses what the two do not share.
     """
-    reader = _Reader(source)
+    reader = _PatternReader(source)
     bodies, dollars, nullable = reader.alternatives(top=True)
     if reader.at < len(source):
-        raise reader.refuse("a `)` without its group")
+        raise reader.unsupported("a `)` without its group")
     if any(dollars) and reader.eats_line_ends:  # Java sees no end between \r and \n
         raise RegexError(f"a part that can match a line end beside a closing `$`; {VERY_END}")
     return Pattern(bodies, dollars, reader.groups, nullable)

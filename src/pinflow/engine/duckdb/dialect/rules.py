@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from pinflow.engine.duckdb.dialect.casts import as_text, carry_cast
+from pinflow.engine.duckdb.dialect.casts import as_text, translate_cast
 from pinflow.engine.duckdb.dialect.functions import FUNCTIONS, RANKINGS, regexp_like
-from pinflow.engine.duckdb.dialect.nodes import NUMBERS, Refused, failing, kind_of, template
+from pinflow.engine.duckdb.dialect.nodes import NUMBERS, UnsupportedError, failing, kind_of, template
 
 __all__ = ["RULES"]
 
@@ -41,19 +41,19 @@ BIGINT_SUM = (
 )
 NO_TEXT = (
     "CASE WHEN typeof(<0>) = 'VARCHAR' THEN "
-    + failing("'pinflow: text compared with a number is not carried to DuckDB; write try_cast'", "<0>")
+    + failing("'pinflow: text compared with a number is not supported on DuckDB; write try_cast'", "<0>")
     + " ELSE <0> END"
 )
 
 
 def function(node: exp.Expr) -> exp.Expr:
-    """Carry a function of the list; refuse any other."""
+    """Translate a function of the list; any other is not supported."""
     if not isinstance(node, exp.Anonymous):
         return node
     name = node.name.lower()
     if name not in FUNCTIONS:
-        hint = f"use {INSTEAD[name]}" if name in INSTEAD else f"carried are: {', '.join(sorted(FUNCTIONS))}"
-        raise Refused(node, f"the function {name} is not carried to DuckDB", hint)
+        hint = f"use {INSTEAD[name]}" if name in INSTEAD else f"supported are: {', '.join(sorted(FUNCTIONS))}"
+        raise UnsupportedError(node, f"the function {name} is not supported on DuckDB", hint)
     known = FUNCTIONS[name]
     args = list(node.expressions)
     if not known.least <= len(args) <= known.most:
@@ -62,7 +62,9 @@ def function(node: exp.Expr) -> exp.Expr:
             if known.least == known.most
             else f"{known.least} to {known.most} arguments"
         )
-        raise Refused(node, f"{name} with {len(args)} arguments is not carried to DuckDB", f"give it {hint}")
+        raise UnsupportedError(
+            node, f"{name} with {len(args)} arguments is not supported on DuckDB", f"give it {hint}"
+        )
     made = known.build(args)
     return _in_bigint(made) if name == "sum" and not isinstance(node.parent, exp.Window) else made
 
@@ -84,12 +86,12 @@ def text(node: exp.Expr) -> exp.Expr:
 
 
 def cast(node: exp.Expr) -> exp.Expr:
-    """Carry `cast` and `try_cast`."""
-    return carry_cast(node) if isinstance(node, exp.Cast) else node
+    """Translate `cast` and `try_cast`."""
+    return translate_cast(node) if isinstance(node, exp.Cast) else node
 
 
 def rlike(node: exp.Expr) -> exp.Expr:
-    """Carry `RLIKE`, the operator."""
+    """Translate `RLIKE`, the operator."""
     return regexp_like([node.this, node.expression]) if isinstance(node, exp.RegexpLike) else node
 
 
@@ -114,7 +116,9 @@ def division(node: exp.Expr) -> exp.Expr:
         return node
     kinds = {kind_of(node.this), kind_of(node.expression)}
     if "decimal" in kinds and "double" not in kinds:
-        raise Refused(node, "division of decimals is a decimal on Spark only", "cast one side to DOUBLE")
+        raise UnsupportedError(
+            node, "division of decimals is a decimal on Spark only", "cast one side to DOUBLE"
+        )
     failure = failing("'pinflow: division by zero'", "CAST(NULL AS DOUBLE)")
     text = f"CASE WHEN (<0>) IS NOT NULL AND (<1>) = 0 THEN {failure} ELSE ((<0>) / 1e0) / ((<1>) / 1e0) END"
     return template(text, node.this, node.expression, kind="double")
@@ -146,7 +150,7 @@ def decimals(node: exp.Expr) -> exp.Expr:
         scale = max(left_scale, right_scale)
         precision = max(left - left_scale, right - right_scale) + scale + 1
     if precision > MAX_PRECISION and scale > KEPT_SCALE:
-        raise Refused(
+        raise UnsupportedError(
             node, f"a decimal of {precision} digits is rounded on Spark only", "cast to a smaller DECIMAL"
         )
     node.meta["size"] = f"DECIMAL({min(precision, MAX_PRECISION)}, {scale})"

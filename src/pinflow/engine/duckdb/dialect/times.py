@@ -29,7 +29,7 @@ YEAR_TO_MINUTE = rf"[+-]?[0-9]{{4,6}}(?:-[0-9]{{1,2}})?|{DATE}(?:[T ]{HOUR}(?::[
 GENERAL = rf"\A{BLANK}(?:{YEAR_TO_MINUTE}|{SECOND}(?:{ZONE})?){BLANK}\z"
 CLOCK = rf"T{HOUR}|T?{HOUR}:[0-9]{{1,2}}(?::[0-9]{{1,2}}(?:\.[0-9]*)?(?:{ZONE})?)?"
 LONG_OFFSET = r"[+-](?:[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}|[0-9]{6})"
-UNCARRIED = rf"\A{BLANK}(?:{CLOCK}|{SECOND}{BLANK}(?:[A-Za-z]{{2,}}\S*|{LONG_OFFSET})){BLANK}\z"
+UNSUPPORTED = rf"\A{BLANK}(?:{CLOCK}|{SECOND}{BLANK}(?:[A-Za-z]{{2,}}\S*|{LONG_OFFSET})){BLANK}\z"
 
 TO_SECOND = r"([T ][0-9]+:[0-9]+:[0-9.]+)"
 COMPLETIONS = (
@@ -47,10 +47,10 @@ COMPLETIONS = (
     (r"([+-][0-9]{2})([0-9]{2})\z", r"\1:\2"),
     (r"([+-][0-9]{2}:)([0-9])\z", r"\10\2"),
 )
-"""Pattern → replacement, one after the other: they make of every carried form the one that DuckDB reads."""
+"""Pattern → replacement, one after the other: they make of every supported form the one that DuckDB reads."""
 
 
-def _completed() -> str:
+def _complete() -> str:
     text = "<0>"
     for pattern, replacement in COMPLETIONS:
         text = f"regexp_replace({text}, '{pattern}', '{replacement}')"
@@ -58,14 +58,14 @@ def _completed() -> str:
 
 
 NO_ZONE = failing(
-    "'pinflow: the zone, or the time without a date, of ' || <0> || ' is not carried to DuckDB'",
+    "'pinflow: the zone, or the time without a date, of ' || <0> || ' is not supported on DuckDB'",
     "CAST(NULL AS TIMESTAMPTZ)",
 )
 
 TIME_OF_TEXT = (
     f"CASE WHEN regexp_matches(<0>, '{CANONICAL}')"
     " THEN make_timestamptz(epoch_us(TRY_CAST(<0> AS TIMESTAMP)))"
-    f" WHEN regexp_matches(<0>, '{GENERAL}') THEN TRY_CAST({_completed()} AS TIMESTAMPTZ)"
-    f" WHEN regexp_matches(<0>, '{UNCARRIED}') THEN {NO_ZONE} END"
+    f" WHEN regexp_matches(<0>, '{GENERAL}') THEN TRY_CAST({_complete()} AS TIMESTAMPTZ)"
+    f" WHEN regexp_matches(<0>, '{UNSUPPORTED}') THEN {NO_ZONE} END"
 )
 """A template of one operand, text, that gives TIMESTAMPTZ."""
