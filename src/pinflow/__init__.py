@@ -1,6 +1,7 @@
 """The whole pipeline of a Pinterest-style post in one package: HTTP, log, lake, one set of SQL rules, answers, audit.
 
-Every verb of the command line is a function, and returns what the command prints with `--json`:
+The verbs of the command line are functions, and return what the command prints with `--json`
+(`docs/python.md` has them all):
 
     import pinflow
 
@@ -10,8 +11,9 @@ Every verb of the command line is a function, and returns what the command print
     pinflow.query("top_category_by_country")    # a list of rows; pandas.DataFrame(...) takes it
     pinflow.audit().ok                          # whether everything adds up
 
-Each takes `settings`; without them it takes those that the command would load here: the home folder `.pinflow`, its
-`pinflow.toml`, the environment. `pinflow.settings(home, overrides={"land.flush_seconds": 1})` makes others.
+Those that need a home take `settings`; without them they take those that the command would load here: the home folder
+`.pinflow`, its `pinflow.toml`, the environment. `pinflow.settings(home, overrides={"land.flush_seconds": 1})` makes
+others.
 
 What can be expected to fail raises a `PinflowError`, with what happened, where, and what to do next. Importing the
 package is quick: each part is imported when it is first used.
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         PinflowError,
         RecordError,
         RepeatedError,
+        StationError,
         TerminalError,
         TooLargeError,
         TopicExistsError,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UnknownPartitionError,
         UnknownTopicError,
+        UnsupportedRecordError,
         UsageError,
     )
     from pinflow.jobs.maintain.maintain import Maintained

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pinflow.config import load
 from pinflow.errors import UnavailableError
 from pinflow.jobs.reports.lag import land_lags, side_lags
-from pinflow.jobs.reports.metrics import SideMetrics, serve_metrics
+from pinflow.jobs.reports.receipt_metrics import SideMetrics, serve_metrics
 from pinflow.jobs.runtime import Runtime
-from pinflow.steps.failures import FailureReports
+from pinflow.steps.failure_reports import FailureReports
 from tests.e2e.command import run, running, until
 from tests.pipeline import ID, drain, post, rows, topic
 

@@ -53,7 +53,7 @@ def hint_of(command: subprocess.CompletedProcess[str]) -> str:
     return next(line for line in command.stderr.splitlines() if line.startswith("  next:  "))
 
 
-NEXT = "  next:  pinflow replay run batch user  finishes it, pinflow replay abandon batch user  gives it up"
+NEXT = "  next:  run pinflow replay run batch user to finish it, or pinflow replay abandon batch user to give it up"
 
 
 def test_a_replay_that_holds_the_side_is_given_up(home: Path) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.gateway_scope import Inner, request
 
-from pinflow.gateway.auth.checkpoint import Checkpoint
 from pinflow.gateway.auth.guard import Guard, caller_of
-from pinflow.gateway.auth.keys import create_key
+from pinflow.gateway.auth.key_file import create_key
+from pinflow.gateway.auth.middleware import Checkpoint
 from pinflow.gateway.metrics import Metrics
 from pinflow.gateway.pending import Pending
 from pinflow.gateway.reply import Replies

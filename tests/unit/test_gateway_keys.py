@@ -12,7 +12,7 @@ import pytest
 from tests.gateway_client import JSON, KAFKA_JSON, gateway
 
 from pinflow.errors import AbsentError, ConfigError, UnavailableError, UsageError
-from pinflow.gateway.auth.keys import create_key, read_keys, revoke_key
+from pinflow.gateway.auth.key_file import create_key, read_keys, revoke_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

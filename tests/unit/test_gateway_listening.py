@@ -20,7 +20,7 @@ from pinflow.config import Gateway, load
 from pinflow.emulator import emulate
 from pinflow.errors import ConfigError, TerminalError, UnavailableError
 from pinflow.gateway import serve
-from pinflow.gateway.auth.keys import create_key
+from pinflow.gateway.auth.key_file import create_key
 from pinflow.gateway.http.listening import require_safe, tls_context
 from pinflow.log import open_log
 

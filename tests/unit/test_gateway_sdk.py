@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.gateway_client import gateway, log_url, server_process, values
 
-from pinflow.gateway.auth.keys import create_key
+from pinflow.gateway.auth.key_file import create_key
 from pinflow.log import open_log, partition_for
 
 if TYPE_CHECKING:

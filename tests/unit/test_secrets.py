@@ -16,7 +16,7 @@ from tests.gateway_client import BOUND_S, JSON, KAFKA_JSON, SOURCES, server_proc
 from pinflow import source
 from pinflow.config import Config, flatten, show_setting
 from pinflow.config.showing import SECRETS
-from pinflow.gateway.auth.keys import create_key, revoke_key
+from pinflow.gateway.auth.key_file import create_key, revoke_key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.replay.replay import replay
 from pinflow.jobs.reports.status import status
 from pinflow.retrying import Backoff
-from pinflow.steps.failures import FailureReports, failing_jobs
+from pinflow.steps.failure_reports import FailureReports, failing_jobs
 from pinflow.steps.observer import Observer
 from pinflow.steps.retries import SHARE, Retries
 from pinflow.steps.worker import run

@@ -95,7 +95,7 @@ def keys(**_: object) -> None:
 @command_options
 def create(settings: Settings, *, name: str, topics: tuple[str, ...], as_json: bool) -> None:
     """Make an API key. It is printed on stdout once, and stored only as a hash."""
-    from pinflow.gateway.auth.keys import create_key
+    from pinflow.gateway.auth.key_file import create_key
 
     key, text = create_key(Path(settings.config.gateway.keys_file), name, topics)
     if as_json:
@@ -111,7 +111,7 @@ def create(settings: Settings, *, name: str, topics: tuple[str, ...], as_json: b
 def list_keys(settings: Settings, *, as_json: bool) -> None:
     """List the API keys: id, name, topics, and when each was made."""
     from pinflow.errors import AbsentError
-    from pinflow.gateway.auth.keys import read_keys
+    from pinflow.gateway.auth.key_file import read_keys
 
     try:
         found = read_keys(Path(settings.config.gateway.keys_file))
@@ -132,7 +132,7 @@ def list_keys(settings: Settings, *, as_json: bool) -> None:
 @command_options
 def revoke(settings: Settings, *, ident: str) -> None:
     """Revoke the API key with this id. The next request with it is rejected."""
-    from pinflow.gateway.auth.keys import revoke_key
+    from pinflow.gateway.auth.key_file import revoke_key
 
     key = revoke_key(Path(settings.config.gateway.keys_file), ident)
     click.echo(f"revoked {key.id} of {key.name!r}", err=True)

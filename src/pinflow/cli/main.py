@@ -37,7 +37,7 @@ COMMANDS = {
     "stream": _Entry("pinflow.cli.jobs:stream", "Clean records of the log into the stream tables."),
     "query": _Entry("pinflow.cli.query:query", "Answer a question from the tables."),
     "audit": _Entry("pinflow.cli.audit:audit", "Check that what came in adds up with what came out."),
-    "status": _Entry("pinflow.cli.audit:status", "Show how far every topic is."),
+    "status": _Entry("pinflow.cli.status:status", "Show how far every topic is."),
     "maintain": _Entry(
         "pinflow.cli.maintain:maintain", "Keep log, tables and plans small, beside running jobs."
     ),

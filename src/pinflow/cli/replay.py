@@ -8,7 +8,7 @@ import click
 
 from pinflow.cli.common import command_options, echo_json
 from pinflow.cli.options import common_options, json_option
-from pinflow.cli.replay_before import ReplayGroup
+from pinflow.cli.replay_old_spelling import ReplayGroup
 
 if TYPE_CHECKING:
     from pinflow.config import Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -17,13 +18,13 @@ from pinflow.cli.streams import is_terminal
 from pinflow.cli.text import text_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.progress import TaskID
 
     from pinflow.jobs.reports.status import TopicStatus
 
-__all__ = ["Bar", "columns_of", "console", "failing_lines", "print_rows"]
+__all__ = ["Bar", "columns_of", "console", "failing_lines", "print_nulled", "print_rows"]
 
 WIDEST = 10_000
 """Without a terminal no cell is broken or cut; beyond this width the columns that follow are out of line instead."""
@@ -151,3 +152,13 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def print_nulled(by_table: Mapping[str, Mapping[str, int]]) -> None:
+    """A table of its own, if there is any: cells that had a text and became NULL by a rule."""
+    rows = [(table, *cell) for table, cells in by_table.items() for cell in sorted(cells.items())]
+    if rows:
+        click.echo()
+        print_rows(["table", "field", "cells made NULL"], rows)
+        sample = f'SELECT * FROM "{rows[0][0]}_nulled"'  # noqa: S608 - shown, not run
+        click.echo(f"their texts: pinflow query --sql {shlex.quote(sample)}", err=True)

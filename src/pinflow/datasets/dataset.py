@@ -82,11 +82,11 @@ def dataset(name: str) -> Dataset:
 
 @cache
 def over_ranked(name: str) -> str:
-    """The SQL of `<name>.sql` over `{table}`, a table of clean rows, whose records `ranked.sql` puts in order.
+    """The SQL of `<name>.sql` over `{table}`, a table of clean rows, whose records `newest_first.sql` puts in order.
 
     `latest`, `superseded` and `standing` are the ones there are: which record of a post stands is decided in one place.
     """
-    return _text(name).replace("{ranked}", _text("ranked"))
+    return _text(name).replace("{ranked}", _text("newest_first"))
 
 
 def _text(name: str) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Router
 
-from pinflow.gateway.auth.checkpoint import Checkpoint
 from pinflow.gateway.auth.guard import Guard
+from pinflow.gateway.auth.middleware import Checkpoint
 from pinflow.gateway.committer import STALL_S, Committer
 from pinflow.gateway.http.body import Bodies, Limits
 from pinflow.gateway.metrics import Metrics

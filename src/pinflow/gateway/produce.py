@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pinflow.config import Gateway
     from pinflow.gateway.answer import Answer, Placed, Posted
-    from pinflow.gateway.auth.keys import ApiKey
+    from pinflow.gateway.auth.key_file import ApiKey
     from pinflow.gateway.committer import Committer
     from pinflow.gateway.http.body import Bodies
     from pinflow.gateway.idempotency import RequestKey

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pinflow.datasets import LINEAGE, Dataset, datasets
 from pinflow.datasets.naming import table_name, topic_name
 from pinflow.lake.tables.protocol import Column, Table, Tables
+from pinflow.steps.commands import replaying
 from pinflow.steps.generations import Generation, current_generation
-from pinflow.steps.spelling import replaying
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store

@@ -56,7 +56,6 @@ class Station:
         if self._metrics_file is not None:
             self._command += ["--metrics-port", "0"]
             self._env[METRICS_FILE] = str(self._metrics_file)
-        self.metrics_file = settings.home / "run" / f"{name}.metrics"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

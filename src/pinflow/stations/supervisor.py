@@ -14,7 +14,7 @@ import msgspec
 
 from pinflow import source
 from pinflow.errors import AbsentError, PinflowError
-from pinflow.jobs.reports.metrics import serve_metrics
+from pinflow.jobs.reports.receipt_metrics import serve_metrics
 from pinflow.jobs.reports.status import TopicStatus, status
 from pinflow.jobs.runtime import Runtime
 from pinflow.retrying import Backoff

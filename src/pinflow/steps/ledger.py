@@ -8,7 +8,8 @@ import msgspec
 
 from pinflow.errors import CorruptError, FencedError, TerminalError
 from pinflow.failpoints import hit
-from pinflow.steps.plan import Plan, Receipt, Tally, decode_plan
+from pinflow.steps.old_plans import decode_plan
+from pinflow.steps.plan import Plan, Receipt, Tally
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store

@@ -13,7 +13,7 @@ from pinflow.steps.slices import ForeignSlice, LandedSlice, LogSlice, RowSlice, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Kind", "Plan", "Receipt", "Tally", "add_tallies", "decode_plan", "slices_of"]
+__all__ = ["Kind", "Plan", "Receipt", "Tally", "add_tallies", "slices_of"]
 
 S = TypeVar("S", LogSlice, LandedSlice, ForeignSlice, RowSlice)
 
@@ -118,78 +118,3 @@ def slices_of(plan: Plan, kind: type[S]) -> list[S]:
 def add_tallies(totals: Mapping[int, Tally], tallies: Mapping[int, Tally]) -> dict[int, Tally]:
     """The sums of each partition after one more step."""
     return {**totals, **{number: totals.get(number, Tally()) + tally for number, tally in tallies.items()}}
-
-
-class _PlanHead(msgspec.Struct):
-    """The part of a plan that shows which version wrote it."""
-
-    kind: str = ""
-
-
-class _OldSlice(msgspec.Struct):
-    """A slice up to version 0.2: its meaning follows from the fields that are set, and from the job."""
-
-    partition: int
-    start: str
-    end: str
-    records: int
-    objects: list[str] = []
-    skip: int = 0
-    offsets: list[int] = []
-
-
-class _OldPlan(msgspec.Struct):
-    """A plan up to version 0.2, which has no kind."""
-
-    job: str
-    step: int
-    slices: list[_OldSlice]
-    positions: dict[int, str]
-    worker: str
-    made_at: int
-    command: str = ""
-    since: int = 0
-    rules: str = ""
-    swaps: str = ""
-
-
-def decode_plan(data: bytes) -> Plan:
-    """Decode a plan that this version or an earlier one wrote."""
-    if msgspec.json.decode(data, type=_PlanHead).kind:
-        return msgspec.json.decode(data, type=Plan)
-    old = msgspec.json.decode(data, type=_OldPlan)
-    kind = _kind_of(old)
-    return Plan(
-        kind,
-        old.job,
-        old.step,
-        [_slice_of(piece, kind) for piece in old.slices],
-        old.positions,
-        old.worker,
-        old.made_at,
-        old.command,
-        old.since,
-        old.rules,
-        old.swaps,
-    )
-
-
-def _kind_of(old: _OldPlan) -> Kind:
-    job = old.job.partition("/")[0]
-    if old.swaps:
-        return "swap"
-    if job == "land":
-        return "adopt" if old.command else "land"
-    if job == "maintain":
-        return "remove"
-    return "move" if any(piece.offsets for piece in old.slices) else "clean"
-
-
-def _slice_of(old: _OldSlice, kind: Kind) -> Slice:
-    if kind in {"move", "remove"}:
-        return RowSlice(old.partition, old.offsets)
-    if kind == "adopt":
-        return ForeignSlice(old.partition, old.start, old.end, old.records, old.objects, old.skip)
-    if old.objects:
-        return LandedSlice(old.partition, old.start, old.end, old.records, old.objects, old.skip)
-    return LogSlice(old.partition, old.start, old.end, old.records)

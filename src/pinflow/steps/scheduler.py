@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pinflow.errors import FencedError, HeldError, PinflowError, TerminalError, TransientError
-from pinflow.steps.failures import FailureReports
+from pinflow.steps.failure_reports import FailureReports
 from pinflow.steps.retries import Retries, now_ms
 from pinflow.steps.steps import Job, Steps
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pinflow.lake.store.objects import Store
-    from pinflow.steps.failures import State
+    from pinflow.steps.failure_reports import State
     from pinflow.steps.observer import Observer
     from pinflow.steps.plan import Plan
 

@@ -34,6 +34,7 @@ import msgspec
 from pinflow.errors import CorruptError, FencedError, HeldError
 from pinflow.failpoints import hit
 from pinflow.lake.tables.protocol import Append, Replace
+from pinflow.steps.commands import giving_up, spelled_today
 from pinflow.steps.ledger import (
     pending_plan,
     plan_path,
@@ -45,7 +46,6 @@ from pinflow.steps.ledger import (
 from pinflow.steps.observer import Observer
 from pinflow.steps.plan import Plan, Receipt, add_tallies
 from pinflow.steps.slices import RowSlice
-from pinflow.steps.spelling import giving_up, spelled_today
 from pinflow.steps.standing import Standing, standing_at
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class Steps:
 
     def _held_error(self, plan: Plan) -> HeldError:
         finish = spelled_today(plan.command) or f"pinflow {self._scope} --drain"
-        give_up = f", {giving_up(plan.command)}  gives it up" if plan.kind == "swap" else ""
+        give_up = f", or {giving_up(plan.command)} to give it up" if plan.kind == "swap" else ""
         return HeldError(
             f"step {plan.step} of {self._job.name!r} was begun by another command: {plan.worker}",
             where=self._store.child(plan_path(self._job.name, plan.step)),

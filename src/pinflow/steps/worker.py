@@ -4,8 +4,8 @@
   waits. A long try is followed by a wait many times as long, so that with one thread for all jobs the others have most
   of it.
 - After any other error, or when `retry_seconds` have passed, the job is set aside: it is tried again once in a while.
-- Failures are shown by `pinflow status` (`steps.failures`), and by the worker's exit code: with `drain` when all other
-  jobs are done, else when the worker is stopped, or at once if every job is set aside.
+- Failures are shown by `pinflow status` (`steps.failure_reports`), and by the worker's exit code: with `drain` when all
+  other jobs are done, else when the worker is stopped, or at once if every job is set aside.
 - A worker that another one has fenced ends, or stands by, with all its jobs, since all of them have the same age. A job
   that a command holds (`HeldError`) is set aside like one that fails, and goes on when the command has ended.
 """

@@ -65,7 +65,7 @@ def land(
         PinflowError: A topic cannot be landed; the others are done.
     """
     from pinflow.jobs.land.land import land_jobs
-    from pinflow.jobs.reports.metrics import LandMetrics
+    from pinflow.jobs.reports.receipt_metrics import LandMetrics
     from pinflow.jobs.reports.status import status as report
     from pinflow.jobs.runtime import Runtime
 
@@ -167,7 +167,7 @@ def _clean(
 ) -> JobResult:
     from pinflow.jobs.clean.clean import clean_jobs
     from pinflow.jobs.pipelines import side_pipelines
-    from pinflow.jobs.reports.metrics import SideMetrics
+    from pinflow.jobs.reports.receipt_metrics import SideMetrics
     from pinflow.jobs.reports.status import status as report
     from pinflow.jobs.runtime import Runtime
 
@@ -268,7 +268,7 @@ def serve_process_metrics(collectors: Iterable[Collector], port: int | None) -> 
     if port is None:
         yield
         return
-    from pinflow.jobs.reports.metrics import serve_metrics
+    from pinflow.jobs.reports.receipt_metrics import serve_metrics
 
     with serve_metrics(collectors, port) as address:
         _log.info("metrics at %s", address)

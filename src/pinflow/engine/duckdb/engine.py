@@ -48,7 +48,7 @@ class DuckDBEngine(Engine):
             db = self._connect()
             db.register("records", parsed.table)
             db.execute(_sql("parsed", topic=_escape(topic)))
-            db.execute(_sql("judged", reject=reject_sql))
+            db.execute(_sql("reasons", reject=reject_sql))
             db.execute(_sql("raw"))
             db.register("rejects", parsed.rejects(db.sql("FROM judged WHERE reason IS NOT NULL").fetchall()))
             db.execute(_sql("rejected", topic=_escape(topic)))

@@ -13,7 +13,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from pinflow.errors import AbsentError, PinflowError, UnavailableError
-from pinflow.gateway.auth.keys import ApiKey, digest_of, id_of, read_keys
+from pinflow.gateway.auth.key_file import ApiKey, digest_of, id_of, read_keys
 from pinflow.gateway.refusal import Refusal, RefusalReason, refusal_of
 from pinflow.gateway.route import route_of
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pinflow.gateway.answer import Answer
-    from pinflow.gateway.auth.keys import ApiKey
+    from pinflow.gateway.auth.key_file import ApiKey
     from pinflow.gateway.topics import Topics
 
 __all__ = ["Calls"]

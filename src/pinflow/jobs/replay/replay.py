@@ -33,10 +33,10 @@ from pinflow.jobs.replay.compare import CellsChange, Difference, compare, compar
 from pinflow.jobs.replay.coverage import coverage
 from pinflow.jobs.replay.rereading import Rereader, RereadTarget
 from pinflow.lake.tables.protocol import Nothing
+from pinflow.steps.commands import replaying
 from pinflow.steps.generations import Generation, put_generation
 from pinflow.steps.ledger import pending_plan, put_plan
 from pinflow.steps.plan import Plan, Receipt
-from pinflow.steps.spelling import replaying
 from pinflow.steps.standing import read_standing
 from pinflow.steps.steps import Steps, this_worker
 

@@ -10,7 +10,7 @@ import msgspec
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
-from pinflow.steps.failures import Failing, failing_jobs
+from pinflow.steps.failure_reports import Failing, failing_jobs
 from pinflow.steps.standing import Standing, read_standing
 
 if TYPE_CHECKING:

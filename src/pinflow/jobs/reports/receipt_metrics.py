@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from pinflow.errors import PinflowError, UnavailableError
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.lake.landing.zone import Landing
-from pinflow.steps.failures import failing_jobs
+from pinflow.steps.failure_reports import failing_jobs
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
