@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,6 +12,7 @@ from pinflow.engine.duckdb.connection import connect, first_line
 from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.records import ParsedRecords, raw_columns
 from pinflow.engine.duckdb.session import DuckDBSession
+from pinflow.engine.duckdb.sql_files import sql_text
 from pinflow.engine.protocol import LONGEST_SAMPLE, MOST_SAMPLES, Cleaned, Engine, View
 from pinflow.errors import RecordError, TerminalError, UnavailableError
 from pinflow.steps.ledger import Tally
@@ -53,18 +52,18 @@ class DuckDBEngine(Engine):
         with self._running(topic):
             db = self._connect()
             db.register("records", records.table)
-            db.execute(_sql("parsed", topic=_escape(topic)))
-            db.execute(_sql("judged", reject=reject_sql))
-            db.execute(_sql("raw"))
+            db.execute(sql_text("parsed", topic=_escape(topic)))
+            db.execute(sql_text("judged", reject=reject_sql))
+            db.execute(sql_text("raw"))
             db.register("rejects", records.rejects(db.sql("FROM judged WHERE reason IS NOT NULL").fetchall()))
-            db.execute(_sql("rejected", topic=_escape(topic)))
+            db.execute(sql_text("rejected", topic=_escape(topic)))
             # All rows are made here, not while they are written: by then part of the step may be committed.
-            db.execute(_sql("cleaned", columns=columns, clean=clean_sql))
+            db.execute(sql_text("cleaned", columns=columns, clean=clean_sql))
             tallies = _tallies(db)
             db.execute(
                 _nulled_sql(dataset)
                 if any(tally.cells for tally in tallies.values())
-                else _sql("nothing_nulled")
+                else sql_text("nothing_nulled")
             )
             db.unregister("records")  # the texts of all fields, which nothing needs any more
             db.unregister("rejects")
@@ -97,7 +96,7 @@ class DuckDBEngine(Engine):
         except (duckdb.DataError, duckdb.InvalidInputException) as error:
             raise RecordError(first_line(error), where=topic) from error
         except (duckdb.InternalException, duckdb.FatalException) as error:
-            self.close()  # such a database answers nothing any more
+            self.close()  # such a database fails at every further query
             raise RecordError(first_line(error), where=topic) from error
         except duckdb.OutOfMemoryException as error:
             raise TerminalError(
@@ -127,22 +126,9 @@ class DuckDBEngine(Engine):
         return self._translated[dataset.rules]
 
 
-@cache
-def _file(name: str) -> str:
-    return files("pinflow.engine.duckdb").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _sql(name: str, **parts: object) -> str:
-    """The SQL of `sql/<name>.sql`, with these parts in it."""
-    sql = _file(name)
-    for part, text in parts.items():
-        sql = sql.replace(f"{{{part}}}", str(text))
-    return sql
-
-
 def _nulled_sql(dataset: Dataset) -> str:
     texts = " ".join(f"""WHEN '{name}' THEN raw."{name}\"""" for name in dataset.raw)
-    return _sql("nulled", texts=texts, most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
+    return sql_text("nulled", texts=texts, most=MOST_SAMPLES, longest=LONGEST_SAMPLE)
 
 
 def _escape(text: str) -> str:
@@ -165,19 +151,10 @@ DUCKDB_TYPES = {
 
 
 def _tallies(db: duckdb.DuckDBPyConnection) -> dict[int, Tally]:
-    rows, rejects = (
-        dict(db.sql(f"SELECT _partition, count(*) FROM {table} GROUP BY ALL").fetchall())  # noqa: S608
-        for table in ("cleaned", "rejected")
-    )
     cells: dict[int, dict[str, int]] = {}
-    for partition, field, count in db.sql(_sql("cells")).fetchall():
+    for partition, field, count in db.sql(sql_text("cells")).fetchall():
         cells.setdefault(partition, {})[field] = count
     return {
-        partition: Tally(
-            records=rows.get(partition, 0) + rejects.get(partition, 0),
-            rows=rows.get(partition, 0),
-            rejected=rejects.get(partition, 0),
-            cells=cells.get(partition, {}),
-        )
-        for partition in sorted(rows.keys() | rejects.keys())
+        partition: Tally(records=rows + rejects, rows=rows, rejected=rejects, cells=cells.get(partition, {}))
+        for partition, rows, rejects in db.sql(sql_text("counts")).fetchall()
     }
