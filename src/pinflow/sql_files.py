@@ -8,7 +8,14 @@ from importlib.resources import files
 __all__ = ["read_sql"]
 
 
+def read_sql(package: str, name: str, **parts: object) -> str:
+    """The text of `sql/<name>.sql` of a package, each `{part}` in it filled in."""
+    sql = _read(package, name)
+    for part, text in parts.items():
+        sql = sql.replace(f"{{{part}}}", str(text))
+    return sql
+
+
 @cache
-def read_sql(package: str, name: str) -> str:
-    """The text of `sql/<name>.sql` of a package."""
+def _read(package: str, name: str) -> str:
     return files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")

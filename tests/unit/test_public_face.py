@@ -43,6 +43,13 @@ def test_every_verb_and_every_error_is_public() -> None:
     assert {*tasks.__all__, *errors.__all__} <= {*pinflow.__all__}
 
 
+def test_type_checkers_see_every_public_name() -> None:
+    tree = ast.parse(Path(pinflow.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imported = {each.name for node in block.body if isinstance(node, ast.ImportFrom) for each in node.names}
+    assert imported == {*pinflow.__all__} - {"__version__"}
+
+
 def test_no_public_name_is_that_of_a_package_that_would_take_its_place() -> None:
     assert not {module.name for module in pkgutil.iter_modules(pinflow.__path__)} & {*pinflow.__all__}
 

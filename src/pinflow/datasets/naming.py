@@ -35,7 +35,7 @@ def topic_names(side: Literal["batch", "stream"], user_id: str) -> tuple[str, st
 
 
 def dataset_of(topic: str) -> str | None:
-    """The dataset of a topic, of whichever id; None for one of no dataset."""
+    """The dataset of a topic, whatever its id; None if it has none."""
     separator = "-" if topic.startswith(STREAM) else "."
     name = topic.rpartition(separator)[2]
     return name if name in DATASETS and name != topic else None

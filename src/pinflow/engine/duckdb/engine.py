@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -91,7 +92,7 @@ class DuckDBEngine(Engine):
         except (duckdb.DataError, duckdb.InvalidInputException) as error:
             raise RecordError(first_line(error), where=topic) from error
         except (duckdb.InternalException, duckdb.FatalException) as error:
-            self.close()  # such a database answers nothing any more
+            self.close()  # such a database fails at every further query
             raise RecordError(first_line(error), where=topic) from error
         except duckdb.OutOfMemoryException as error:
             raise LimitError(
@@ -121,12 +122,7 @@ class DuckDBEngine(Engine):
         return self._translated[dataset.rules]
 
 
-def _sql(name: str, **parts: object) -> str:
-    """The SQL of `sql/<name>.sql`, with these parts in it."""
-    sql = read_sql("pinflow.engine.duckdb", name)
-    for part, text in parts.items():
-        sql = sql.replace(f"{{{part}}}", str(text))
-    return sql
+_sql = partial(read_sql, "pinflow.engine.duckdb")
 
 
 def _nulled_sql(dataset: Dataset) -> str:

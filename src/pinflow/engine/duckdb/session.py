@@ -12,8 +12,9 @@ from pinflow.engine.duckdb.connection import connect, first_line
 from pinflow.engine.duckdb.dialect import to_duckdb
 from pinflow.engine.duckdb.files import LakeFiles
 from pinflow.engine.duckdb.floats import shorten_floats
-from pinflow.engine.protocol import Result, View
+from pinflow.engine.protocol import Result, Session, View
 from pinflow.errors import CorruptError, LimitError, UsageError
+from pinflow.sql_files import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ EMPTY_TYPES = {"timestamp": "TIMESTAMPTZ", "string": "VARCHAR", "binary": "BLOB"
 """Spark SQL type → DuckDB type, where the names differ."""
 
 
-class DuckDBSession:
+class DuckDBSession(Session):
     """`Session` on DuckDB: each view is loaded into memory, or spilled, when a question first needs it."""
 
     def __init__(self, config: Config, scratch: Path, views: Sequence[View]) -> None:
@@ -200,7 +201,7 @@ def _tables_of(db: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
     Raises:
         UsageError: It is not exactly one SELECT.
     """
-    row = db.execute(_PARSE, [sql]).fetchone()
+    row = db.execute(read_sql("pinflow.engine.duckdb", "tables_of"), [sql]).fetchone()
     tables, count, error = row if row is not None else ([], 0, "nothing was parsed")
     if error is not None or count != 1:
         raise UsageError(
@@ -209,9 +210,3 @@ def _tables_of(db: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
             hint="pinflow query --sql 'SELECT count(*) FROM pin'; a name that begins with a digit needs double quotes",
         )
     return {str(name).strip('"').lower() for name in tables}
-
-
-_PARSE = """
-SELECT json_extract_string(tree, '$..table_name'), json_array_length(tree, '$.statements'), tree ->> 'error_message'
-FROM (SELECT json_serialize_sql(?) AS tree)
-"""
