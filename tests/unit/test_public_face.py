@@ -45,7 +45,7 @@ def test_every_verb_and_every_error_is_public() -> None:
 
 def test_type_checkers_see_every_public_name() -> None:
     tree = ast.parse(Path(pinflow.__file__).read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     imported = {each.name for node in block.body if isinstance(node, ast.ImportFrom) for each in node.names}
     assert imported == {*pinflow.__all__} - {"__version__"}
 
