@@ -8,7 +8,7 @@ __all__ = ["Progress", "Silent"]
 
 
 class Progress(Protocol):
-    """Someone who watches. Called from one thread; none of the methods blocks or raises."""
+    """Someone who watches. Called from one thread at a time; none of the methods blocks or raises."""
 
     def start(self, total: int | None, what: str) -> None:
         """Begin: `total` units of `what` (a plural, as in "posts"), None when there is no end."""

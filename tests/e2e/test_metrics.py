@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pinflow.config import load
 from pinflow.errors import UnavailableError
-from pinflow.jobs.reports.lag import land_lags, side_lags
+from pinflow.jobs.reports.lag import LagMetrics, land_lags, side_lags
 from pinflow.jobs.reports.receipt_metrics import SideMetrics, serve_metrics
 from pinflow.jobs.runtime import Runtime
 from pinflow.steps.failure_reports import FailureReports
@@ -22,7 +23,6 @@ from tests.pipeline import ID, drain, post, rows, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pinflow.jobs.pipelines import Side
     from tests.e2e.command import Running
@@ -128,8 +128,27 @@ def test_a_running_job_shows_its_lag_and_counts_its_steps(runtime: Runtime) -> N
 
 
 def test_before_a_job_has_run_its_lag_is_all_that_was_accepted(runtime: Runtime) -> None:
-    assert side_lags(runtime, "stream")[f"stream/{topic('stream', 'user')}"] == 3
-    assert land_lags(runtime)[f"land/{topic('batch', 'user')}"] == 3
+    assert dict(side_lags(runtime, "stream"))[f"stream/{topic('stream', 'user')}"]() == 3
+    assert dict(land_lags(runtime))[f"land/{topic('batch', 'user')}"]() == 3
+
+
+def test_a_hundred_scrapes_leave_no_file_open(runtime: Runtime) -> None:
+    descriptors = Path("/proc/self/fd")
+    with LagMetrics(runtime.settings) as lag, serve_metrics([lag], 0) as url:
+        first = samples(url, "pinflow_lag_records")
+        before = len(list(descriptors.iterdir()))
+        for _ in range(100):
+            assert samples(url, "pinflow_lag_records") == first
+        assert len(list(descriptors.iterdir())) <= before + 5
+
+
+def test_a_table_that_cannot_be_read_hides_the_lag_of_no_other_job(runtime: Runtime) -> None:
+    drain(runtime)
+    for receipt in (runtime.settings.home / "lake" / "plans" / "stream").glob("**/*.done.json"):
+        receipt.unlink()
+    with LagMetrics(runtime.settings, "stream") as lag, serve_metrics([lag], 0) as url:
+        jobs = {dict(labels)["job"] for labels in samples(url, "pinflow_lag_records")}
+    assert jobs == {f"stream/{topic('stream', name)}" for name in ("pin", "geo")}
 
 
 def test_maintain_counts_its_runs_and_what_it_has_removed(runtime: Runtime) -> None:

@@ -7,8 +7,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.gateway_client import KAFKA_JSON, gateway, log_url, values
 
-from pinflow.errors import RepeatedError, TooLargeError, UnavailableError
-from pinflow.log import AppendResult, Capabilities, IdempotencyKey, ProduceBatch, Records, open_log
+from pinflow.errors import (
+    PinflowError,
+    RepeatedError,
+    TerminalError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedRecordError,
+)
+from pinflow.log import (
+    AppendResult,
+    Capabilities,
+    IdempotencyKey,
+    ProduceBatch,
+    Records,
+    idempotency,
+    open_log,
+)
 from pinflow.log.idempotency import LogWithIdempotencyStore
 
 if TYPE_CHECKING:
@@ -68,6 +83,18 @@ def test_what_became_of_a_request_is_kept_as_it_was_even_when_opened_again(
     with pytest.raises(RepeatedError):
         log.append_idempotent([ProduceBatch("a", 0, Records([b"1"]))], [token(b"k")])
     log._file.close()
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"), [("NotCarriedError", UnsupportedRecordError), ("NoSuchError", TerminalError)]
+)
+def test_a_refusal_that_another_version_has_stored_under_another_name_is_answered(
+    stored: str, expected: type[PinflowError]
+) -> None:
+    """A gateway of version 0.1 had another name for it; one that is newer may have any."""
+    kept = idempotency._StoredResult(["7"], None, {0: (stored, "no value")})
+    (error,) = idempotency._from_stored(kept).refused.values()
+    assert (type(error), error.what) == (expected, "no value")
 
 
 def test_a_refusal_of_a_kind_that_the_log_alone_knows_is_kept_as_what_it_is(

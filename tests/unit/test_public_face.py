@@ -8,9 +8,18 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 import pinflow
 from pinflow import errors, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+loosely: Any = pinflow
+"""The package as code sees it that no type checker reads."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
@@ -79,3 +88,25 @@ def test_every_function_takes_settings_and_is_in_the_table_of_its_page() -> None
 
 def test_the_types_are_there_for_others_to_check_against() -> None:
     assert (Path(pinflow.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda here: loosely.query("top_category_by_country", here, side="bacth"), "no side 'bacth'"),
+        (lambda here: loosely.query_all(here, side=""), "no side ''"),
+        (lambda here: loosely.replay("bacth", settings=here), "no side 'bacth'"),
+        (lambda here: loosely.replay("batch", "pins", here), "no dataset 'pins'"),
+        (lambda here: loosely.replay("batch", "pin", here, origin="lake"), "read from 'lake'"),
+        (lambda here: loosely.abandon_replay("streem", settings=here), "no side 'streem'"),
+        (lambda here: loosely.retry_quarantine("batch", "map", here), "no dataset 'map'"),
+    ],
+)
+def test_a_word_that_is_mistyped_in_a_call_is_an_error_that_names_the_right_ones(
+    tmp_path: Path, call: Callable[[Any], object], named: str
+) -> None:
+    here = pinflow.settings(tmp_path / "home")
+    pinflow.create_topic("posts", here)
+    with pytest.raises(pinflow.UsageError, match=named) as caught:
+        call(here)
+    assert "use " in caught.value.hint

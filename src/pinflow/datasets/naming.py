@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DATASETS", "dataset_of", "table_name", "topic_name", "topic_names"]
+from pinflow.errors import UsageError
+
+__all__ = [
+    "DATASETS",
+    "dataset_of",
+    "require_dataset",
+    "require_side",
+    "table_name",
+    "topic_name",
+    "topic_names",
+]
 
 DATASETS = ("pin", "geo", "user")
 """In the order in which the three records of a post are sent."""
@@ -18,8 +28,38 @@ DATASETS = ("pin", "geo", "user")
 STREAM = "streaming-"
 
 
+SIDES = ("batch", "stream")
+
+
+def require_side(side: str) -> None:
+    """Check the name of a side, which may come from a caller's own code.
+
+    Raises:
+        UsageError: There is no such side.
+    """
+    if side not in SIDES:
+        raise UsageError(f"there is no side {side!r}", where="side", hint=f"use one of: {', '.join(SIDES)}")
+
+
+def require_dataset(dataset: str) -> None:
+    """Check the name of a dataset, in the same way.
+
+    Raises:
+        UsageError: There is no such dataset.
+    """
+    if dataset not in DATASETS:
+        raise UsageError(
+            f"there is no dataset {dataset!r}", where="dataset", hint=f"use one of: {', '.join(DATASETS)}"
+        )
+
+
 def topic_name(side: Literal["batch", "stream"], user_id: str, dataset: str) -> str:
-    """The topic of a dataset on a side."""
+    """The topic of a dataset on a side.
+
+    Raises:
+        UsageError: There is no such side.
+    """
+    require_side(side)
     return f"{user_id}.{dataset}" if side == "batch" else f"{STREAM}{user_id}-{dataset}"
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from pinflow import errors
-from pinflow.errors import PinflowError, RepeatedError
+from pinflow.errors import PinflowError, RepeatedError, TerminalError, UnsupportedRecordError
 from pinflow.log.protocol import IdempotentLog
 from pinflow.log.records import AppendResult, IdempotencyKey, StoredResponse
 from pinflow.log.sqlite.log import SqliteLog
@@ -168,8 +168,18 @@ def _kind(error: PinflowError) -> str:
     return next(name for name in names if name in errors.__all__)
 
 
+RENAMED_ERRORS: dict[str, type[PinflowError]] = {"NotCarriedError": UnsupportedRecordError}
+"""What version 0.1 has stored under another name."""
+
+
+def _error_of(kind: str) -> type[PinflowError]:
+    """The error type of a stored name; one that this version does not know cannot be helped by a retry."""
+    known: type[PinflowError] = (
+        getattr(errors, kind, TerminalError) if kind in errors.__all__ else TerminalError
+    )
+    return RENAMED_ERRORS.get(kind, known)
+
+
 def _from_stored(stored: _StoredResult) -> AppendResult:
-    refused: dict[int, PinflowError] = {
-        index: getattr(errors, kind)(what) for index, (kind, what) in stored.refused.items()
-    }
+    refused = {index: _error_of(kind)(what) for index, (kind, what) in stored.refused.items()}
     return AppendResult(list(map(int, stored.offsets)), stored.partitions, refused)

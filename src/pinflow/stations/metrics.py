@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import urllib3
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["StationMetrics"]
 
 TIMEOUT_S = 5.0
-"""For the answer of one station: below the ten seconds that Prometheus gives a scrape by default."""
+"""For the answers of the stations, which are asked at once: Prometheus gives a scrape ten seconds by default."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,10 @@ class StationMetrics(Collector):
         """The families of all stations, for the registry; a station that does not answer is down, and left out."""
         up = GaugeMetricFamily("pinflow_station_up", "1 if the station has answered", labels=["station"])
         families: dict[str, Metric] = {}
-        for station, address in self._addresses().items():
-            text = self._ask(station, address)
+        addresses = self._addresses()
+        with ThreadPoolExecutor(max(1, len(addresses)), thread_name_prefix="metrics") as pool:
+            texts = pool.map(self._ask, addresses, addresses.values())
+        for station, text in zip(addresses, texts, strict=True):
             up.add_metric([station], float(text is not None))
             for family in text_string_to_metric_families(text or ""):
                 if not family.name.startswith("pinflow_"):

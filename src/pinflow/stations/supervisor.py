@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -130,24 +131,27 @@ def _up(
             return
         if rate is not None:
             stations.append(Station("emulator", ["emulate", "--rate", rate, "--url", url], settings))
-        with _serve_metrics(stations, url, metrics_port):
+        with _serve_metrics(settings, stations, url, metrics_port):
             _Supervisor(settings, stations, url, show).run(stop)
     finally:
         end_all(stations, STOP_S)
 
 
 @contextmanager
-def _serve_metrics(stations: Sequence[Station], gateway: str, port: int | None) -> Iterator[None]:
+def _serve_metrics(
+    settings: Settings, stations: Sequence[Station], gateway: str, port: int | None
+) -> Iterator[None]:
     """Serve the metrics of all stations together, if that is asked for."""
     if port is None:
         yield
         return
 
     def addresses() -> dict[str, str]:
-        found = {each.name: each.metrics_address for each in stations}
-        return {"gateway": f"{gateway}/metrics"} | {
-            name: address for name, address in found.items() if address is not None
-        }
+        found: dict[str, str | None] = {each.name: each.metrics_address for each in stations}
+        if gateway.startswith("http:") and not Path(settings.config.gateway.keys_file).exists():
+            # else it needs a key, or a certificate to trust
+            found["gateway"] = f"{gateway}/metrics"
+        return {name: address for name, address in found.items() if address is not None}
 
     with serve_metrics([StationMetrics(addresses)], port) as address:
         _log.info("metrics at %s", address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ class ProgressObserver(Observer):
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._lock = Lock()  # steps of several threads come to one progress
 
     def committed(self, plan: Plan, receipt: Receipt, seconds: float) -> None:  # noqa: ARG002
         """See `Observer.committed`."""
-        self._progress.advance(plan.records)
+        with self._lock:
+            self._progress.advance(plan.records)
 
 
 class Observers(Observer):

@@ -273,5 +273,7 @@ def serve_process_metrics(collectors: Iterable[Collector], port: int | None) -> 
     with serve_metrics(collectors, port) as address:
         _log.info("metrics at %s", address)
         if path := os.environ.get(METRICS_FILE):
-            Path(path).write_text(address, encoding="utf-8")
+            whole = Path(f"{path}.new")
+            whole.write_text(address, encoding="utf-8")
+            whole.replace(path)
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pinflow.errors import UsageError
 from pinflow.tasks.defaults import chosen_settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def replay(
         GapError: Some records are not there to be read again.
         FencedError: Another replay of the same table is under way.
     """
+    if origin not in ("landing", "log"):
+        raise UsageError(f"records cannot be read from {origin!r}", where="origin", hint="use landing or log")
     from pinflow.jobs.replay.coverage import cleaned_pipelines
     from pinflow.jobs.replay.replay import replay as rebuild
     from pinflow.jobs.runtime import Runtime

@@ -34,7 +34,7 @@ def create_topic(name: str, settings: Settings | None = None, *, partitions: int
     from pinflow.lake.landing.layout import path_limits
 
     chosen = chosen_settings(settings)
-    count = partitions or chosen.config.log.partitions
+    count = chosen.config.log.partitions if partitions is None else partitions
     with Runtime(chosen) as runtime:
         room = path_limits(chosen.config.lake.url)
         others = runtime.log.topics.list() if room.folds_case else ()

@@ -144,7 +144,8 @@ def _require_complete(plan: Plan, cleaned: Cleaned) -> None:
         found = outcome.records if outcome is not None else 0
         if not isinstance(piece, RowSlice) and found != piece.records:
             raise GapError(
-                f"{found} of {piece.records} records of step {plan.step} were found in partition {piece.partition}",
+                f"{found} of {piece.records} records of step {plan.step} were found in partition {piece.partition}, "
+                "or clean.sql has dropped some",
                 where=plan.job,
                 hint="pinflow audit --deep",
             )

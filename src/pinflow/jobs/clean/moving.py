@@ -103,16 +103,12 @@ def prepare_move(
     """Do a move by these rules. Deterministic in the plan and the rules; records that are rejected again stay."""
     chunks = read_rejects(quarantine, engine, plan.row_offsets)
     cleaned = clean_isolating(engine, pipeline.dataset, RecordsInMemory(pipeline.topic, chunks), all_may=True)
-    again = (
-        set(_record_ids(cleaned.rejects))
-        if any(each.rejected for each in cleaned.outcomes.values())
-        else set()
-    )
+    clean = set(_record_ids(cleaned.rows))
     moved = _group_offsets(
         (piece.partition, offset)
         for piece in plan.row_offsets
         for offset in piece.offsets
-        if (piece.partition, offset) not in again
+        if (piece.partition, offset) in clean
     )
     cells = {partition: dict(each.cells) for partition, each in cleaned.outcomes.items()}
     tallies = {

@@ -18,7 +18,8 @@ from pinflow.errors import FencedError
 from pinflow.failpoints import hit
 from pinflow.lake.tables.protocol import Nothing
 from pinflow.steps.generations import put_generation
-from pinflow.steps.standing import read_standing
+from pinflow.steps.ledger import pending_plan
+from pinflow.steps.standing import read_standing, read_step
 
 if TYPE_CHECKING:
     from pinflow.jobs.pipelines import Pipeline
@@ -72,4 +73,7 @@ def abandon(runtime: Runtime, pipeline: Pipeline) -> Abandoned:
 def _read_fence(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Plan | None:
     """The plan by which a replay holds the job, if there is one."""
     table, _ = pipeline.tables_of(runtime.tables, current)
-    return read_standing(runtime.store, pipeline.job, table).held_by if table.exists() else None
+    pending = (
+        pending_plan(runtime.store, pipeline.job, read_step(pipeline.job, table)) if table.exists() else None
+    )
+    return pending if pending is not None and pending.command else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pinflow.datasets.naming import require_dataset, require_side
 from pinflow.errors import AbsentError, ChangedTableError, CorruptError
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.steps.ledger import newest_step, read_plan, read_receipt
@@ -54,6 +55,9 @@ def cleaned_pipelines(tables: Tables, side: Side, user_id: str, dataset: str | N
     Raises:
         AbsentError: None of them has.
     """
+    require_side(side)
+    if dataset is not None:
+        require_dataset(dataset)
     found = [
         pipeline for pipeline in side_pipelines(side, user_id) if dataset in (None, pipeline.dataset.name)
     ]

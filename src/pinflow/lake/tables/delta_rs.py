@@ -139,7 +139,10 @@ class DeltaRsTable(DeltaHandle, Table):
             return select_from(self.refresh(), sql)
 
     def refresh(self) -> DeltaTable:
-        """The library's own table as it is now. An open one reads the commits since then, which costs less."""
+        """The library's own table as it is now. An open one reads the commits since then, which costs less.
+
+        That another program has deleted the table and made it anew is not noticed; `step_of` and `snapshot` do notice.
+        """
         delta = self._delta
         if delta is None or self._has_old_credentials():
             return self._reopen()
