@@ -7,7 +7,7 @@ import re
 __all__ = ["giving_up", "replaying", "spelled_today"]
 
 _OLD_REPLAY = re.compile(r"pinflow replay (batch|stream)\b")
-"""What version 0.1 wrote before `replay` had commands of its own."""
+"""What was written before `replay` had commands of its own."""
 
 
 def spelled_today(command: str) -> str:
