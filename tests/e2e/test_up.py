@@ -53,7 +53,7 @@ def test_a_station_that_dies_is_started_again_and_ctrl_c_ends_all_within_5_s(hom
         before["stream"].send_signal(signal.SIGKILL)
         until(lambda: stations(process).get("stream", before["stream"]).pid != before["stream"].pid)
         assert stations(process)["land"].pid == before["land"].pid
-        until(lambda: (home / "log.db").exists() and accepted(home) > 0)
+        until(lambda: (home / "run" / "gateway.url").exists() and accepted(home) > 0)
         alive = list(stations(process).values())
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 0
@@ -107,7 +107,7 @@ def test_no_station_outlives_a_supervisor_that_was_killed(home: Path) -> None:
 
 def test_an_audit_adds_up_at_any_time_while_all_stations_run(home: Path) -> None:
     with running("up", "--rate", "300/s", home=home, PINFLOW__GATEWAY__PORT="0") as process:
-        until(lambda: (home / "log.db").exists() and stations(process).keys() == STATIONS)
+        until(lambda: (home / "run" / "gateway.url").exists() and stations(process).keys() == STATIONS)
         until(lambda: accepted(home) > 500)
         settings = load(home, env={})
         for turn in range(40):
