@@ -21,7 +21,7 @@ __all__ = ["up"]
 GENTLE = "2/s"
 
 PLAIN_EVERY = 10
-"""Where there is no terminal, every tenth snapshot is printed as a line."""
+"""Where there is no terminal, every tenth state is printed as a line."""
 
 
 @click.command
@@ -50,43 +50,43 @@ def up(settings: Settings, *, no_emulator: bool, rate: float | str, metrics_port
     screen = console()
     shown = 0
 
-    def plain(snapshot: UpState) -> None:
+    def plain(state: UpState) -> None:
         nonlocal shown
         if shown % PLAIN_EVERY == 0:
-            click.echo(_line(snapshot), err=True)
+            click.echo(_line(state), err=True)
         shown += 1
 
     given = None if no_emulator else str(rate)
     with Bar() as bar:
         if screen.is_terminal:
             with Live(console=screen, auto_refresh=False, transient=True) as live:
-                show = lambda snapshot: live.update(_picture(snapshot), refresh=True)  # noqa: E731
+                show = lambda state: live.update(_picture(state), refresh=True)  # noqa: E731
                 run(settings, stop=stop, rate=given, progress=bar, show=show, metrics_port=metrics_port)
         else:
             run(settings, stop=stop, rate=given, progress=bar, show=plain, metrics_port=metrics_port)
     click.echo("all processes have ended", err=True)
 
 
-def _line(snapshot: UpState) -> str:
-    accepted = sum(each.accepted for each in snapshot.topics)
-    waiting = sum(each.to_land + each.to_clean for each in snapshot.topics)
-    down = [each.name for each in snapshot.stations if each.pid is None]
-    failing = [failing.job for topic in snapshot.topics for failing in topic.failing]
+def _line(state: UpState) -> str:
+    accepted = sum(each.accepted for each in state.topics)
+    waiting = sum(each.to_land + each.to_clean for each in state.topics)
+    down = [each.name for each in state.stations if each.pid is None]
+    failing = [failing.job for topic in state.topics for failing in topic.failing]
     return (
-        f"{snapshot.gateway}: {accepted:,} records accepted, {waiting:,} waiting"
+        f"{state.gateway}: {accepted:,} records accepted, {waiting:,} waiting"
         + (f", down: {', '.join(down)}" if down else "")
         + (f", failing: {', '.join(failing)} (pinflow status)" if failing else "")
     )
 
 
-def _picture(snapshot: UpState) -> Group:
+def _picture(state: UpState) -> Group:
     from rich.console import Group
     from rich.text import Text
 
     from pinflow.cli.show import columns_of, failing_lines
 
     stations = columns_of(
-        [[each.name, each.pid or "down", each.restarts, each.last_line] for each in snapshot.stations],
+        [[each.name, each.pid or "down", each.restarts, each.last_line] for each in state.stations],
         ["name", "process", "restarts", "last line"],
     )
     topics = columns_of(
@@ -94,18 +94,16 @@ def _picture(snapshot: UpState) -> Group:
             [
                 each.topic,
                 each.accepted,
-                f"{snapshot.rates.get(each.topic, 0.0):.1f}",
+                f"{state.rates.get(each.topic, 0.0):.1f}",
                 each.to_land,
                 each.table or "landed only",
                 each.rows,
                 each.quarantined,
                 each.to_clean,
             ]
-            for each in snapshot.topics
+            for each in state.topics
         ],
         ["topic", "accepted", "a second", "to land", "table", "rows", "quarantined", "to clean"],
     )
-    failing = [Text(line) for topic in snapshot.topics for line in failing_lines(topic)]
-    return Group(
-        Text(f"gateway at {snapshot.gateway}    Ctrl-C ends all\n"), stations, Text(), topics, *failing
-    )
+    failing = [Text(line) for topic in state.topics for line in failing_lines(topic)]
+    return Group(Text(f"gateway at {state.gateway}    Ctrl-C ends all\n"), stations, Text(), topics, *failing)

@@ -40,7 +40,7 @@ def count_accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_la
     if not only_landed:
         known = land_positions(runtime, topic, manifest)
         try:
-            return {extent.partition: extent.accepted for extent in runtime.log.ranges(topic, known)}
+            return {held.partition: held.accepted for held in runtime.log.ranges(topic, known)}
         except UnknownTopicError:
             pass  # the topic was deleted after it was listed
     totals = read_standing(runtime.store, f"land/{topic}", manifest).totals

@@ -60,7 +60,7 @@ class StationState(msgspec.Struct, frozen=True):
 
 
 class UpState(msgspec.Struct, frozen=True):
-    """The pipeline at a moment. `rates` is records a second accepted, by topic, since the snapshot before."""
+    """The pipeline at a moment. `rates` is records a second accepted, by topic, since the state before."""
 
     gateway: str
     stations: list[StationState]
@@ -71,7 +71,7 @@ class UpState(msgspec.Struct, frozen=True):
 class Show(Protocol):
     """Called about once a second with what the pipeline looks like."""
 
-    def __call__(self, snapshot: UpState) -> None: ...
+    def __call__(self, state: UpState) -> None: ...
 
 
 def up(
@@ -92,7 +92,7 @@ def up(
         stop: Ends them all.
         rate: The emulator's, as `emulate --rate` takes it; None for no emulator.
         progress: Watches the source being made.
-        show: Called about once a second with a snapshot.
+        show: Called about once a second with the state of everything.
         metrics_port: Serve the metrics of all stations together on this port of 127.0.0.1; 0 takes a free one.
 
     Raises:
@@ -184,10 +184,10 @@ class _Supervisor:
             while not stop.is_set():
                 for watch in self._watches:
                     watch.tend()
-                self._show(self._snapshot(runtime))
+                self._show(self._read_state(runtime))
                 stop.wait(TICK_S)
 
-    def _snapshot(self, runtime: Runtime) -> UpState:
+    def _read_state(self, runtime: Runtime) -> UpState:
         resting = runtime.store.is_remote and time.monotonic() < self._before[0] + REMOTE_LOOK_S
         if self._seen is None or not resting:
             try:

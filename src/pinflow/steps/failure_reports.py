@@ -8,13 +8,12 @@ the next success of the job, by any worker, removes them.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from pinflow.errors import PinflowError
+from pinflow.steps.steps import this_worker
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
@@ -49,7 +48,7 @@ class FailureReports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = this_worker()
         self._known: dict[str, set[str]] = {}
 
     def report(self, job: str, state: State, error: Exception, *, since: int, now: int) -> None:

@@ -107,7 +107,7 @@ def _log(settings: Settings) -> Check:
         if runtime.log.capabilities.managed:  # counting its records may be to read them all
             found = f"{len(topics)} topics"
         else:
-            records = sum(extent.accepted for topic in topics for extent in runtime.log.ranges(topic))
+            records = sum(held.accepted for topic in topics for held in runtime.log.ranges(topic))
             found = f"{records:,} records in {len(topics)} topics"
     return _summarize("log", f"{found} at {mask(url)}", findings)
 

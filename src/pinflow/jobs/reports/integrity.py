@@ -50,9 +50,9 @@ def _check_log(runtime: Runtime, topic: str) -> list[str]:
         ranges = runtime.log.ranges(topic)
     except CorruptError as error:
         return [_describe(error)]
-    for extent in ranges:
+    for held in ranges:
         try:
-            _read_through(runtime, topic, extent.partition, extent.begin)
+            _read_through(runtime, topic, held.partition, held.begin)
         except (CorruptError, GapError) as error:
             found.append(_describe(error))
     return found
@@ -75,7 +75,7 @@ def _read_through(runtime: Runtime, topic: str, partition: int, position: str) -
 
 
 def _read_end(runtime: Runtime, topic: str, partition: int) -> str:
-    return next(extent.end for extent in runtime.log.ranges(topic) if extent.partition == partition)
+    return next(held.end for held in runtime.log.ranges(topic) if held.partition == partition)
 
 
 def _check_objects(runtime: Runtime, topic: str) -> list[str]:
