@@ -8,6 +8,7 @@ import msgspec
 
 from pinflow.errors import CorruptError, FencedError, TerminalError
 from pinflow.failpoints import hit
+from pinflow.steps.generations import all_generations
 from pinflow.steps.old_plans import decode_plan
 from pinflow.steps.plan import Plan, Receipt, Tally
 
@@ -158,23 +159,15 @@ def _decode(store: Store, job: str, step: int, data: bytes) -> Plan:
     return plan
 
 
-class _SwapOutcome(msgspec.Struct):
-    """The part of a generation that has the sums of the step that swapped it in."""
-
-    step: int = 0
-    totals: dict[int, Tally] = {}
-
-
 def _read_swap_totals(store: Store, plan: Plan) -> dict[int, Tally]:
-    for path in sorted(store.list(f"generations/{plan.swaps}"), reverse=True):
-        found = msgspec.json.decode(store.get(path) or b"{}", type=_SwapOutcome)
-        if found.step == plan.step:
-            return found.totals
-    raise CorruptError(
-        "the generation of a committed step is missing",
-        where=store.child(f"generations/{plan.swaps}"),
-        hint="pinflow audit --deep",
-    )
+    found = [each for each in all_generations(store, plan.swaps, "") if each.step == plan.step]
+    if not found:
+        raise CorruptError(
+            "the generation of a committed step is missing",
+            where=store.child(f"generations/{plan.swaps}"),
+            hint="pinflow audit --deep",
+        )
+    return found[-1].totals
 
 
 def _require_object(store: Store, path: str) -> bytes:

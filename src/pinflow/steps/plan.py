@@ -48,6 +48,11 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """The table whose generations the step swaps. The generation has the sums of the step."""
 
     @property
+    def is_held(self) -> bool:
+        """Whether only the command that planned the step can finish it."""
+        return bool(self.command)
+
+    @property
     def records(self) -> int:
         """How many records the step covers; rows that are in a table already do not count."""
         return sum(piece.records for piece in self.slices if not isinstance(piece, RowSlice))

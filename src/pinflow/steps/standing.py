@@ -53,11 +53,6 @@ class Standing(NamedTuple):
         """The sums over all steps and partitions."""
         return sum(self.totals.values(), Tally())
 
-    @property
-    def held_by(self) -> Plan | None:
-        """The pending step, if only the command that planned it can finish it."""
-        return self.pending if self.pending is not None and self.pending.command else None
-
 
 def read_standing(store: Store, job: str, table: StepTable) -> Standing:
     """The standing of a job by its table, or by a snapshot of it as of then.

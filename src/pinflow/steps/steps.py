@@ -202,7 +202,7 @@ class Steps:
         other = read_plan(self._store, self._job.name, plan.step)
         if self._outranks(other):
             return other
-        kind = HeldError if other.command else FencedError
+        kind = HeldError if other.is_held else FencedError
         raise kind(
             f"another worker of {self._job.name!r} has planned step {plan.step}: {other.worker}",
             where=self._store.child(plan_path(self._job.name, plan.step)),
@@ -251,7 +251,7 @@ class Steps:
         )
 
     def _outranks(self, plan: Plan) -> bool:
-        if self._yields or plan.rules != self._job.rules or plan.command:
+        if self._yields or plan.rules != self._job.rules or plan.is_held:
             return False
         return (plan.since, plan.worker) < (self._since, self._worker)
 

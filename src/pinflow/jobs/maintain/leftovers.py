@@ -79,7 +79,7 @@ def _find_unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tu
         pending = pending_plan(store, pipeline.job, read_step(pipeline.job, pipeline.open_table(tables)))
     except ChangedTableError:
         return []  # a replay's build may be about to repair this table
-    if pending is not None and pending.command:
+    if pending is not None and pending.is_held:
         return []
     known = {each.table for each in all_generations(store, pipeline.table, pipeline.quarantine)}
     return [

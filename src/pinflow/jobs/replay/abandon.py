@@ -76,4 +76,4 @@ def _read_fence(runtime: Runtime, pipeline: Pipeline, current: Generation) -> Pl
     pending = (
         pending_plan(runtime.store, pipeline.job, read_step(pipeline.job, table)) if table.exists() else None
     )
-    return pending if pending is not None and pending.command else None
+    return pending if pending is not None and pending.is_held else None

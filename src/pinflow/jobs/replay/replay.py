@@ -125,7 +125,7 @@ def _choose_build(runtime: Runtime, pipeline: Pipeline, origin: Origin) -> _Buil
 
 def _is_fenced(runtime: Runtime, pipeline: Pipeline) -> bool:
     pending = pending_plan(runtime.store, pipeline.job, coverage(runtime, pipeline).step)
-    return pending is not None and bool(pending.command)
+    return pending is not None and pending.is_held
 
 
 def _advance(runtime: Runtime, build: _Build, *, tail: bool) -> None:
@@ -159,7 +159,7 @@ def _fence(runtime: Runtime, build: _Build) -> Plan:
             raise _late_error(pipeline)
         last = coverage(runtime, pipeline, by_plans=by_plans)
         pending = pending_plan(runtime.store, pipeline.job, last.step)
-        if pending is not None and pending.command:
+        if pending is not None and pending.is_held:
             return pending
         if pending is not None:
             try:
