@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["QuarantineReader", "prepare_move"]
 
 RECORDS_A_STEP = 10_000
-"""The most that one removal from quarantine may name (`jobs.maintain.removal`)."""
+"""The most that one removal from quarantine may name (`jobs.maintain.superseded_rows`)."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 """maintain: keep the log, the tables and the plans small while others write and read.
 
 1. Trim records from the log that every job has committed and that are past the retention.
-2. Remove each table's superseded rows, in steps that count them (`jobs.maintain.removal`).
+2. Remove each table's superseded rows, in steps that count them (`jobs.maintain.superseded_rows`).
 3. Join the table's many small files into a few.
 4. Write its state as a checkpoint, and delete old commits that the checkpoint covers.
 5. Delete files that the table stopped using longer ago than `maintain.retention_hours`.
@@ -20,8 +20,8 @@ import msgspec
 from pinflow.errors import ChangedTableError, TransientError
 from pinflow.failpoints import hit
 from pinflow.jobs.maintain.leftovers import remove_leftovers
-from pinflow.jobs.maintain.removal import RemovalJob, clocks_of, count_superseded, removal_name
 from pinflow.jobs.maintain.retention import trim_log
+from pinflow.jobs.maintain.superseded_rows import RemovalJob, clocks_of, count_superseded, removal_name
 from pinflow.jobs.pipelines import pipelines
 from pinflow.jobs.topics import list_topics
 from pinflow.lake.tables.upkeep import as_delta_rs, checkpoint, clean_log, compact, vacuum

@@ -19,7 +19,7 @@ from pinflow.config import mask
 from pinflow.datasets import LINEAGE, over_ranked
 from pinflow.engine import View
 from pinflow.errors import ChangedTableError, CorruptError
-from pinflow.jobs.maintain.removal import removed_rows
+from pinflow.jobs.maintain.superseded_rows import removed_rows
 from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
 from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics

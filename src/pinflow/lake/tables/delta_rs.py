@@ -13,8 +13,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import Field, Schema
 
-from pinflow.lake.tables.commits import carries, commit_change
 from pinflow.lake.tables.delta_handle import DeltaHandle
+from pinflow.lake.tables.delta_rs_commits import carries, commit_change
 from pinflow.lake.tables.protocol import TAKE_BACK, Remove, Replace, Table, Tables
 from pinflow.lake.tables.schema_changes import delta_type, explain_refusal, is_wider, write_obstacles
 from pinflow.lake.tables.snapshot import DeltaRsSnapshot, select_from

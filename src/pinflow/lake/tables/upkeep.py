@@ -12,8 +12,8 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from pinflow.errors import CorruptError
-from pinflow.lake.tables.commits import HOOKS
 from pinflow.lake.tables.delta_rs import DeltaRsTable
+from pinflow.lake.tables.delta_rs_commits import HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

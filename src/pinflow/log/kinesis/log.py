@@ -21,7 +21,7 @@ from pinflow.log.kinesis.positions import ShardPosition, first_offset
 from pinflow.log.kinesis.put import Put
 from pinflow.log.kinesis.read import Cursor, Cursors, ShardRef, gap_error
 from pinflow.log.kinesis.records import Outgoing, append_result, prepare
-from pinflow.log.kinesis.streams import CreatingError, Streams
+from pinflow.log.kinesis.stream_cache import CreatingError, Streams
 from pinflow.log.kinesis.topics import KinesisTopics
 from pinflow.log.kinesis.url import parse_url
 from pinflow.log.partition import Partition, ShardRange

@@ -10,7 +10,7 @@ from pinflow.errors import PinflowError, TooLargeError, UnknownPartitionError, U
 from pinflow.log.records import AppendResult
 
 if TYPE_CHECKING:
-    from pinflow.log.kinesis.streams import Shard
+    from pinflow.log.kinesis.stream_cache import Shard
     from pinflow.log.records import ProduceBatch
 
 __all__ = ["Outgoing", "append_result", "hash_of", "prepare"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pinflow.log.kinesis.client import Client
-    from pinflow.log.kinesis.streams import Streams
+    from pinflow.log.kinesis.stream_cache import Streams
     from pinflow.log.kinesis.url import KinesisSettings
 
 __all__ = ["KinesisTopics"]
