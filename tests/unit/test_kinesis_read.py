@@ -23,7 +23,7 @@ from pinflow.jobs.pipelines import side_pipelines
 from pinflow.jobs.reports.audit import audit
 from pinflow.jobs.runtime import Runtime
 from pinflow.log import EventLog, ProduceBatch, Records
-from pinflow.log.kinesis import streams as kinesis_streams
+from pinflow.log.kinesis import stream_cache as kinesis_streams
 from pinflow.log.kinesis.log import KinesisLog
 from pinflow.log.kinesis.positions import ShardPosition, first_offset
 from pinflow.steps.worker import run
