@@ -46,6 +46,9 @@ FILES = (
 HOME_FILES = (".pip/pip.conf", ".config/pip/pip.conf", ".npmrc", ".mavenrc", ".m2/settings.xml")
 """The same below the home of the user."""
 
+BUNDLE, CLONE = "/srv/pinflow.bundle", "/srv/pinflow"
+"""Where the bare machine gets the commit, and where it is cloned to."""
+
 PREFIXES = ("PIP_", "NPM_CONFIG_")
 NAMES = {
     "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -108,17 +111,15 @@ def _run(root: Path, steps: list[str]) -> int:
     if subprocess.run(["git", "-C", PROJECT, "diff", "--quiet", "HEAD"], check=False).returncode:
         print("test-fresh: changes that are not committed are not tested")
     subprocess.run(
-        ["git", "-C", PROJECT, "bundle", "create", "--quiet", root / "tmp" / "pinflow.bundle", "HEAD"],
+        ["git", "-C", PROJECT, "bundle", "create", "--quiet", root / BUNDLE.lstrip("/"), "HEAD"],
         check=True,
     )
-    if _inside(
-        root, f"{TRUST}; git -c advice.detachedHead=false clone --quiet /tmp/pinflow.bundle /root/pinflow"
-    ):
+    if _inside(root, f"{TRUST}; git -c advice.detachedHead=false clone --quiet {BUNDLE} {CLONE}"):
         raise UnmetError("the commit cannot be cloned into the bare machine; git said why")
     codes = {}
     for step in steps:
         print(f"test-fresh: {step}", flush=True)
-        codes[step] = _inside(root, f"cd /root/pinflow && {step}")
+        codes[step] = _inside(root, f"cd {CLONE} && {step}")
     for step, code in codes.items():
         print(f"test-fresh: {step}: {f'failed with {code}' if code else 'passed'}")
     return 1 if any(codes.values()) else 0

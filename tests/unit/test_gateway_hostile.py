@@ -158,10 +158,9 @@ def test_a_client_that_does_not_read_is_ended(tmp_path: Path) -> None:
     with served(tmp_path, **QUICK | {"PINFLOW__GATEWAY__BODY_SECONDS": "2"}) as url, connect(url) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(many) + many)
-        until_metric(
-            url, 'connections_ended_total{why="reading"} 1.0'
-        )  # by then its 200,000 records are in the log
-        serves(url)
+        until_metric(url, 'records_accepted_total{dialect="kafka"} 200000.0')
+        serves(url)  # while the answer waits for its reader
+        until_metric(url, 'connections_ended_total{why="reading"} 1.0')
 
 
 def until_metric(url: str, line: str) -> None:

@@ -12,6 +12,7 @@ from pinflow.engine.protocol import (
     Result,
     Session,
     View,
+    as_int,
 )
 from pinflow.engine.registry import open_engine, open_tables
 
@@ -27,6 +28,7 @@ __all__ = [
     "Result",
     "Session",
     "View",
+    "as_int",
     "open_engine",
     "open_tables",
 ]

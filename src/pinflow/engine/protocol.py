@@ -26,6 +26,7 @@ __all__ = [
     "Result",
     "Session",
     "View",
+    "as_int",
 ]
 
 MOST_SAMPLES = 100
@@ -126,6 +127,17 @@ class Result(NamedTuple):
 
     columns: list[str]
     rows: list[tuple[object, ...]]
+
+
+def as_int(value: object) -> int:
+    """A whole number of a result.
+
+    Raises:
+        TypeError: The value is anything else.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"not an integer: {value!r}")
+    return value
 
 
 class Session(Protocol):

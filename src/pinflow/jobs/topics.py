@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import UnknownTopicError
 from pinflow.jobs.land.land import land_positions
+from pinflow.steps.ledger import jobs_with_plans
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
-    from pinflow.steps.standing import StepTable
+    from pinflow.lake.tables.protocol import StepTable
 
 __all__ = ["AcceptedCounts", "count_accepted", "landed_only_topics", "list_topics"]
 
@@ -24,12 +25,12 @@ def list_topics(runtime: Runtime) -> list[str]:
     Raises:
         UnavailableError: The log or the lake cannot be read.
     """
-    return sorted({*runtime.log.topics.readable(), *runtime.store.folders("plans/land")})
+    return sorted({*runtime.log.topics.readable(), *jobs_with_plans(runtime.store, "land")})
 
 
 def landed_only_topics(runtime: Runtime) -> set[str]:
     """Topics that are not in the log: adopted ones, and deleted ones whose records the log did not retain."""
-    return set(runtime.store.folders("plans/land")).difference(runtime.log.topics.readable())
+    return set(jobs_with_plans(runtime.store, "land")).difference(runtime.log.topics.readable())
 
 
 def count_accepted(runtime: Runtime, topic: str, manifest: StepTable, *, only_landed: bool) -> AcceptedCounts:

@@ -204,6 +204,17 @@ class Chunk(msgspec.Struct, frozen=True):
         headers = sum(map(size_of, self.records.headers)) if self.records.headers is not None else 0
         return headers + sum(len(value) for value in self.records.values if value is not None)
 
+    def slice(self, start: int, stop: int) -> Chunk:
+        """Records `start` up to, not including, `stop`; the positions stay those of the whole."""
+        if start == 0 and stop >= len(self):
+            return self
+        return msgspec.structs.replace(
+            self,
+            offsets=self.offsets[start:stop],
+            timestamps=self.timestamps[start:stop],
+            records=self.records.slice(start, min(stop, len(self))),
+        )
+
 
 def size_of(headers: Headers) -> int:
     """Bytes of a record's headers, names and values."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "jobs_with_plans",
+    "list_objects",
     "newest_step",
     "pending_plan",
     "plan_path",
@@ -92,8 +93,13 @@ def newest_step(store: Store, job: str) -> int:
 
 
 def jobs_with_plans(store: Store, kind: str) -> list[str]:
-    """The jobs of a kind (`land`, `replay`, …) that have plans: their names without the kind."""
-    return sorted({path.split("/")[2] for path in store.list(f"{FOLDER}/{kind}")})
+    """The jobs of a kind (`land`, `replay`, …) that have left plans, by what follows the kind in their names."""
+    return sorted(store.folders(f"{FOLDER}/{kind}"))
+
+
+def list_objects(store: Store, job: str) -> list[str]:
+    """The paths of all that a job has left: plans, receipts, the low step."""
+    return sorted(store.list(f"{FOLDER}/{job}"))
 
 
 def remove_plans(store: Store, job: str, before: int) -> int:

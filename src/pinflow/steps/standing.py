@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.steps.ledger import pending_plan, read_plan, read_receipt
 from pinflow.steps.plan import Plan, Receipt, Tally
 
 if TYPE_CHECKING:
     from pinflow.lake.store.objects import Store
+    from pinflow.lake.tables.protocol import StepTable
 
-__all__ = ["Standing", "StepTable", "read_standing", "read_step", "standing_at"]
-
-
-class StepTable(Protocol):
-    """A table that shows which steps are committed, or a snapshot of one."""
-
-    def exists(self) -> bool:
-        """Whether the table exists."""
-
-    def step_of(self, job: str) -> int:
-        """The last step that a job committed."""
+__all__ = ["Standing", "lost_plan", "read_standing", "read_step", "standing_at"]
 
 
 class Standing(NamedTuple):
@@ -73,3 +64,12 @@ def standing_at(store: Store, job: str, step: int) -> Standing:
     plan = read_plan(store, job, step) if step else None
     receipt = read_receipt(store, plan) if plan is not None else None
     return Standing(step, plan, receipt, pending_plan(store, job, step))
+
+
+def lost_plan(store: Store, job: str, table: StepTable, step: int) -> Plan | None:
+    """A plan that shows that the table has lost commits after `step`; None where it has not.
+
+    A plan is put only when the step before it is committed: so one that is two ahead shows a commit that is gone.
+    """
+    ahead = pending_plan(store, job, step + 1)
+    return ahead if ahead is not None and table.step_of(job) == step else None

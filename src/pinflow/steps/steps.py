@@ -36,7 +36,6 @@ from pinflow.failpoints import hit
 from pinflow.lake.tables.protocol import Append, Replace
 from pinflow.steps.commands import giving_up, spelled_today
 from pinflow.steps.ledger import (
-    pending_plan,
     plan_path,
     put_plan,
     put_receipt,
@@ -46,7 +45,7 @@ from pinflow.steps.ledger import (
 from pinflow.steps.observer import Observer
 from pinflow.steps.plan import Plan, Receipt, add_tallies
 from pinflow.steps.slices import RowSlice
-from pinflow.steps.standing import Standing, standing_at
+from pinflow.steps.standing import Standing, lost_plan, standing_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,10 +264,9 @@ class Steps:
         )
 
     def _require_whole_table(self, step: int) -> None:
-        """A plan is put only after the step before is committed: one two steps ahead shows that commits are missing."""
         name, table = self._job.name, self._job.table
-        ahead = pending_plan(self._store, name, step + 1)
-        if ahead is not None and table.step_of(name) == step:
+        ahead = lost_plan(self._store, name, table, step)
+        if ahead is not None:
             raise CorruptError(
                 f"table {table.name!r} has lost commits: it knows step {step} of {name!r}, not {ahead.step - 1}",
                 where=table.url,

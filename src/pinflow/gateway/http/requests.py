@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -53,7 +54,7 @@ class ConnectionState(enum.Enum):
     ANSWER = enum.auto()
 
 
-class RequestReader(HttpToolsProtocol):
+class RequestReader(HttpToolsProtocol, ABC):
     """uvicorn's protocol on httptools, bounded in what its requests may take.
 
     Args:
@@ -78,17 +79,17 @@ class RequestReader(HttpToolsProtocol):
         self._header_bytes = 0
         self._framing: list[tuple[bytes, bytes]] = []
 
+    @abstractmethod
     def refuse(self, refusal: Refusal, *, linger: bool = True) -> None:
         """Take no more, answer with this and close."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin(self) -> None:
         """The first byte of a request is here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, *, keep_alive: bool) -> None:
         """The headers of a request are here, and nothing is wrong with them."""
-        raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, within the limits."""

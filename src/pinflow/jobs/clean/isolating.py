@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pinflow.engine import RecordId, RecordsInMemory
 from pinflow.errors import RecordError
 
@@ -103,17 +101,6 @@ def _split(chunks: Sequence[Chunk], first: int) -> tuple[list[Chunk], list[Chunk
     for chunk in chunks:
         cut = min(left, len(chunk))
         left -= cut
-        before += [_cut(chunk, 0, cut)] if cut else []
-        after += [_cut(chunk, cut, len(chunk))] if cut < len(chunk) else []
+        before += [chunk.slice(0, cut)] if cut else []
+        after += [chunk.slice(cut, len(chunk))] if cut < len(chunk) else []
     return before, after
-
-
-def _cut(chunk: Chunk, start: int, end: int) -> Chunk:
-    if (start, end) == (0, len(chunk)):
-        return chunk
-    return msgspec.structs.replace(
-        chunk,
-        offsets=chunk.offsets[start:end],
-        timestamps=chunk.timestamps[start:end],
-        records=chunk.records.slice(start, end),
-    )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from arro3.core import Table as Arrow
 
-from pinflow.engine import RecordsInMemory, View
+from pinflow.engine import RecordsInMemory, View, as_int
 from pinflow.jobs.clean.isolating import clean_isolating
 from pinflow.jobs.pipelines import QUARANTINE
 from pinflow.jobs.readers.readers import Reader
@@ -143,7 +143,7 @@ def _chunk(session: Session, row_offsets: RowOffsets) -> Chunk:
         partition=row_offsets.partition,
         start="",
         end="",
-        offsets=[_int(row[0]) for row in rows],
+        offsets=[as_int(row[0]) for row in rows],
         timestamps=[_microseconds(row[1]) for row in rows],
         records=Records([_original_bytes(row[2], row[3]) for row in rows]),
     )
@@ -175,7 +175,7 @@ def _list_rejects(quarantine: Table, engine: Engine) -> list[tuple[int, int, int
         ).rows
     finally:
         session.close()
-    return [(_int(a), _int(b), _int(c) if c is not None else 0) for a, b, c in rows]
+    return [(as_int(a), as_int(b), as_int(c) if c is not None else 0) for a, b, c in rows]
 
 
 def _find_clean(pipeline: Pipeline, engine: Engine, chunks: list[Chunk]) -> list[RowOffsets]:
@@ -198,12 +198,6 @@ def _group_offsets(pairs: Iterable[tuple[int, int]]) -> list[RowOffsets]:
     for partition, offset in pairs:
         found.setdefault(partition, []).append(offset)
     return [RowOffsets(partition, sorted(offsets)) for partition, offsets in sorted(found.items())]
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"not an integer: {value!r}")
-    return value
 
 
 def _microseconds(value: object) -> int:

@@ -17,11 +17,11 @@ from pinflow.jobs.readers.acceptance import Acceptance
 from pinflow.jobs.readers.partition_order import PartitionOrder
 from pinflow.jobs.readers.readers import read_slice
 from pinflow.lake.landing.layout import FROM_LOG, object_path
-from pinflow.lake.tables.protocol import Append, Table
+from pinflow.lake.tables.protocol import Append, StepTable, Table
 from pinflow.log import Chunk, EventLog, Records, shows_progress
 from pinflow.steps.plan import Plan, Receipt, Tally, slices_of
 from pinflow.steps.slices import LogSlice, Slice
-from pinflow.steps.standing import StepTable, read_standing
+from pinflow.steps.standing import read_standing
 from pinflow.steps.steps import Job, Prepared
 
 if TYPE_CHECKING:

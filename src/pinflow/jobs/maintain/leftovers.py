@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from pinflow.errors import ChangedTableError
 from pinflow.failpoints import hit
+from pinflow.jobs.maintain.superseded_rows import removal_name
 from pinflow.jobs.pipelines import Pipeline, pipelines
 from pinflow.steps.generations import all_generations
-from pinflow.steps.ledger import jobs_with_plans, pending_plan
+from pinflow.steps.ledger import jobs_with_plans, list_objects, pending_plan
 from pinflow.steps.standing import read_step
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def _find_unfinished(tables: Tables, pipeline: Pipeline, before: int) -> list[tu
 
 def _remove_generation(store: Store, table: str, others: list[str], *, dry_run: bool) -> bool:
     """Delete all objects of a generation: its tables first, since an interrupted removal is found by its plans."""
-    tables = [f"tables/{folder}" for folder in (table, *others)]
-    prefixes = (*tables, f"plans/maintain/{table}", f"plans/replay/{table}")
-    paths = [path for prefix in prefixes for path in sorted(store.list(prefix))]
+    paths = [path for folder in (table, *others) for path in sorted(store.list(f"tables/{folder}"))]
+    paths += [*list_objects(store, removal_name(table)), *list_objects(store, build_name(table))]
     if paths and not dry_run:
         for path in paths:
             store.delete(path)

@@ -93,7 +93,7 @@ def _list_tables(runtime: Runtime) -> Iterator[tuple[DeltaRsTable, list[str], Pi
         generation = pipeline.generation(runtime.store)
         table, quarantine = pipeline.tables_of(runtime.tables, generation)
         if table.exists():
-            yield as_delta_rs(runtime.store, table), [pipeline.job, removal_name(table)], pipeline
+            yield as_delta_rs(runtime.store, table), [pipeline.job, removal_name(table.folder)], pipeline
         for other in (quarantine, pipeline.open_nulled(runtime.tables, generation)):
             if other.exists():
                 yield as_delta_rs(runtime.store, other), [], None

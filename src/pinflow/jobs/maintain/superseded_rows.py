@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pinflow.datasets import over_ranked
-from pinflow.engine import View
+from pinflow.engine import View, as_int
 from pinflow.lake.landing.zone import ADOPTED
 from pinflow.lake.tables.protocol import Remove
 from pinflow.steps.plan import Plan, Tally
@@ -50,7 +50,7 @@ class RemovalJob(Job):
 
     def __init__(self, pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> None:
         self.table = pipeline.open_table(tables)
-        self.name = removal_name(self.table)
+        self.name = removal_name(self.table.folder)
         self._find = partial(_find_superseded, self.table, engine, clocks)
         self._found: list[tuple[int, int]] = []
 
@@ -70,14 +70,14 @@ class RemovalJob(Job):
         return Prepared(tallies, [(self.table, Remove(plan.row_offsets))])
 
 
-def removal_name(table: Table | Snapshot) -> str:
-    """The name of the job that removes superseded rows of this generation of a table."""
-    return f"maintain/{table.folder}"
+def removal_name(folder: str) -> str:
+    """The job that removes superseded rows of a generation, named by the folder of its table."""
+    return f"maintain/{folder}"
 
 
 def removed_rows(store: Store, table: Table | Snapshot) -> dict[int, int]:
     """Partition → superseded rows that were ever removed from this generation of a table."""
-    totals = read_standing(store, removal_name(table), table).totals
+    totals = read_standing(store, removal_name(table.folder), table).totals
     return {number: tally.rows for number, tally in totals.items()}
 
 
@@ -107,13 +107,13 @@ def clocks_of(runtime: Runtime, pipeline: Pipeline) -> Clocks:
 def count_superseded(pipeline: Pipeline, tables: Tables, engine: Engine, clocks: Clocks) -> int:
     """How many rows `RemovalJob` would remove from a table now."""
     sql = f"SELECT count(*) AS rows FROM ({_superseded_sql(clocks)}) AS found"  # noqa: S608
-    return _int(_query(pipeline.open_table(tables), engine, sql)[0][0])
+    return as_int(_query(pipeline.open_table(tables), engine, sql)[0][0])
 
 
 def _find_superseded(table: Table, engine: Engine, clocks: Clocks) -> list[tuple[int, int]]:
     """Partition and offset of superseded rows, the oldest first."""
     rows = _query(table, engine, f"{_superseded_sql(clocks)} LIMIT {ROWS_A_QUERY}")
-    return [(_int(row[0]), _int(row[1])) for row in rows]
+    return [(as_int(row[0]), as_int(row[1])) for row in rows]
 
 
 def _superseded_sql(clocks: Clocks) -> str:
@@ -127,12 +127,6 @@ def _query(table: Table, engine: Engine, sql: str) -> list[tuple[object, ...]]:
         return session.ask(sql, where="pinflow/datasets/superseded.sql").rows
     finally:
         session.close()
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"not an integer: {value!r}")
-    return value
 
 
 def _view_of_posts(table: Table) -> View:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from pinflow.errors import GapError
 from pinflow.jobs.readers.readers import Reader, read_slice, unreadable_slice
 from pinflow.steps.slices import LandedSlice, LogSlice, Slice
@@ -95,7 +93,7 @@ class Rereader(Reader):
             known = {each.path: each for each in self._manifest.objects()}
             skip, left = piece.skip, piece.records
             for whole in self._landing.read_all(known[path] for path in piece.objects):
-                chunk = _cut(whole, skip, left)
+                chunk = whole.slice(skip, skip + left)
                 left -= len(chunk)
                 skip = 0
                 yield chunk
@@ -151,16 +149,3 @@ class Rereader(Reader):
                 hint="pinflow replay, without --from log",
             )
         return LogSlice(partition, chunk.start, chunk.end, len(chunk))
-
-
-def _cut(chunk: Chunk, skip: int, records: int) -> Chunk:
-    """`records` records of a chunk, after the first `skip`."""
-    end = skip + records
-    if not skip and end >= len(chunk):
-        return chunk
-    return msgspec.structs.replace(
-        chunk,
-        offsets=chunk.offsets[skip:end],
-        timestamps=chunk.timestamps[skip:end],
-        records=chunk.records.slice(skip, min(end, len(chunk))),
-    )

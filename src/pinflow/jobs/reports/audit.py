@@ -17,7 +17,7 @@ import msgspec
 
 from pinflow.config import mask
 from pinflow.datasets import LINEAGE, over_ranked
-from pinflow.engine import View
+from pinflow.engine import View, as_int
 from pinflow.errors import ChangedTableError, CorruptError
 from pinflow.jobs.maintain.superseded_rows import removed_rows
 from pinflow.jobs.pipelines import NULLED, QUARANTINE, Pipeline, pipelines
@@ -25,9 +25,8 @@ from pinflow.jobs.reports.integrity import find_damage
 from pinflow.jobs.topics import count_accepted, landed_only_topics, list_topics
 from pinflow.lake.landing.zone import read_manifest
 from pinflow.sql_files import read_sql
-from pinflow.steps.ledger import pending_plan
 from pinflow.steps.plan import Tally
-from pinflow.steps.standing import read_standing
+from pinflow.steps.standing import lost_plan, read_standing
 
 if TYPE_CHECKING:
     from pinflow.jobs.runtime import Runtime
@@ -150,10 +149,7 @@ def _read_pipeline(
     quarantine = now_quarantine.snapshot(pipeline.job, at_most=step)
     nulled = pipeline.open_nulled(runtime.tables, generation).snapshot(pipeline.job, at_most=step)
     removed = removed_rows(runtime.store, table)
-    if (
-        pending_plan(runtime.store, pipeline.job, step + 1) is not None
-        and now_table.step_of(pipeline.job) == step
-    ):
+    if lost_plan(runtime.store, pipeline.job, now_table, step) is not None:
         problems.append(
             f"{table.name}: steps that were committed to the table are missing; next: {table.mend}"
         )
@@ -242,18 +238,20 @@ def _rows_by_partition(
         session.close()
     found: dict[int, _RowCounts] = {}
     for partition, rows, offsets, standing in kept:
-        found[_int(partition)] = _RowCounts(rows=_int(rows), offsets=_int(offsets), standing=_int(standing))
+        found[as_int(partition)] = _RowCounts(
+            rows=as_int(rows), offsets=as_int(offsets), standing=as_int(standing)
+        )
     for partition, count, offsets in rejects:
-        before = found.get(_int(partition), _RowCounts())
-        found[_int(partition)] = msgspec.structs.replace(
-            before, rejects=_int(count), reject_offsets=_int(offsets)
+        before = found.get(as_int(partition), _RowCounts())
+        found[as_int(partition)] = msgspec.structs.replace(
+            before, rejects=as_int(count), reject_offsets=as_int(offsets)
         )
     for partition, count in both:
-        found[_int(partition)] = msgspec.structs.replace(found[_int(partition)], both=_int(count))
+        found[as_int(partition)] = msgspec.structs.replace(found[as_int(partition)], both=as_int(count))
     for partition, field, count, offsets in samples:
-        before = found.get(_int(partition), _RowCounts())
-        counts = before.samples | {str(field): (_int(count), _int(offsets))}
-        found[_int(partition)] = msgspec.structs.replace(before, samples=counts)
+        before = found.get(as_int(partition), _RowCounts())
+        counts = before.samples | {str(field): (as_int(count), as_int(offsets))}
+        found[as_int(partition)] = msgspec.structs.replace(before, samples=counts)
     return found
 
 
@@ -305,9 +303,3 @@ def _landing_problems(
         if reported > count:
             problems.append(f"{topic} partition {partition}: {reported} records landed of {count} accepted")
     return problems
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"not an integer: {value!r}")
-    return value

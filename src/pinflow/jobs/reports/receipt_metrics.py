@@ -7,6 +7,7 @@ a restart does not reset them. A replay may lower them, which Prometheus treats 
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from pinflow.errors import PinflowError, UnavailableError
 from pinflow.jobs.pipelines import side_pipelines
 from pinflow.lake.landing.zone import Landing
 from pinflow.steps.failure_reports import failing_jobs
+from pinflow.steps.ledger import jobs_with_plans
 from pinflow.steps.standing import read_standing
 
 if TYPE_CHECKING:
@@ -78,8 +80,9 @@ class _Receipts(Collector):
                 gauge.add_metric([each.job, each.state], 1)
         return gauge
 
+    @abstractmethod
     def _families(self) -> list[Metric]:
-        raise NotImplementedError
+        """The counters of the kind, read afresh."""
 
     def _sum(self, job: str, table: Snapshot) -> Tally:
         return read_standing(self._store, job, table).total
@@ -93,7 +96,7 @@ class LandMetrics(_Receipts):
 
     def _families(self) -> list[Metric]:
         manifest = Landing(self._store).manifest.snapshot()
-        topics = self._store.folders("plans/land")
+        topics = jobs_with_plans(self._store, "land")
         landed = sum(self._sum(f"land/{topic}", manifest).records for topic in topics)
         return [CounterMetricFamily("pinflow_records_landed", "Records in the landing zone", landed)]
 

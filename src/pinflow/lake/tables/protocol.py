@@ -25,6 +25,7 @@ __all__ = [
     "RowOffsets",
     "Snapshot",
     "Span",
+    "StepTable",
     "Table",
     "Tables",
 ]
@@ -84,10 +85,15 @@ class Nothing(NamedTuple):
 Change = Append | Remove | Replace | Nothing
 
 
-class Snapshot(Protocol):
-    """A table at one moment, for reading: it does not change, whatever others commit.
+class StepTable(Protocol):
+    """What says which steps of a job are committed: a table, or a snapshot of one.
 
-    The snapshot of a table that did not exist has no rows and no steps.
+    Attributes:
+        name: What the table is called.
+        folder: The folder below `tables/` that it stands in.
+        url: The address of that folder.
+        columns: The columns that pinflow reads and writes.
+        mend: The command to run if pinflow cannot go on with what another program has made of the table.
     """
 
     name: str
@@ -98,11 +104,18 @@ class Snapshot(Protocol):
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether the table existed."""
+        """Whether the table exists, or existed at the moment of the snapshot; does not create it."""
 
     @abstractmethod
     def step_of(self, job: str) -> int:
-        """The last step that a job had committed, or 0."""
+        """The last step that a job committed, or 0. A table is opened afresh, and created if it does not exist."""
+
+
+class Snapshot(StepTable, Protocol):
+    """A table at one moment, for reading: it does not change, whatever others commit.
+
+    The snapshot of a table that did not exist has no rows and no steps.
+    """
 
     @abstractmethod
     def require_readable(self) -> None:
@@ -129,26 +142,11 @@ class Snapshot(Protocol):
         """The rows of a query that calls the table `this`; for small tables of metadata, not for data."""
 
 
-class Table(Protocol):
+class Table(StepTable, Protocol):
     """A table of the lake, created by the first commit if it does not exist.
 
-    Several processes may commit to one table, and other programs may change it; `mend` is the command to run if pinflow
-    cannot go on with such a change. Not safe to share between threads.
+    Several processes may commit to one table, and other programs may change it. Not safe to share between threads.
     """
-
-    name: str
-    folder: str
-    url: str
-    columns: tuple[Column, ...]
-    mend: str
-
-    @abstractmethod
-    def exists(self) -> bool:
-        """Whether the table exists; does not create it."""
-
-    @abstractmethod
-    def step_of(self, job: str) -> int:
-        """The last step that a job committed, or 0. Opens the table afresh, and creates it if it does not exist."""
 
     @abstractmethod
     def commit(self, job: str, step: int, change: Change) -> bool:
