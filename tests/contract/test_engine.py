@@ -19,10 +19,10 @@ from pinflow.errors import DialectError
 from pinflow.log import Chunk, Records
 from pinflow.queries import questions
 from tests import reference
-from tests.contract.engines import ENGINES, TOPIC, chunks_of, clean, open_session, tables_of
+from tests.contract.engines import TOPIC, chunks_of, clean, open_session, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pinflow.engine import Engine
@@ -134,18 +134,6 @@ def kept(name: str) -> list[Value]:
         f'{{"{number}": 1, "more": "'.encode() + b'\xc0\x80"}', f'{{"\\u{ord(number[0]):04x}{number[1:]}": 1}}',
     ]  # fmt: skip
     return texts + odd
-
-
-@pytest.fixture(scope="module", params=sorted(ENGINES))
-def engine_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def engine(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = ENGINES[engine_name](tmp_path_factory.mktemp("engine"))
-    yield engine
-    engine.close()
 
 
 def compare(name: str, values: Sequence[Value], found: Found, partition: int = 0) -> None:

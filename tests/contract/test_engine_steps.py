@@ -14,7 +14,7 @@ from pinflow.jobs.runtime import Runtime
 from pinflow.lake.tables.protocol import Append, Nothing, Remove, Replace, RowOffsets, Span
 from pinflow.steps import Steps, Tally
 from pinflow.steps.standing import read_standing
-from tests.contract.engines import ENGINES, USER_ID, chunks_of, tables_of
+from tests.contract.engines import USER_ID, chunks_of, tables_of
 from tests.pipeline import post, rows, topic
 
 if TYPE_CHECKING:
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
     from pinflow.steps import Plan
 
 USERS = next(each for each in side_pipelines("stream", USER_ID) if each.dataset.name == "user")
-
-
-@pytest.fixture(scope="module", params=sorted(ENGINES))
-def engine_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def engine(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = ENGINES[engine_name](tmp_path_factory.mktemp("engine"))
-    yield engine
-    engine.close()
 
 
 @pytest.fixture
