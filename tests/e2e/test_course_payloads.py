@@ -1,7 +1,7 @@
 """Posts as the course's own scripts send them: the same answers, with whatever keys, and though older ones came before.
 
-The scripts differ in the door, in the partition key (none, one for all, a UUID for each record) and in how they write a
-time (`isoformat()`, or `str()` of a datetime).
+The scripts differ in the endpoint, in the partition key (none, one for all, a UUID for each record) and in how they
+write a time (`isoformat()`, or `str()` of a datetime).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def row(name: str, number: int) -> dict[str, Any]:
 
 
 def post_all(url: str) -> dict[str, set[tuple[int, int, bytes]]]:
-    """Post to both doors; stream → partition, sequence number and bytes of every record that was acknowledged."""
+    """Post to both endpoints; stream → partition, sequence number and bytes of every record that was acknowledged."""
     found: dict[str, set[tuple[int, int, bytes]]] = {}
     for name in NAMES:
         values = [json.dumps(row(name, n), ensure_ascii=False).encode() for n in range(POSTS)]

@@ -1,4 +1,4 @@
-"""Any mix of records through both doors: accepted means clean or in quarantine, refused means a clear error."""
+"""Any mix of records through both endpoints: accepted means clean or in quarantine, refused means a clear error."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Version:
 
 
 def post(url: str, name: str, values: Sequence[object], partition: int, **headers: str) -> bytes:
-    """Post values of a dataset through both doors; the answer of the first."""
+    """Post values of a dataset through both endpoints; the answer of the first."""
     records = [{"value": value, "partition": partition} for value in values]
     first = send(url, "POST", f"topics/{ID}.{name}", {"records": records}, KAFKA | headers)
     entries = [{"data": value, "partition-key": HASHED_TO[partition]} for value in values]

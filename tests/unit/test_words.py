@@ -32,6 +32,7 @@ STRUCK = {
     r"\b[Ee]xamin(?:e|ed|ation)\b": "check",
     r"\bcarried\b": "supported, translated",
     r"\bfenced_sql\b": "sandbox",
+    r"\b[Dd]oors?\b": "endpoint",
     r"\b(?:Parts|Road|Abilities|Produce|Appended|Extent|MarkedTopic|Answered|Settles)\(": "the glossary's",
 }
 """Pattern → what stands in its place. The lines that need one of these words all the same are in `ALLOWED`."""

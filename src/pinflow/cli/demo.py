@@ -35,7 +35,7 @@ DIFFERENCE = 3
 def demo(settings: Settings, *, posts: int, as_json: bool) -> None:
     """Run the whole pipeline once on synthetic posts, and check it.
 
-    Makes a source, starts the gateway, land and stream, posts every row through both doors and a tenth again, waits
+    Makes a source, starts the gateway, land and stream, posts every row through both endpoints and a tenth again, waits
     until all has arrived, runs batch, answers ten questions from both sides and audits. Everything is left in the home
     folder to look at; run again, it goes on from there. Exits with 3 when anything differs.
     """

@@ -70,7 +70,7 @@ class EngineConfig(Section, frozen=True):
 
 
 class Gateway(Section, frozen=True):
-    """The HTTP door. Sizes in bytes; 0 as the port takes a free one.
+    """The HTTP server. Sizes in bytes; 0 as the port takes a free one.
 
     The answer to a request with an `Idempotency-Key` is kept for `idempotency_seconds`, in `answers_file` where the log
     cannot keep it. If `keys_file` exists, every request needs one of its API keys. Beyond the loopback the gateway

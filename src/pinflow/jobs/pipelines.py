@@ -1,7 +1,7 @@
 """The two sides of the pipeline: which topics feed which tables.
 
-Posts to the batch door arrive in the topics `<id>.pin`, `.geo` and `.user`, and end in the tables `pin`, `geo` and
-`user`. Posts to the stream door arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. All topics are
+Posts to the batch endpoint arrive in the topics `<id>.pin`, `.geo` and `.user`, and end in the tables `pin`, `geo` and
+`user`. Posts to the stream endpoint arrive in `streaming-<id>-pin`, …, and end in `<id>_pin_table`, …. All topics are
 landed.
 """
 

@@ -2,7 +2,7 @@
 
 1. Make the source, unless it is there.
 2. Start the gateway, `land` and `stream` as processes.
-3. Post every row through both doors, then a tenth of them again.
+3. Post every row through both endpoints, then a tenth of them again.
 4. Wait until all is landed and streamed; end the processes.
 5. Run `batch` until nothing is left.
 6. Answer every question from both sides, and compare.
@@ -86,7 +86,7 @@ def demo(
 ) -> DemoReport:
     """Run the whole pipeline once on synthetic posts, and check it.
 
-    Makes a source, starts the gateway, land and stream as processes, posts every row through both doors and a tenth
+    Makes a source, starts the gateway, land and stream as processes, posts every row through both endpoints and a tenth
     again, waits until all has arrived, ends the processes, runs batch, answers ten questions from both sides and
     audits. In a home that has run before it goes on: the same posts come again.
 
@@ -194,7 +194,7 @@ def _post(settings: Settings, gateway_url: str, posts: int, say: Say, progress: 
         return report.acknowledged
 
     again = posts // AGAIN_SHARE
-    say(f"posting {posts:,} post{'s' * (posts != 1)} through both doors, and {again:,} again")
+    say(f"posting {posts:,} post{'s' * (posts != 1)} through both endpoints, and {again:,} again")
     return send(posts=None, each_once=True) + (send(posts=again, each_once=False) if again else 0)
 
 

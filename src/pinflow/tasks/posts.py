@@ -96,7 +96,7 @@ def emulate(
 
     Args:
         settings: The configuration; by default what `pinflow.settings()` returns.
-        to: Through which door: batch is Kafka REST, stream is Kinesis; or each post through both.
+        to: Through which endpoint: batch is Kafka REST, stream is Kinesis; or each post through both.
         rate: Posts a second, or "max"; by default pauses of 0 or 1 s.
         posts: How many posts; by default it goes on until `stop` is set.
         each_once: Every post of the source once, in order, instead of a draw.
