@@ -1,4 +1,4 @@
-"""Names of topics that the lake cannot hold: refused at the endpoint, and set aside where they are there already."""
+"""Names of topics that the lake cannot hold: refused by the gateway, and set aside where they are there already."""
 
 from __future__ import annotations
 
